@@ -1,0 +1,738 @@
+//! Draws a run as an SVG file: stacked panels over one cycle axis, with a line through all of them for each injection.
+//!
+//! Everything is placed in pixels rather than by the plotting library's chart builder: the panels must share the axis
+//! exactly, and states are bars, for which a builder has no ready form.
+
+use std::path::Path;
+
+use anyhow::Context;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::element::{PathElement, Rectangle};
+use plotters::prelude::SVGBackend;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontStyle, IntoFont, RGBColor, WHITE};
+
+use crate::record::{CycleRow, Injection, Mode, Record, Span, bounds, channel_name};
+
+const WIDTH: i32 = 1200;
+/// Where the panels begin and end; names and scales stand on the left of it.
+const LEFT: i32 = 130;
+const RIGHT: i32 = WIDTH - 30;
+/// The title and the legend.
+const HEADER: i32 = 74;
+const LABEL_ROW: i32 = 17;
+const GAP: i32 = 12;
+/// The labels of the cycle axis.
+const FOOTER: i32 = 48;
+/// A single cycle of a long run would be thinner than a pixel.
+const THINNEST_BAR: i32 = 2;
+/// More labels than this would cover the chart: lines alone.
+const MOST_LABELS: usize = 20;
+const LONGEST_LABEL: usize = 32;
+
+const TEXT_SIZE: f64 = 12.0;
+/// Generous: the width of a sans-serif character of that size.
+const CHARACTER_WIDTH: i32 = 7;
+
+const INK: RGBColor = RGBColor(40, 40, 40);
+const FAINT: RGBColor = RGBColor(225, 225, 225);
+const PANEL: RGBColor = RGBColor(250, 250, 250);
+const INJECTION: RGBColor = RGBColor(110, 60, 110);
+const DRIVER_A: RGBColor = RGBColor(90, 90, 90);
+const DRIVER_B: RGBColor = RGBColor(204, 121, 167);
+const HEATER: RGBColor = RGBColor(213, 94, 0);
+const TANK: RGBColor = RGBColor(204, 85, 0);
+const AMBIENT: RGBColor = RGBColor(0, 114, 178);
+const VALVE: RGBColor = RGBColor(0, 114, 178);
+const ALARM: RGBColor = RGBColor(213, 94, 0);
+
+type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
+
+/// Draws the run and writes it to `path`, over what is there.
+pub(crate) fn write_svg(record: &Record, path: &Path) -> anyhow::Result<()> {
+    let svg = render(record).context("cannot draw the chart")?;
+    std::fs::write(path, svg)
+        .with_context(|| format!("cannot write the chart to {}", path.display()))
+}
+
+fn render(record: &Record) -> anyhow::Result<String> {
+    let labels = match record.span() {
+        Some(span) => place_labels(&record.injections, span),
+        None => Vec::new(),
+    };
+    let rows = labels.iter().map(|label| label.row + 1).max().unwrap_or(0);
+    let layout = Layout::below(HEADER + rows * LABEL_ROW);
+
+    let mut svg = String::new();
+    let size = (WIDTH.unsigned_abs(), layout.height().unsigned_abs());
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        header(&area, record)?;
+        match record.span() {
+            Some(span) => panels(&Plot { area: &area, span }, record, &layout, &labels)?,
+            None => text(
+                &area,
+                "no cycles recorded",
+                (LEFT, HEADER + 40),
+                HPos::Left,
+                &INK,
+            )?,
+        }
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// The upper and the lower edge of a panel.
+#[derive(Clone, Copy)]
+struct Panel {
+    top: i32,
+    bottom: i32,
+}
+
+impl Panel {
+    fn middle(self) -> i32 {
+        (self.top + self.bottom) / 2
+    }
+}
+
+struct Layout {
+    top: i32,
+    modes: [Panel; 2],
+    drives: Panel,
+    heater: Panel,
+    temperature: Panel,
+    valve: Panel,
+    alarms: Panel,
+    bottom: i32,
+}
+
+impl Layout {
+    fn below(top: i32) -> Self {
+        let mut free = top;
+        let mut next = |height: i32| {
+            let panel = Panel {
+                top: free,
+                bottom: free + height,
+            };
+            free += height + GAP;
+            panel
+        };
+        let modes = [next(28), next(28)];
+        let drives = next(20);
+        let heater = next(100);
+        let temperature = next(170);
+        let valve = next(20);
+        let alarms = next(20);
+        Layout {
+            top,
+            modes,
+            drives,
+            heater,
+            temperature,
+            valve,
+            alarms,
+            bottom: alarms.bottom,
+        }
+    }
+
+    fn height(&self) -> i32 {
+        self.bottom + FOOTER
+    }
+
+    fn all(&self) -> [Panel; 7] {
+        let [a, b] = self.modes;
+        [
+            a,
+            b,
+            self.drives,
+            self.heater,
+            self.temperature,
+            self.valve,
+            self.alarms,
+        ]
+    }
+}
+
+fn header(area: &Area<'_>, record: &Record) -> anyhow::Result<()> {
+    let title = ("sans-serif", css_size(20.0), FontStyle::Bold)
+        .into_font()
+        .color(&INK)
+        .pos(Pos::new(HPos::Left, VPos::Center));
+    let line = format!("{}, seed {}", record.scenario, record.seed);
+    area.draw_text(&line, &title, (16, 24))?;
+
+    let mut left = LEFT;
+    for mode in Mode::ALL {
+        let swatch = Panel {
+            top: 46,
+            bottom: 60,
+        };
+        bar(area, (left, left + 14), swatch, mode_colour(mode))?;
+        text(
+            area,
+            mode.name(),
+            (left + 20, swatch.middle()),
+            HPos::Left,
+            &INK,
+        )?;
+        left += 20 + text_width(mode.name()) + 22;
+    }
+    Ok(())
+}
+
+fn panels(
+    plot: &Plot<'_, '_>,
+    record: &Record,
+    layout: &Layout,
+    labels: &[Label],
+) -> anyhow::Result<()> {
+    let rows = &record.rows;
+    plot.background(layout)?;
+
+    let [modes_a, modes_b] = layout.modes;
+    plot.name(modes_a, "A", &INK)?;
+    plot.bars(modes_a, rows, |row| row.modes.first().copied(), mode_bar)?;
+    plot.name(modes_b, "B", &INK)?;
+    plot.bars(modes_b, rows, |row| row.modes.last().copied(), mode_bar)?;
+    plot.name(layout.drives, "drives", &INK)?;
+    plot.bars(layout.drives, rows, |row| row.driver, driver_bar)?;
+
+    let duty = Scale {
+        low: 0.0,
+        high: 100.0,
+        step: 50.0,
+    };
+    plot.scale(layout.heater, duty, "%")?;
+    plot.name(layout.heater, "heater", &HEATER)?;
+    plot.line(layout.heater, duty, rows, |row| row.duty * 100.0, HEATER)?;
+
+    let readings = rows.iter().flat_map(|row| [row.tank_c, row.ambient_c]);
+    let temperature = Scale::around(bounds(readings));
+    plot.scale(layout.temperature, temperature, "°C")?;
+    let middle = layout.temperature.middle();
+    plot.name_at(middle - 10, "tank", &TANK)?;
+    plot.name_at(middle + 10, "ambient", &AMBIENT)?;
+    plot.line(
+        layout.temperature,
+        temperature,
+        rows,
+        |row| row.ambient_c,
+        AMBIENT,
+    )?;
+    plot.line(
+        layout.temperature,
+        temperature,
+        rows,
+        |row| row.tank_c,
+        TANK,
+    )?;
+
+    plot.name(layout.valve, "valve", &VALVE)?;
+    plot.bars(layout.valve, rows, |row| row.valve_open, valve_bar)?;
+    plot.name(layout.alarms, "alarms", &ALARM)?;
+    plot.bars(layout.alarms, rows, |row| row.alarms != 0, alarm_bar)?;
+
+    plot.injections(&record.injections, labels, layout)
+}
+
+/// How one state looks as a bar.
+struct Paint {
+    colour: RGBColor,
+    name: &'static str,
+    /// Of two bars on the same pixel, the one with the higher number is seen.
+    severity: u8,
+}
+
+fn mode_colour(mode: Mode) -> RGBColor {
+    let (red, green, blue) = mode.colour();
+    RGBColor(red, green, blue)
+}
+
+fn mode_bar(mode: Option<Mode>) -> Option<Paint> {
+    mode.map(|mode| Paint {
+        colour: mode_colour(mode),
+        name: mode.name(),
+        severity: mode.severity(),
+    })
+}
+
+/// Nobody driving is a gap in the bar; it is what the eye finds first.
+fn driver_bar(driver: Option<usize>) -> Option<Paint> {
+    driver.map(|channel| Paint {
+        colour: if channel == 0 { DRIVER_A } else { DRIVER_B },
+        name: channel_name(channel),
+        severity: u8::from(channel != 0),
+    })
+}
+
+fn valve_bar(open: bool) -> Option<Paint> {
+    open.then_some(Paint {
+        colour: VALVE,
+        name: "open",
+        severity: 0,
+    })
+}
+
+fn alarm_bar(raised: bool) -> Option<Paint> {
+    raised.then_some(Paint {
+        colour: ALARM,
+        name: "raised",
+        severity: 0,
+    })
+}
+
+/// The shared cycle axis, and the surface under it.
+struct Plot<'p, 's> {
+    area: &'p Area<'s>,
+    span: Span,
+}
+
+impl Plot<'_, '_> {
+    fn background(&self, layout: &Layout) -> anyhow::Result<()> {
+        for panel in layout.all() {
+            bar(self.area, (LEFT, RIGHT), panel, PANEL)?;
+        }
+        for cycle in self.span.ticks(12) {
+            let x = x_of(self.span, u64::from(cycle));
+            for panel in layout.all() {
+                stroke(self.area, vec![(x, panel.top), (x, panel.bottom)], FAINT, 1)?;
+            }
+            let at = (x, layout.bottom + 14);
+            text(self.area, &cycle.to_string(), at, HPos::Center, &INK)?;
+        }
+        let at = ((LEFT + RIGHT) / 2, layout.bottom + 34);
+        text(self.area, "control cycle", at, HPos::Center, &INK)
+    }
+
+    fn name(&self, panel: Panel, name: &str, colour: &RGBColor) -> anyhow::Result<()> {
+        self.name_at(panel.middle(), name, colour)
+    }
+
+    fn name_at(&self, y: i32, name: &str, colour: &RGBColor) -> anyhow::Result<()> {
+        text(self.area, name, (16, y), HPos::Left, colour)
+    }
+
+    /// Horizontal lines and their labels.
+    fn scale(&self, panel: Panel, scale: Scale, unit: &str) -> anyhow::Result<()> {
+        for value in scale.marks() {
+            let y = scale.y_of(value, panel);
+            stroke(self.area, vec![(LEFT, y), (RIGHT, y)], FAINT, 1)?;
+            let decimals = usize::from(scale.step < 1.0);
+            let label = format!("{value:.decimals$} {unit}");
+            text(self.area, &label, (LEFT - 8, y), HPos::Right, &INK)?;
+        }
+        Ok(())
+    }
+
+    /// One bar for each run of equal states, with its name inside where there is room.
+    fn bars<T: Copy + PartialEq>(
+        &self,
+        panel: Panel,
+        rows: &[CycleRow],
+        state: impl Fn(&CycleRow) -> T,
+        paint: impl Fn(T) -> Option<Paint>,
+    ) -> anyhow::Result<()> {
+        let mut bars: Vec<(Run<T>, Paint)> = runs(rows, state)
+            .into_iter()
+            .filter_map(|run| paint(run.state).map(|paint| (run, paint)))
+            .collect();
+        bars.sort_by_key(|(_, paint)| paint.severity);
+        for (run, paint) in bars {
+            let left = x_of(self.span, run.from);
+            let right = x_of(self.span, run.until).max(left + THINNEST_BAR);
+            bar(self.area, (left, right), panel, paint.colour)?;
+            if right - left > text_width(paint.name) + 8 {
+                let at = ((left + right) / 2, panel.middle());
+                let colour = readable_on(paint.colour);
+                text(self.area, paint.name, at, HPos::Center, &colour)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(
+        &self,
+        panel: Panel,
+        scale: Scale,
+        rows: &[CycleRow],
+        reading: impl Fn(&CycleRow) -> f32,
+        colour: RGBColor,
+    ) -> anyhow::Result<()> {
+        let points: Vec<Point> = rows
+            .iter()
+            .map(|row| (u64::from(row.cycle), f64::from(reading(row))))
+            .filter(|(_, reading)| reading.is_finite())
+            .map(|(cycle, reading)| (x_of(self.span, cycle), scale.y_of(reading, panel)))
+            .collect();
+        stroke(self.area, thinned(&points), colour, 2)
+    }
+
+    fn injections(
+        &self,
+        injections: &[Injection],
+        labels: &[Label],
+        layout: &Layout,
+    ) -> anyhow::Result<()> {
+        let mut columns: Vec<i32> = injections
+            .iter()
+            .map(|injection| x_of(self.span, u64::from(injection.cycle)))
+            .collect();
+        // A campaign puts many injections on one pixel; one line is enough.
+        columns.sort_unstable();
+        columns.dedup();
+        let strength = if labels.is_empty() { 0.35 } else { 0.8 };
+        let pale = INJECTION.mix(strength);
+        for x in columns {
+            let path = vec![(x, layout.top - GAP / 2), (x, layout.bottom)];
+            self.area.draw(&PathElement::new(path, pale))?;
+        }
+        for label in labels {
+            let y = HEADER + label.row * LABEL_ROW;
+            let stem = vec![(label.x, y), (label.x, layout.top - GAP / 2)];
+            stroke(self.area, stem, INJECTION, 1)?;
+        }
+        // The texts last, each on a white ground: stems of the rows above run through them.
+        for label in labels {
+            let y = HEADER + label.row * LABEL_ROW;
+            let ground = Panel {
+                top: y - 7,
+                bottom: y + 7,
+            };
+            bar(self.area, (label.left, label.right), ground, WHITE)?;
+            let at = (label.left + LABEL_PADDING, y);
+            text(self.area, &label.text, at, HPos::Left, &INJECTION)?;
+        }
+        Ok(())
+    }
+}
+
+const LABEL_PADDING: i32 = 3;
+
+/// The text of an injection, beside the upper end of its line.
+struct Label {
+    x: i32,
+    left: i32,
+    right: i32,
+    /// Counted from the top.
+    row: i32,
+    text: String,
+}
+
+/// Puts each label into the first row in which it covers no other; no labels at all where they are too many to read.
+fn place_labels(injections: &[Injection], span: Span) -> Vec<Label> {
+    let mut labels: Vec<Label> = Vec::new();
+    if injections.len() > MOST_LABELS {
+        return labels;
+    }
+    for injection in injections {
+        let text = shortened(&injection.label());
+        let x = x_of(span, u64::from(injection.cycle));
+        let width = text_width(&text) + 2 * LABEL_PADDING;
+        let left = if x + width > WIDTH { x - width } else { x + 1 };
+        let right = left + width;
+        let mut row = 0;
+        while labels
+            .iter()
+            .any(|other| other.row == row && left < other.right && other.left < right)
+        {
+            row += 1;
+        }
+        labels.push(Label {
+            x,
+            left,
+            right,
+            row,
+            text,
+        });
+    }
+    labels
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST_LABEL {
+        return String::from(text);
+    }
+    let kept: String = text.chars().take(LONGEST_LABEL - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Consecutive rows in the same state, from the beginning of one cycle to the beginning of another.
+struct Run<T> {
+    from: u64,
+    until: u64,
+    state: T,
+}
+
+fn runs<T: Copy + PartialEq>(rows: &[CycleRow], state: impl Fn(&CycleRow) -> T) -> Vec<Run<T>> {
+    let mut runs: Vec<Run<T>> = Vec::new();
+    for row in rows {
+        let from = u64::from(row.cycle);
+        let until = from + 1;
+        let state = state(row);
+        match runs.last_mut() {
+            Some(run) if run.state == state => run.until = until,
+            last => {
+                // A state lasts until the next row, should rows be missing.
+                if let Some(run) = last {
+                    run.until = from;
+                }
+                runs.push(Run { from, until, state });
+            }
+        }
+    }
+    runs
+}
+
+type Point = (i32, i32);
+
+/// At most four points for each column of pixels, the highest and the lowest among them: a long run stays a small file
+/// and loses no spike.
+fn thinned(points: &[Point]) -> Vec<Point> {
+    let mut line: Vec<Point> = Vec::new();
+    for column in points.chunk_by(|one, next| one.0 == next.0) {
+        let lowest = column.iter().min_by_key(|point| point.1);
+        let highest = column.iter().max_by_key(|point| point.1);
+        let kept = [column.first(), lowest, highest, column.last()];
+        line.extend(kept.into_iter().flatten());
+    }
+    line.dedup();
+    line
+}
+
+/// The vertical axis of a line panel.
+#[derive(Clone, Copy)]
+struct Scale {
+    low: f64,
+    high: f64,
+    step: f64,
+}
+
+impl Scale {
+    /// Round limits around the readings, about five steps apart.
+    fn around(readings: Option<(f32, f32)>) -> Self {
+        let (low, high) = readings.unwrap_or((0.0, 1.0));
+        let (low, high) = (f64::from(low), f64::from(high));
+        // A constant reading still needs a range to be drawn in.
+        let range = (high - low).max(1.0);
+        let decade = 10.0_f64.powf((range / 5.0).log10().floor());
+        let step = [1.0, 2.0, 5.0]
+            .into_iter()
+            .map(|factor| factor * decade)
+            .find(|step| *step >= range / 5.0)
+            .unwrap_or(10.0 * decade);
+        let low = (low / step).floor() * step;
+        Scale {
+            low,
+            high: ((high / step).ceil() * step).max(low + step),
+            step,
+        }
+    }
+
+    fn marks(self) -> impl Iterator<Item = f64> {
+        let steps = ((self.high - self.low) / self.step).round().min(20.0) as u32;
+        (0..=steps).map(move |index| self.low + f64::from(index) * self.step)
+    }
+
+    fn y_of(self, value: f64, panel: Panel) -> i32 {
+        let share = ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        panel.bottom - (share * f64::from(panel.bottom - panel.top)).round() as i32
+    }
+}
+
+/// The pixel at which a cycle begins.
+fn x_of(span: Span, cycle: u64) -> i32 {
+    LEFT + (span.share(cycle) * f64::from(RIGHT - LEFT)).round() as i32
+}
+
+fn text_width(text: &str) -> i32 {
+    i32::try_from(text.chars().count())
+        .unwrap_or(i32::MAX)
+        .saturating_mul(CHARACTER_WIDTH)
+}
+
+/// Black or white, whichever stands out.
+fn readable_on(ground: RGBColor) -> RGBColor {
+    let RGBColor(red, green, blue) = ground;
+    let brightness = 3 * u32::from(red) + 6 * u32::from(green) + u32::from(blue);
+    if brightness > 1400 { INK } else { WHITE }
+}
+
+fn bar(
+    area: &Area<'_>,
+    (left, right): (i32, i32),
+    panel: Panel,
+    colour: RGBColor,
+) -> anyhow::Result<()> {
+    let corners = [(left, panel.top), (right, panel.bottom)];
+    area.draw(&Rectangle::new(corners, colour.filled()))?;
+    Ok(())
+}
+
+fn stroke(
+    area: &Area<'_>,
+    path: Vec<Point>,
+    colour: RGBColor,
+    width_px: u32,
+) -> anyhow::Result<()> {
+    area.draw(&PathElement::new(path, colour.stroke_width(width_px)))?;
+    Ok(())
+}
+
+/// Text whose left end, right end or middle stands at a point, centred on its height.
+fn text(
+    area: &Area<'_>,
+    text: &str,
+    at: Point,
+    anchor: HPos,
+    colour: &RGBColor,
+) -> anyhow::Result<()> {
+    let style = ("sans-serif", css_size(TEXT_SIZE))
+        .into_font()
+        .color(colour)
+        .pos(Pos::new(anchor, VPos::Center));
+    area.draw_text(text, &style, at)?;
+    Ok(())
+}
+
+/// The SVG backend divides font sizes by this factor before it writes them.
+fn css_size(pixels: f64) -> f64 {
+    pixels * 1.24
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Panel, Scale, place_labels, render, runs, thinned};
+    use crate::record::{CycleRow, Injection, Mode, Record};
+
+    fn record(cycles: u32) -> Record {
+        let rows = (0..cycles).map(|cycle| CycleRow {
+            cycle,
+            modes: if cycle == 40 {
+                [Mode::Simplex, Mode::Off]
+            } else {
+                [Mode::Duplex; 2]
+            },
+            driver: (cycle != 40).then_some(0),
+            duty: 0.25,
+            valve_open: cycle % 50 == 7,
+            alarms: 0,
+            tank_c: 21.5,
+            ambient_c: 12.0,
+        });
+        Record {
+            scenario: String::from("cut & return"),
+            seed: 42,
+            rows: rows.collect(),
+            injections: Vec::new(),
+        }
+    }
+
+    fn injection(cycle: u32) -> Injection {
+        Injection {
+            cycle,
+            channel: Some(1),
+            what: String::from("power cut"),
+        }
+    }
+
+    #[test]
+    fn a_run_becomes_a_whole_svg_with_its_texts_escaped() -> anyhow::Result<()> {
+        let mut record = record(100);
+        record.injections.push(injection(40));
+        let svg = render(&record)?;
+        assert!(svg.starts_with("<svg"));
+        assert!(svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("cut &amp; return, seed 42"));
+        assert!(svg.contains("B: power cut"));
+        Ok(())
+    }
+
+    #[test]
+    fn odd_records_are_drawn() -> anyhow::Result<()> {
+        assert!(render(&record(0))?.contains("no cycles"));
+        assert!(render(&record(1))?.contains("</svg>"));
+        let mut odd = record(3);
+        odd.rows.reverse();
+        for row in &mut odd.rows {
+            row.tank_c = f32::NAN;
+            row.ambient_c = f32::MAX;
+            row.duty = f32::NEG_INFINITY;
+        }
+        odd.injections.push(injection(u32::MAX));
+        assert!(render(&odd)?.contains("</svg>"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_long_run_stays_a_small_file() -> anyhow::Result<()> {
+        let mut long = record(100_000);
+        for (row, wobble) in long
+            .rows
+            .iter_mut()
+            .zip([20.0, 22.0, 21.0].into_iter().cycle())
+        {
+            row.tank_c = wobble;
+        }
+        long.injections = (0..2000).map(injection).collect();
+        let svg = render(&long)?;
+        assert!(!svg.contains("power cut"), "no labels for so many");
+        assert!(svg.len() < 2_000_000, "{} bytes", svg.len());
+        Ok(())
+    }
+
+    #[test]
+    fn labels_cover_no_other() {
+        let mut all = record(100);
+        all.injections = (0..20).map(|index| injection(index * 5)).collect();
+        let Some(span) = all.span() else { return };
+        let labels = place_labels(&all.injections, span);
+        assert_eq!(labels.len(), 20);
+        for (index, one) in labels.iter().enumerate() {
+            for other in labels.iter().skip(index + 1) {
+                let apart = one.right <= other.left || other.right <= one.left;
+                assert!(one.row != other.row || apart);
+            }
+        }
+        all.injections.push(injection(99));
+        assert!(place_labels(&all.injections, span).is_empty());
+    }
+
+    #[test]
+    fn a_run_ends_where_the_next_begins() {
+        let mut holes = record(100);
+        holes.rows.retain(|row| row.cycle != 39 && row.cycle != 41);
+        let runs: Vec<(u64, u64)> = runs(&holes.rows, |row| row.driver)
+            .iter()
+            .map(|run| (run.from, run.until))
+            .collect();
+        assert_eq!(runs, [(0, 40), (40, 42), (42, 100)]);
+    }
+
+    #[test]
+    fn thinning_keeps_the_spikes() {
+        let points = [(1, 5), (1, 9), (1, 2), (1, 5), (2, 5), (3, 6)];
+        assert_eq!(
+            thinned(&points),
+            [(1, 5), (1, 2), (1, 9), (1, 5), (2, 5), (3, 6)]
+        );
+        assert!(thinned(&[]).is_empty());
+    }
+
+    #[test]
+    fn scales_are_round_and_hold_the_readings() {
+        let scale = Scale::around(Some((11.2, 23.9)));
+        assert_eq!(scale.marks().collect::<Vec<_>>(), [10.0, 15.0, 20.0, 25.0]);
+        let panel = Panel {
+            top: 100,
+            bottom: 200,
+        };
+        assert_eq!(scale.y_of(10.0, panel), 200);
+        assert_eq!(scale.y_of(25.0, panel), 100);
+        let constant = Scale::around(Some((20.0, 20.0)));
+        assert!(constant.high > constant.low);
+        assert!(Scale::around(None).marks().count() > 1);
+    }
+}

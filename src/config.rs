@@ -1,0 +1,239 @@
+//! CONFIG  timing and policy of a pair, refused if it cannot work.
+
+use crate::digest::ValueDigest;
+use crate::ids::PairId;
+use crate::memory::MemoryMismatch;
+
+/// Says which channel's voted outputs reach the actuators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Drive {
+    /// Only the owner's: actuators are shared, and an arbiter guards them.
+    Owner,
+    /// Both channels': outputs are combined in hardware.
+    Both,
+}
+
+/// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Config {
+    /// Identity of the pair; enters every CRC.
+    pub pair: PairId,
+    /// A number that differs at every boot of this channel: from a random source, or a
+    /// boot counter in non-volatile memory. It is how a peer's reboot is noticed and how
+    /// frames from before it are told apart.
+    pub nonce: u32,
+    /// Time from the start of a cycle to the start of the next.
+    pub period_us: u32,
+    /// Time from the start of a cycle to its vote deadline. What remains of the period is
+    /// for the arbiter, the takeover and the drive.
+    pub vote_window_us: u32,
+    /// Time after which an unacknowledged frame is sent again.
+    pub retransmit_us: u32,
+    /// Time between two `Hello`s of a channel that is not in the cycle.
+    pub hello_us: u32,
+    /// Time a frame takes from one channel to the other, for the alignment of starts.
+    pub link_delay_us: u32,
+    /// Held cycles that are borne before the arbiter is asked.
+    pub patience: u8,
+    /// Which channel drives.
+    pub drive: Drive,
+    /// Time without any word of the peer after which an empty channel starts alone;
+    /// `None`: it waits for the peer.
+    pub solo_boot_after_us: Option<u32>,
+}
+
+impl Config {
+    /// A starting point for a 115200 baud link: 100 ms cycles, votes due after 60 ms, no
+    /// patience, driven by the owner. Set `pair` and `nonce`.
+    pub const DEFAULT: Self = Self {
+        pair: PairId(0),
+        nonce: 0,
+        period_us: 100_000,
+        vote_window_us: 60_000,
+        retransmit_us: 15_000,
+        hello_us: 50_000,
+        link_delay_us: 3_000,
+        patience: 0,
+        drive: Drive::Owner,
+        solo_boot_after_us: None,
+    };
+
+    /// Checks that the configuration can work.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the figures that do not go together.
+    pub const fn check(&self) -> Result<(), ConfigError> {
+        let Self { period_us, vote_window_us, retransmit_us, hello_us, link_delay_us, .. } = *self;
+        if self.nonce == 0 {
+            return Err(ConfigError::NonceMissing);
+        }
+        if vote_window_us >= period_us {
+            return Err(ConfigError::WindowExceedsPeriod { vote_window_us, period_us });
+        }
+        // Both frames must cross within the window: a sample there, a vote back.
+        let exchange_us = link_delay_us.saturating_mul(2);
+        if exchange_us >= vote_window_us {
+            return Err(ConfigError::WindowTooShort { vote_window_us, exchange_us });
+        }
+        if retransmit_us == 0 || retransmit_us >= vote_window_us {
+            return Err(ConfigError::RetransmitOutsideWindow { retransmit_us, vote_window_us });
+        }
+        if hello_us == 0 {
+            return Err(ConfigError::HelloIntervalMissing);
+        }
+        // Spans are kept as signed 32-bit microseconds.
+        if period_us > LONGEST_PERIOD_US {
+            return Err(ConfigError::PeriodTooLong { period_us, longest_us: LONGEST_PERIOD_US });
+        }
+        Ok(())
+    }
+
+    /// Returns the hash of what both channels must have in common.
+    pub(crate) fn hash(&self) -> u32 {
+        let mut digest = ValueDigest::new();
+        let policy = u32::from(self.patience) << 8 | u32::from(matches!(self.drive, Drive::Owner));
+        for number in [self.period_us, self.vote_window_us, self.retransmit_us, policy] {
+            digest.extend(&number.to_le_bytes());
+        }
+        digest.finish()
+    }
+}
+
+const LONGEST_PERIOD_US: u32 = 600_000_000;
+
+/// A configuration that cannot work, with the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ConfigError {
+    /// `nonce` is 0: give it a number that differs at every boot.
+    NonceMissing,
+    /// The vote deadline lies beyond the period: shorten the window.
+    WindowExceedsPeriod {
+        /// The window asked for.
+        vote_window_us: u32,
+        /// The period it must stay below.
+        period_us: u32,
+    },
+    /// A sample and a vote cannot cross the link within the window.
+    WindowTooShort {
+        /// The window asked for.
+        vote_window_us: u32,
+        /// What the exchange takes at least.
+        exchange_us: u32,
+    },
+    /// Frames would be sent again all the time, or not before the deadline.
+    RetransmitOutsideWindow {
+        /// The interval asked for; it may not be 0.
+        retransmit_us: u32,
+        /// The window it must stay below.
+        vote_window_us: u32,
+    },
+    /// `hello_us` is 0.
+    HelloIntervalMissing,
+    /// Longer periods cannot be measured.
+    PeriodTooLong {
+        /// The period asked for.
+        period_us: u32,
+        /// The longest one.
+        longest_us: u32,
+    },
+    /// The frame buffer is smaller than the largest frame.
+    FrameTooSmall {
+        /// Bytes the frame takes.
+        need_bytes: usize,
+        /// Bytes the buffer has, at most [`MAX_FRAME_BYTES`](crate::wire::MAX_FRAME_BYTES).
+        have_bytes: usize,
+    },
+    /// The memory does not have the size of the state.
+    Memory(MemoryMismatch),
+    /// The arbiter cannot keep two channels apart that both start alone.
+    SoloBootNeedsArbiter,
+}
+
+impl From<MemoryMismatch> for ConfigError {
+    fn from(mismatch: MemoryMismatch) -> Self {
+        Self::Memory(mismatch)
+    }
+}
+
+impl From<core::convert::Infallible> for ConfigError {
+    fn from(never: core::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            Self::NonceMissing => write!(f, "nonce is 0: give a number that differs at every boot"),
+            Self::WindowExceedsPeriod { vote_window_us, period_us } => {
+                write!(f, "vote window {vote_window_us} us is not below the period {period_us} us")
+            }
+            Self::WindowTooShort { vote_window_us, exchange_us } => {
+                write!(f, "vote window {vote_window_us} us is not above the exchange's {exchange_us} us")
+            }
+            Self::RetransmitOutsideWindow { retransmit_us, vote_window_us } => {
+                write!(f, "retransmit interval {retransmit_us} us is not within 1 to {vote_window_us} us")
+            }
+            Self::HelloIntervalMissing => write!(f, "hello interval is 0"),
+            Self::PeriodTooLong { period_us, longest_us } => {
+                write!(f, "period {period_us} us is above {longest_us} us")
+            }
+            Self::FrameTooSmall { need_bytes, have_bytes } => {
+                write!(f, "a frame takes {need_bytes} bytes, the buffer has {have_bytes}")
+            }
+            Self::Memory(MemoryMismatch { need_blocks, have_blocks }) => {
+                write!(f, "the state takes {need_blocks} blocks, the memory has {have_blocks}")
+            }
+            Self::SoloBootNeedsArbiter => {
+                write!(f, "starting alone needs an arbiter that remembers who owns the outputs")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_figures() {
+        let good = Config { nonce: 1, ..Config::DEFAULT };
+        assert_eq!(good.check(), Ok(()));
+        assert_eq!(Config::DEFAULT.check(), Err(ConfigError::NonceMissing));
+        assert_eq!(
+            Config { vote_window_us: 100_000, ..good }.check(),
+            Err(ConfigError::WindowExceedsPeriod { vote_window_us: 100_000, period_us: 100_000 })
+        );
+        assert_eq!(
+            Config { link_delay_us: 30_000, ..good }.check(),
+            Err(ConfigError::WindowTooShort { vote_window_us: 60_000, exchange_us: 60_000 })
+        );
+        for retransmit_us in [0, 60_000] {
+            assert_eq!(
+                Config { retransmit_us, ..good }.check(),
+                Err(ConfigError::RetransmitOutsideWindow { retransmit_us, vote_window_us: 60_000 })
+            );
+        }
+        assert_eq!(Config { hello_us: 0, ..good }.check(), Err(ConfigError::HelloIntervalMissing));
+        assert!(matches!(Config { period_us: u32::MAX, ..good }.check(), Err(ConfigError::PeriodTooLong { .. })));
+    }
+
+    #[test]
+    fn the_hash_covers_what_must_be_equal_and_not_the_nonce() {
+        let good = Config { nonce: 1, ..Config::DEFAULT };
+        assert_eq!(good.hash(), Config { nonce: 2, ..good }.hash());
+        for other in [
+            Config { period_us: 99_000, ..good },
+            Config { vote_window_us: 50_000, ..good },
+            Config { patience: 1, ..good },
+            Config { drive: Drive::Both, ..good },
+        ] {
+            assert_ne!(good.hash(), other.hash());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What can go wrong, and the latched record of what went wrong first.
+
+use crate::ids::{ChannelId, Cycle, Epoch};
+
+bitflags::bitflags! {
+    /// Faults seen in a cycle, or since they were last cleared.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct Faults: u32 {
+        /// Both channels voted on the same input and their outputs differ.
+        const OUTPUT_DIVERGENCE = 1 << 0;
+        /// Both channels voted on the same input and their states differ.
+        const STATE_DIVERGENCE = 1 << 1;
+        /// The channels' agreed inputs differ.
+        const INPUT_DIVERGENCE = 1 << 2;
+        /// A block of the checkpoint does not match its digest.
+        const CHECKPOINT_DAMAGED = 1 << 3;
+        /// The working state changed between vote and commit.
+        const COMMIT_DAMAGED = 1 << 4;
+        /// The peer was silent past the vote deadline.
+        const PEER_SILENT = 1 << 5;
+        /// The peer says by a fresh `Hello` that it has left the cycle.
+        const PEER_LEFT = 1 << 6;
+        /// The arbiter refused the outputs to this channel.
+        const LEASE_REFUSED = 1 << 7;
+        /// The arbiter took the outputs away from this channel.
+        const LEASE_LOST = 1 << 8;
+        /// The pair went on without this channel.
+        const OVERTAKEN = 1 << 9;
+        /// Both channels went on alone from one parent: a person must decide.
+        const SPLIT_BRAIN = 1 << 10;
+        /// The peer runs another program, state layout or configuration.
+        const PEER_DIFFERS = 1 << 11;
+        /// An output does not fit the frame buffer, or cannot be encoded.
+        const OUTPUT_TOO_LARGE = 1 << 12;
+        /// A tracked write named memory outside of the state; it was not done.
+        const STRAY_WRITE = 1 << 13;
+    }
+}
+
+impl core::fmt::Display for Faults {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        bitflags::parser::to_writer(self, f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Faults {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let mut separator = "";
+        for (name, _) in self.iter_names() {
+            defmt::write!(f, "{=str}{=str}", separator, name);
+            separator = " | ";
+        }
+    }
+}
+
+/// How many leading bytes of an output a [`VoteRecord`] keeps.
+pub const OUTPUT_HEAD_BYTES: usize = 16;
+
+/// What one channel voted for, as kept in the first-fault record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct VoteRecord {
+    /// Digest of the agreed input the channel stepped on.
+    pub input_digest: u32,
+    /// Digest of the state after the step.
+    pub state_digest: u32,
+    /// Digest of the output's canonical bytes.
+    pub output_digest: u32,
+    /// Length of the output's canonical bytes.
+    pub output_bytes: u16,
+    /// The first canonical bytes of the output, filled up with zeros.
+    pub output_head: [u8; OUTPUT_HEAD_BYTES],
+}
+
+/// The record of what went wrong first; latched until it is cleared on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FirstFault {
+    /// The cycle in which it was seen.
+    pub cycle: Cycle,
+    /// The epoch in which it was seen.
+    pub epoch: Epoch,
+    /// What was seen.
+    pub faults: Faults,
+    /// The votes of A and B in that cycle, as far as this channel had them.
+    pub votes: [Option<VoteRecord>; 2],
+}
+
+impl FirstFault {
+    /// Returns the vote of `channel`, if it was there when the fault was seen.
+    pub fn vote(&self, channel: ChannelId) -> Option<&VoteRecord> {
+        let [a, b] = &self.votes;
+        match channel {
+            ChannelId::A => a.as_ref(),
+            ChannelId::B => b.as_ref(),
+        }
+    }
+}

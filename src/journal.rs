@@ -1,0 +1,73 @@
+//! JOURNAL  counters: nothing is lost silently.
+
+use crate::wire::Reject;
+
+/// Counts of what happened since boot; each stays at its maximum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Counters {
+    /// Cycles that both channels voted equally.
+    pub agreed: u32,
+    /// Cycles served alone.
+    pub alone: u32,
+    /// Deadlines that passed without a result.
+    pub held: u32,
+    /// Takeovers by this channel.
+    pub takeovers: u32,
+    /// Claims that the arbiter refused.
+    pub refused: u32,
+    /// Cycles in which the votes differed.
+    pub diverged: u32,
+    /// Cycles in which the two samples were too far apart for the program.
+    pub discrepancies: u32,
+    /// Mode changes.
+    pub mode_changes: u32,
+    /// Frames that came again though this channel had them.
+    pub repeated: u32,
+    /// Frames of this channel that were sent again.
+    pub retransmitted: u32,
+    /// Tracked writes that named memory outside of the state.
+    pub stray_writes: u32,
+    rejected: [u32; Reject::ALL.len()],
+}
+
+impl Counters {
+    /// Returns how many frames were dropped for this cause.
+    pub fn rejected(&self, cause: Reject) -> u32 {
+        self.rejected.get(cause as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns how many frames were dropped in all.
+    pub fn rejected_total(&self) -> u32 {
+        self.rejected.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    pub(crate) fn reject(&mut self, cause: Reject) {
+        if let Some(count) = self.rejected.get_mut(cause as usize) {
+            bump(count);
+        }
+    }
+}
+
+/// Counts one more, up to the maximum.
+pub(crate) fn bump(count: &mut u32) {
+    *count = count.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_own_counter() {
+        let mut counters = Counters::default();
+        for (times, cause) in Reject::ALL.iter().enumerate() {
+            for _ in 0..times {
+                counters.reject(*cause);
+            }
+        }
+        for (times, cause) in Reject::ALL.iter().enumerate() {
+            assert_eq!(counters.rejected(*cause), times as u32, "{cause}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! LEASE  at most one channel owns the outputs, and an arbiter says which.
+
+use crate::ids::{ChannelId, Epoch};
+
+/// On what grounds a channel claims the outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Grounds {
+    /// The pair starts from nothing, and the claimant is its first owner.
+    First,
+    /// The peer has been silent past its deadline and the patience.
+    Silence,
+    /// A fresh `Hello` says that the peer has lost its state: it booted anew.
+    PeerEmpty,
+    /// A fresh `Hello` says that the peer stands by and owns nothing.
+    PeerStandsBy,
+}
+
+/// What an arbiter answers to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Claim {
+    /// The outputs are the claimant's from now on, and nobody else's.
+    Granted,
+    /// They are not.
+    Refused,
+    /// The answer is on its way: ask again.
+    Pending,
+}
+
+/// Makes sure that at most one channel owns the outputs.
+///
+/// Both channels hold an arbiter of the same kind. It may be a rule, a pin, an atomic
+/// word or a relay; what it must assure is that of two channels with contradicting
+/// claims at most one is granted, and that `confirms` turns false on the other.
+pub trait Arbiter {
+    /// Asks for the outputs in epoch `to`, whose owner is the claimant; `from` is the
+    /// epoch of the claimant's state. Asked again with the same figures while pending.
+    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim;
+
+    /// Returns whether `epoch` still owns the outputs through `me`. Asked at every
+    /// release and as each output is opened; must be quick.
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool;
+
+    /// Returns the newest epoch the arbiter knows of, so that a refused claimant can
+    /// number its next claim.
+    fn newest(&self) -> Epoch {
+        Epoch::NONE
+    }
+
+    /// Names the channel that owns first when both start from nothing.
+    fn first_owner(&self) -> ChannelId {
+        ChannelId::A
+    }
+
+    /// Whether it keeps apart two channels that both start alone without hearing each other.
+    fn allows_solo_boot(&self) -> bool {
+        true
+    }
+}
+
+/// An arbiter without hardware: a rule that both channels know.
+///
+/// Names the first owner; afterwards only the epoch's owner may go alone, or the other one
+/// once the owner itself says by a fresh `Hello` that it is empty. Two owners are
+/// impossible, and so is survival of the owner's silent death: the other channel cannot
+/// tell it from a cut link and stands by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Preferred(pub ChannelId);
+
+impl Arbiter for Preferred {
+    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        let granted = match grounds {
+            Grounds::First => to.owner() == self.0,
+            Grounds::PeerEmpty => true,
+            Grounds::Silence | Grounds::PeerStandsBy => to.owner() == from.owner(),
+        };
+        if granted { Claim::Granted } else { Claim::Refused }
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        epoch.owner() == me
+    }
+
+    fn first_owner(&self) -> ChannelId {
+        self.0
+    }
+
+    fn allows_solo_boot(&self) -> bool {
+        false
+    }
+}
+
+/// The lease a released output was minted under.
+#[derive(Clone, Copy)]
+pub(crate) struct Lease<'l> {
+    pub(crate) arbiter: &'l dyn Arbiter,
+    pub(crate) epoch: Epoch,
+    pub(crate) me: ChannelId,
+}
+
+impl Lease<'_> {
+    pub(crate) fn holds(&self) -> bool {
+        self.arbiter.confirms(self.epoch, self.me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ChannelId::{A, B};
+
+    #[test]
+    fn preferred_grants_by_rule_only() {
+        let mut arbiter = Preferred(B);
+        let mut ask = |from, to, grounds| arbiter.claim(from, to, grounds) == Claim::Granted;
+        let (a1, b1) = (Epoch::new(1, A), Epoch::new(1, B));
+        let (a2, b2) = (Epoch::new(2, A), Epoch::new(2, B));
+        assert!(ask(Epoch::NONE, b1, Grounds::First));
+        assert!(!ask(Epoch::NONE, a1, Grounds::First));
+        for grounds in [Grounds::Silence, Grounds::PeerStandsBy] {
+            assert!(ask(b1, b2, grounds), "the owner goes on alone");
+            assert!(!ask(b1, a2, grounds), "the other one does not");
+        }
+        assert!(ask(b1, a2, Grounds::PeerEmpty));
+        assert!(!arbiter.allows_solo_boot());
+    }
+}

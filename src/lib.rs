@@ -1,0 +1,69 @@
+#![no_std]
+#![doc = include_str!("../README.md")]
+//!
+//! # Crate map
+//!
+//! Each module imports only from those above it.
+//!
+//! ```text
+//! ids, digest, mechanism        newtypes; digests and CRC; switches for negative controls
+//! canonical                     the bytes of a value
+//! memory, tracked, mirror       MIRROR: state in blocks, what was written, the checkpoint
+//! fault                         faults, the first-fault record
+//! program, rule                 what the user writes
+//! config, wire                  timing and policy; the frame format
+//! lease                         who owns the outputs: the arbiter
+//! agree, vote, handshake, mode  one idea each, as pure as they come
+//! journal, verdict              counters; what a cycle came to
+//! node                          one channel: the cycle from top to bottom
+//! sim                           a seeded pair in virtual time (feature `sim`)
+//! ```
+//!
+//! # The data's way
+//!
+//! ```text
+//! sample -> [Sample frame] -> agree -> step -> [Vote frame] -> compare -> commit -> Voted -> actuator
+//!                peer's -------^        |           peer's -------^          |
+//!                                    tracked state                     checkpoint
+//! ```
+
+#[cfg(any(test, feature = "sim"))]
+extern crate std;
+
+pub mod canonical;
+pub mod config;
+pub mod digest;
+pub mod fault;
+pub mod ids;
+pub mod journal;
+pub mod lease;
+mod mechanism;
+pub mod memory;
+pub mod mirror;
+pub mod mode;
+pub mod node;
+pub mod program;
+pub mod rule;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod tracked;
+pub mod verdict;
+pub mod vote;
+pub mod wire;
+
+mod agree;
+mod handshake;
+
+pub use config::{Config, ConfigError, Drive};
+pub use fault::{Faults, FirstFault};
+pub use ids::{ChannelId, Cycle, Epoch, Instant, PairId};
+pub use lease::{Arbiter, Claim, Grounds, Preferred};
+#[cfg(feature = "sim")]
+pub use mechanism::Mechanism;
+pub use memory::{Memory, blocks};
+pub use mode::Mode;
+pub use node::{Begun, Node};
+pub use program::{Agreement, Program};
+pub use tracked::Tracked;
+pub use verdict::{Outcome, Release, Verdict};
+pub use vote::{OpenError, Voted};

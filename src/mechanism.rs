@@ -1,0 +1,57 @@
+//! The safety mechanisms by name, so that the simulator can switch one off.
+//!
+//! A test that passes with its mechanism switched off proves nothing. Without the
+//! feature `sim` every mechanism is a constant `true` and none of this is in the image.
+
+/// The switchable mechanisms: all on, unless a simulation switched one off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mechanisms {
+    #[cfg(feature = "sim")]
+    off: Option<Mechanism>,
+}
+
+/// Names a safety mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "sim"), allow(dead_code, unreachable_pub))]
+pub enum Mechanism {
+    /// Comparison of the two votes.
+    Vote,
+    /// The CRC of every frame.
+    Crc,
+    /// The exact match of the epoch.
+    Epoch,
+    /// The exact match of the phase.
+    Phase,
+    /// The freshness of a `Hello`: nonce and challenge echoed.
+    Echo,
+    /// The arbiter's word before a channel goes on alone and as an output is opened.
+    Lease,
+    /// Driving the dead owner's last cycle when it is not proven settled.
+    Overdue,
+    /// Keeping an agreed input final for a channel that then goes on alone.
+    FinalInput,
+}
+
+impl Mechanisms {
+    pub(crate) const ALL_ON: Self = Self {
+        #[cfg(feature = "sim")]
+        off: None,
+    };
+
+    #[cfg(feature = "sim")]
+    pub(crate) const fn without(mechanism: Mechanism) -> Self {
+        Self { off: Some(mechanism) }
+    }
+
+    #[inline]
+    #[cfg_attr(not(feature = "sim"), allow(clippy::unused_self))]
+    pub(crate) fn on(self, mechanism: Mechanism) -> bool {
+        #[cfg(feature = "sim")]
+        return self.off != Some(mechanism);
+        #[cfg(not(feature = "sim"))]
+        {
+            let _ = mechanism;
+            true
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! MEMORY  where the user's state and its shadow live.
+//!
+//! ```text
+//! working     [Block; n]   what `step` writes; the only copy it can reach
+//! checkpoint  [Block; n]   the last state both channels agreed on
+//! digests     [u32; n]     digest of each checkpoint block
+//! marks       [u8; n]      bit map of the blocks written since the last commit
+//! ```
+
+use crate::digest::BLOCK_BYTES;
+use core::marker::PhantomData;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What a program's state must be: plain bytes without padding, any pattern valid.
+///
+/// Derive zerocopy's `FromBytes, IntoBytes, KnownLayout, Immutable`; padding is then a
+/// compile error, and a flipped bit is a wrong value but never undefined behaviour.
+pub trait State: FromBytes + IntoBytes + KnownLayout + Immutable {}
+impl<T: FromBytes + IntoBytes + KnownLayout + Immutable> State for T {}
+
+/// One unit of mirrored memory, 64 bytes.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C, align(64))]
+pub struct Block(pub(crate) [u8; BLOCK_BYTES]);
+
+impl Block {
+    /// A block of zeros.
+    pub const ZERO: Self = Self([0; BLOCK_BYTES]);
+}
+
+/// Returns how many blocks a state of type `T` takes.
+pub const fn blocks<T>() -> usize {
+    size_of::<T>().div_ceil(BLOCK_BYTES)
+}
+
+/// Holds a program's state and its shadow: `Memory<Plant, { blocks::<Plant>() }>`.
+///
+/// All zero at first, so that a static of it takes no flash.
+pub struct Memory<T, const BLOCKS: usize> {
+    working: [Block; BLOCKS],
+    checkpoint: [Block; BLOCKS],
+    digests: [u32; BLOCKS],
+    marks: [u8; BLOCKS],
+    state: PhantomData<fn() -> T>,
+}
+
+impl<T: State, const BLOCKS: usize> Memory<T, BLOCKS> {
+    /// Returns memory of zeros. `BLOCKS` other than [`blocks::<T>()`](blocks) does not compile.
+    pub const fn new() -> Self {
+        const {
+            assert!(BLOCKS == blocks::<T>(), "Memory<T, N> needs N = blocks::<T>()");
+            assert!(align_of::<T>() <= BLOCK_BYTES, "a state is aligned to 64 bytes at most");
+        }
+        Self {
+            working: [Block::ZERO; BLOCKS],
+            checkpoint: [Block::ZERO; BLOCKS],
+            digests: [0; BLOCKS],
+            marks: [0; BLOCKS],
+            state: PhantomData,
+        }
+    }
+}
+
+impl<T: State, const BLOCKS: usize> Default for Memory<T, BLOCKS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Borrowed memory with its length erased to slices.
+///
+/// Made from a [`Memory`], or from parts, for instance to put the two copies into
+/// different RAM banks.
+pub struct Cells<'m, T> {
+    pub(crate) working: &'m mut T,
+    pub(crate) checkpoint: &'m mut [Block],
+    pub(crate) digests: &'m mut [u32],
+    pub(crate) marks: &'m mut [u8],
+}
+
+impl<'m, T: State> Cells<'m, T> {
+    /// Puts memory together from parts; `None` unless each slice has
+    /// [`blocks::<T>()`](blocks) entries.
+    pub fn new(
+        working: &'m mut T,
+        checkpoint: &'m mut [Block],
+        digests: &'m mut [u32],
+        marks: &'m mut [u8],
+    ) -> Option<Self> {
+        let need = blocks::<T>();
+        let fits = checkpoint.len() == need && digests.len() == need && marks.len() == need;
+        fits.then_some(Self { working, checkpoint, digests, marks })
+    }
+}
+
+impl<'m, T: State, const BLOCKS: usize> TryFrom<&'m mut Memory<T, BLOCKS>> for Cells<'m, T> {
+    type Error = MemoryMismatch;
+
+    /// Borrows the memory. Fails never for a `Memory` that `new` made.
+    fn try_from(memory: &'m mut Memory<T, BLOCKS>) -> Result<Self, MemoryMismatch> {
+        let Ok((working, _)) = T::mut_from_prefix(memory.working.as_mut_bytes()) else {
+            return Err(MemoryMismatch { need_blocks: blocks::<T>(), have_blocks: BLOCKS });
+        };
+        Self::new(working, &mut memory.checkpoint, &mut memory.digests, &mut memory.marks)
+            .ok_or(MemoryMismatch { need_blocks: blocks::<T>(), have_blocks: BLOCKS })
+    }
+}
+
+/// The memory handed over does not have the size of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MemoryMismatch {
+    /// Blocks the state takes.
+    pub need_blocks: usize,
+    /// Blocks there are.
+    pub have_blocks: usize,
+}

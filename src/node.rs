@@ -1,0 +1,440 @@
+//! NODE  one channel: composes all parts; the cycle reads here from top to bottom.
+//!
+//! Sans-IO. Give it time and frames, ask it what to send and what came of the cycle:
+//!
+//! ```text
+//!              begin(now, sample)                 once a cycle, at next_start()
+//!   link  ->   handle_frame(now, bytes)           for each frame, at any time
+//!   link  <-   poll_transmit(now, buffer)         until None, after each call above and below
+//!   user  <-   poll_verdict(now, arbiter)         after each call above, and at poll_timeout()
+//! ```
+//!
+//! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
+//! Every call does a bounded amount of work: at most one `step`, one pass over the state.
+
+mod boot;
+mod cycle;
+mod outgoing;
+mod receive;
+mod schedule;
+mod takeover;
+
+use crate::agree::{Kept, Samples};
+use crate::config::{Config, ConfigError};
+use crate::fault::{Faults, FirstFault};
+use crate::handshake::Handshake;
+use crate::ids::{ChannelId, Cycle, Epoch, Instant};
+use crate::journal::{Counters, bump};
+use crate::lease::Arbiter;
+use crate::mechanism::Mechanisms;
+use crate::memory::Cells;
+use crate::mirror::Mirror;
+use crate::mode::{Mode, ModeEvent};
+use crate::program::Program;
+use crate::verdict::{Outcome, Verdict};
+use crate::vote::{self, Sealed};
+use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
+use crate::{canonical, wire};
+use boot::Boot;
+use outgoing::Outgoing;
+use schedule::Schedule;
+use takeover::Pressing;
+
+/// How far this channel is in its current cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// The sample is fixed.
+    Sampled,
+    /// The step is done and the vote is out.
+    Voted,
+    /// The cycle is done; the next one begins with `begin`.
+    Settled,
+}
+
+/// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
+/// frame, at most 655 bytes.
+pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
+    me: ChannelId,
+    config: Config,
+    mechanisms: Mechanisms,
+    mirror: Mirror<'m, P::State>,
+
+    mode: Mode,
+    /// The lineage of this channel's state.
+    epoch: Epoch,
+    /// The highest epoch counter seen or issued; no number is issued twice.
+    newest: u32,
+    handshake: Handshake,
+    /// The peer's nonce in this pair of boots.
+    peer_nonce: u32,
+    boot: Boot,
+
+    cycle: Cycle,
+    progress: Progress,
+    /// Whether any cycle was committed since boot.
+    empty: bool,
+    samples: Samples<P::Input>,
+    agreed: Option<Kept<P::Input>>,
+    /// Stays until the peer proves that it settled: its sample of the next cycle, without
+    /// which there is no next vote to overwrite this one.
+    my_vote: Ballot<FRAME>,
+    peer_vote: Ballot<FRAME>,
+    /// The last voted output, in case its owner died before driving it.
+    last: Option<Sealed<P::Output>>,
+    /// Deadlines of the current cycle that passed without a result.
+    held: u8,
+    pressing: Option<Pressing>,
+
+    schedule: Schedule,
+    outgoing: Outgoing,
+
+    /// Faults seen since the last verdict.
+    faults: Faults,
+    first_fault: Option<FirstFault>,
+    counters: Counters,
+
+    /// A bit of the next vote to flip as it is cast, for fault injection.
+    #[cfg(feature = "sim")]
+    vote_flip: Option<usize>,
+}
+
+/// What a call of [`Node::begin`] began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Begun {
+    /// A new cycle with the sample.
+    New(Cycle),
+    /// A held cycle goes on; it keeps its first sample and this one was not used.
+    Continuing(Cycle),
+    /// No cycle: the channel is not in service, and the sample was not used.
+    Idle,
+}
+
+impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
+    /// Starts a channel on zeroed memory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the figures if the configuration cannot work.
+    pub fn new<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
+    where
+        M: TryInto<Cells<'m, P::State>>,
+        ConfigError: From<M::Error>,
+    {
+        config.check()?;
+        let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
+        let need_bytes = (OVERHEAD_BYTES + VOTE_DIGEST_BYTES + safe_bytes).max(wire::LONGEST_HELLO_BYTES);
+        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
+        if need_bytes > have_bytes {
+            return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
+        }
+        Ok(Self {
+            me,
+            config,
+            mechanisms: Mechanisms::ALL_ON,
+            mirror: Mirror::new(memory.try_into()?, P::init),
+            mode: Mode::Starting,
+            epoch: Epoch::NONE,
+            newest: 0,
+            handshake: Handshake::new(config.nonce),
+            peer_nonce: 0,
+            boot: Boot::Listening,
+            cycle: Cycle(0),
+            progress: Progress::Settled,
+            empty: true,
+            samples: Samples::none(),
+            agreed: None,
+            my_vote: Ballot::NONE,
+            peer_vote: Ballot::NONE,
+            last: None,
+            held: 0,
+            pressing: None,
+            schedule: Schedule::default(),
+            outgoing: Outgoing::default(),
+            faults: Faults::empty(),
+            first_fault: None,
+            counters: Counters::default(),
+            #[cfg(feature = "sim")]
+            vote_flip: None,
+        })
+    }
+
+    /// Begins a cycle with this channel's sample, or goes on with a held one.
+    /// Call it at [`next_start`](Self::next_start).
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
+    pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
+        let sample = self.keep(sample)?;
+        self.schedule.open_slot(now, &self.config);
+        Ok(match (self.mode, self.progress) {
+            (Mode::Duplex | Mode::Simplex | Mode::Standby, Progress::Settled) => {
+                self.cycle = self.cycle.next();
+                self.progress = Progress::Sampled;
+                self.samples.advance(sample);
+                self.agreed = None;
+                self.held = 0;
+                self.schedule.open_cycle();
+                if self.mode == Mode::Duplex {
+                    self.outgoing.sample_is_new(now, &self.config);
+                }
+                Begun::New(self.cycle)
+            }
+            // Not sent, not agreed: a younger sample is better. Once both are held, the
+            // agreed input stays, since the peer may have settled on it.
+            (Mode::Standby, Progress::Sampled) if self.samples.theirs.is_none() => {
+                self.samples.mine = Some(sample);
+                Begun::New(self.cycle)
+            }
+            (Mode::Duplex | Mode::Simplex | Mode::Standby, _) => Begun::Continuing(self.cycle),
+            (Mode::Starting | Mode::Safe, _) => Begun::Idle,
+        })
+    }
+
+    /// Returns the verdict of the cycle begun last, once there is one.
+    ///
+    /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
+    pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        self.schedule.poll_again_at = None;
+        let may_own = matches!(self.mode, Mode::Duplex | Mode::Simplex) && self.epoch.owner() == self.me;
+        if may_own && !self.confirmed(arbiter) {
+            self.fault(Faults::LEASE_LOST);
+            self.change_mode(now, ModeEvent::LeaseLost);
+        }
+        match self.mode {
+            Mode::Starting => self.poll_starting(now, arbiter),
+            Mode::Duplex => self.poll_duplex(now, arbiter),
+            Mode::Simplex => self.poll_simplex(now),
+            Mode::Standby => self.poll_standby(now, arbiter),
+            Mode::Safe => self.slot_open().then(|| self.safe_verdict()),
+        }
+    }
+
+    /// Returns the earliest time at which a poll can bring something new without a frame.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let waits = self.slot_open() && self.progress != Progress::Settled;
+        [
+            (self.mode == Mode::Duplex && waits).then_some(self.schedule.deadline),
+            self.slot_open().then_some(self.schedule.next_start),
+            self.schedule.poll_again_at,
+            self.outgoing_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Returns when the next `begin` is due, steered so that both channels start together.
+    pub fn next_start(&self) -> Instant {
+        self.schedule.next_start
+    }
+
+    /// Returns which channel this is.
+    pub fn channel(&self) -> ChannelId {
+        self.me
+    }
+
+    /// Returns what the channel is doing.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Returns the lineage of the channel's state.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Returns the cycle in progress, or the last one.
+    pub fn cycle(&self) -> Cycle {
+        self.cycle
+    }
+
+    /// Returns the last cycle if it is settled: nothing is in progress.
+    pub fn settled_cycle(&self) -> Option<Cycle> {
+        (self.progress == Progress::Settled).then_some(self.cycle)
+    }
+
+    /// Returns the input that the last step used.
+    pub fn agreed_input(&self) -> Option<&P::Input> {
+        self.agreed.as_ref().map(|kept| &kept.value)
+    }
+
+    /// Returns the state, as the last step left it.
+    pub fn state(&self) -> &P::State {
+        self.mirror.state()
+    }
+
+    /// Returns the digest of the last committed state.
+    pub fn state_digest(&self) -> u32 {
+        self.mirror.committed_digest()
+    }
+
+    /// Returns the counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Returns the record of what went wrong first.
+    pub fn first_fault(&self) -> Option<&FirstFault> {
+        self.first_fault.as_ref()
+    }
+
+    /// Clears the record of the first fault, on purpose, so that the next one is kept.
+    pub fn clear_first_fault(&mut self) {
+        self.first_fault = None;
+    }
+
+    /// Switches one safety mechanism off, to show that a test notices.
+    #[cfg(feature = "sim")]
+    pub fn switch_off(&mut self, mechanism: crate::Mechanism) {
+        self.mechanisms = Mechanisms::without(mechanism);
+    }
+
+    /// Flips a bit of the working state behind the mirror's back.
+    #[cfg(feature = "sim")]
+    pub fn flip_state_bit(&mut self, bit: usize) {
+        self.mirror.flip_working_bit(bit);
+    }
+
+    /// Flips a bit of the output in the next vote, as a fault in the step would.
+    #[cfg(feature = "sim")]
+    pub fn flip_next_output_bit(&mut self, bit: usize) {
+        self.vote_flip = Some(bit);
+    }
+
+    fn keep(&self, sample: P::Input) -> Result<Kept<P::Input>, BufferTooSmall> {
+        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
+        let input_bytes = canonical::encoded_len(&sample).unwrap_or(MAX_FRAME_BYTES);
+        let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
+        let too_small = BufferTooSmall { need_bytes, have_bytes };
+        if need_bytes > have_bytes {
+            return Err(too_small);
+        }
+        Kept::new(sample).ok_or(too_small)
+    }
+
+    fn keys(&self) -> Keys {
+        let nonces = self.me.in_order(self.config.nonce, self.peer_nonce);
+        Keys { pair: self.config.pair, epoch: self.epoch, nonces }
+    }
+
+    fn slot_open(&self) -> bool {
+        self.schedule.slot_open
+    }
+
+    fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
+        !self.mechanisms.on(crate::mechanism::Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
+    }
+
+    /// Notes faults for the next verdict and latches the first.
+    fn fault(&mut self, faults: Faults) {
+        self.faults |= faults;
+        if self.first_fault.is_none() {
+            let mine = self.my_vote.of(self.cycle).map(|vote| vote::record(&vote));
+            let theirs = self.peer_vote.of(self.cycle).map(|vote| vote::record(&vote));
+            let votes = self.me.in_order(mine, theirs);
+            self.first_fault = Some(FirstFault { cycle: self.cycle, epoch: self.epoch, faults, votes });
+        }
+    }
+
+    /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
+    fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
+        let Some(mode) = self.mode.after(event) else { return false };
+        self.mode = mode;
+        self.handshake.renew();
+        self.outgoing.hello_at(now);
+        self.pressing = None;
+        bump(&mut self.counters.mode_changes);
+        true
+    }
+
+    /// Latches the safe state.
+    fn fatal(&mut self, now: Instant, faults: Faults) -> Verdict<P::Output> {
+        self.fault(faults);
+        self.change_mode(now, ModeEvent::Fatal);
+        self.safe_verdict()
+    }
+
+    fn safe_verdict(&mut self) -> Verdict<P::Output> {
+        let drives = !self.drives_as_owner() || self.epoch.owner() == self.me;
+        let safe = if drives { vote::safe::<P>(self.cycle) } else { None };
+        let holder = self.drives_as_owner().then_some(self.me);
+        self.verdict(Outcome::Safe, [None, safe], holder)
+    }
+
+    /// Closes the slot with a verdict.
+    fn verdict(
+        &mut self,
+        outcome: Outcome,
+        released: [Option<Sealed<P::Output>>; 2],
+        holder: Option<ChannelId>,
+    ) -> Verdict<P::Output> {
+        self.schedule.slot_open = false;
+        let faults = core::mem::take(&mut self.faults);
+        // Without the lease mechanism (a negative control) outputs open unconditionally.
+        let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
+        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, released, holder }
+    }
+}
+
+/// The payload of one vote, kept in its encoded form: it is compared and sent as bytes.
+struct Ballot<const FRAME: usize> {
+    cycle: Cycle,
+    length: usize,
+    bytes: [u8; FRAME],
+}
+
+impl<const FRAME: usize> Ballot<FRAME> {
+    const NONE: Self = Self { cycle: Cycle(0), length: 0, bytes: [0; FRAME] };
+
+    /// Returns the vote if it is of `cycle`.
+    fn of(&self, cycle: Cycle) -> Option<VotePayload<'_>> {
+        VotePayload::parse(self.payload_of(cycle)?)
+    }
+
+    fn payload_of(&self, cycle: Cycle) -> Option<&[u8]> {
+        if self.length == 0 || self.cycle != cycle {
+            return None;
+        }
+        self.bytes.get(..self.length)
+    }
+
+    /// Keeps a received payload; false if it is too long.
+    fn keep(&mut self, cycle: Cycle, payload: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(..payload.len()) else { return false };
+        for (to, from) in room.iter_mut().zip(payload) {
+            *to = *from;
+        }
+        (self.cycle, self.length) = (cycle, payload.len());
+        true
+    }
+
+    /// Encodes a vote; false if the frame would be too long. The old vote is gone either way.
+    fn cast<O: serde::Serialize>(&mut self, cycle: Cycle, input: u32, state: u32, output: &O) -> bool {
+        self.length = 0;
+        let Some((digests, room)) = self.bytes.split_first_chunk_mut::<VOTE_DIGEST_BYTES>() else {
+            return false;
+        };
+        let [i0, i1, i2, i3] = input.to_le_bytes();
+        let [s0, s1, s2, s3] = state.to_le_bytes();
+        *digests = [i0, i1, i2, i3, s0, s1, s2, s3];
+        let longest = FRAME.min(MAX_FRAME_BYTES).saturating_sub(OVERHEAD_BYTES + VOTE_DIGEST_BYTES);
+        let room = room.get_mut(..longest).unwrap_or_default();
+        let Some(output_bytes) = canonical::encode(output, room) else { return false };
+        (self.cycle, self.length) = (cycle, VOTE_DIGEST_BYTES + output_bytes);
+        true
+    }
+
+    /// Flips a bit of the output, whatever its length.
+    #[cfg(feature = "sim")]
+    fn flip_output_bit(&mut self, bit: usize) {
+        let output = self.bytes.get_mut(VOTE_DIGEST_BYTES..self.length).unwrap_or_default();
+        let bits = output.len().max(1) * 8;
+        if let Some(byte) = output.get_mut(bit % bits / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.length = 0;
+    }
+}

@@ -1,0 +1,167 @@
+//! From two empty channels to duplex: A cuts over B, or one starts alone.
+
+use super::{Node, Progress};
+use crate::agree::Samples;
+use crate::fault::Faults;
+use crate::ids::{ChannelId, Cycle, Epoch, Instant, Phase, Stage};
+use crate::lease::{Arbiter, Claim, Grounds};
+use crate::mode::{Mode, ModeEvent};
+use crate::program::Program;
+use crate::verdict::{Outcome, Verdict};
+use crate::wire::{BufferTooSmall, Cut, Kind, Reject};
+
+/// What a starting channel is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Boot {
+    /// Nothing but say `Hello`.
+    Listening,
+    /// As the leader: cut over the peer of this nonce, once the first owner has the lease.
+    Leading { joiner_nonce: u32 },
+    /// As the leader: the `Cut` goes out until the first frame of its epoch comes back.
+    Cutting { joiner_nonce: u32, resend_at: Instant, until: Instant },
+    /// As the led one: the `Cut` is good, and this channel is to own; it claims first.
+    Joining,
+}
+
+impl Boot {
+    pub(super) fn is_cutting(&self) -> bool {
+        matches!(self, Self::Cutting { .. })
+    }
+
+    pub(super) fn resend_at(&self) -> Option<Instant> {
+        match *self {
+            Self::Cutting { resend_at, .. } => Some(resend_at),
+            _ => None,
+        }
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        match self.boot {
+            Boot::Listening => self.poll_solo(now, arbiter),
+            Boot::Leading { joiner_nonce } => {
+                let first = arbiter.first_owner();
+                let to = Epoch::new(self.newest, first).successor(first);
+                if first != self.me || self.claim_first(now, arbiter, to) {
+                    (self.epoch, self.newest, self.peer_nonce) = (to, to.counter(), joiner_nonce);
+                    let until = now.plus_us(self.config.period_us);
+                    self.boot = Boot::Cutting { joiner_nonce, resend_at: now, until };
+                }
+            }
+            Boot::Cutting { until, .. } if now >= until => {
+                self.boot = Boot::Listening;
+                self.outgoing.hello_at(now);
+            }
+            Boot::Cutting { .. } => {}
+            Boot::Joining => {
+                let to = self.epoch;
+                if self.claim_first(now, arbiter, to) {
+                    self.enter_duplex(now);
+                }
+            }
+        }
+        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+    }
+
+    /// Claims the first ownership of epoch `to`; a refusal leads back to listening.
+    fn claim_first<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch) -> bool {
+        match self.ask(arbiter, to, Grounds::First) {
+            Claim::Granted => true,
+            Claim::Pending => {
+                self.schedule.poll_again_soon(now, &self.config);
+                false
+            }
+            Claim::Refused => {
+                // Most likely the arbiter remembers a newer epoch than two fresh boots do.
+                self.newest = self.newest.max(arbiter.newest().counter());
+                self.fault(Faults::LEASE_REFUSED);
+                self.boot = Boot::Listening;
+                false
+            }
+        }
+    }
+
+    /// Starts alone, if that is the policy and the peer has not been heard for long enough.
+    fn poll_solo<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
+        let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
+        if due && arbiter.allows_solo_boot() {
+            let to = self.next_epoch();
+            if self.claim_first(now, arbiter, to) {
+                (self.epoch, self.newest) = (to, to.counter());
+                self.change_mode(now, ModeEvent::Granted);
+                self.schedule.start_at_once(now);
+            }
+        }
+    }
+
+    /// Both channels are empty and this one has a fresh word of it: A leads.
+    pub(super) fn lead(&mut self, joiner_nonce: u32) {
+        if self.me == ChannelId::A && self.boot == Boot::Listening {
+            self.boot = Boot::Leading { joiner_nonce };
+        }
+    }
+
+    /// Joins at a cut, if it is meant for this boot and for this state.
+    pub(super) fn handle_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
+        if self.mode != Mode::Starting {
+            return Err(Reject::Mode);
+        }
+        let meant = cut.joiner_nonce == self.handshake.nonce()
+            && cut.joiner_challenge == self.handshake.challenge()
+            && cut.epoch.counter() > self.newest;
+        if !meant {
+            self.handshake.answer_due = true; // with the newest challenge
+            return Err(Reject::Stale);
+        }
+        if cut.region_digest != self.mirror.committed_digest() || cut.base != self.committed().0 {
+            self.fault(Faults::PEER_DIFFERS);
+            return Err(Reject::PeerDiffers);
+        }
+        (self.epoch, self.newest, self.peer_nonce) = (cut.epoch, cut.epoch.counter(), cut.nonce);
+        if cut.epoch.owner() == self.me {
+            self.boot = Boot::Joining;
+        } else {
+            self.enter_duplex(now);
+        }
+        Ok(())
+    }
+
+    /// Whether a frame of this phase is the peer's answer to the cut.
+    pub(super) fn answers_cut(&self, phase: Phase) -> bool {
+        self.boot.is_cutting() && phase == Phase::new(self.cycle.next(), Stage::Sample)
+    }
+
+    pub(super) fn enter_duplex(&mut self, now: Instant) {
+        self.boot = Boot::Listening;
+        self.change_mode(now, ModeEvent::CutOver);
+        self.progress = Progress::Settled;
+        self.samples = Samples::none();
+        self.outgoing.restart(Phase::new(self.cycle, Stage::Settled));
+        self.schedule.start_at_once(now);
+    }
+
+    pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let Boot::Cutting { joiner_nonce, resend_at, until } = self.boot else { return Ok(None) };
+        if now < resend_at {
+            return Ok(None);
+        }
+        let cut = Cut {
+            nonce: self.config.nonce,
+            joiner_nonce,
+            joiner_challenge: self.handshake.heard_challenge(),
+            epoch: self.epoch,
+            base: self.committed().0,
+            region_digest: self.mirror.committed_digest(),
+        };
+        let phase = Phase::new(self.committed(), Stage::Settled);
+        let length = self.transmit(Kind::Cut, phase, buffer, &cut)?;
+        self.boot = Boot::Cutting { joiner_nonce, resend_at: now.plus_us(self.config.retransmit_us), until };
+        Ok(Some(length))
+    }
+
+    /// Returns the last cycle that this channel's checkpoint contains.
+    pub(super) fn committed(&self) -> Cycle {
+        if self.progress == Progress::Settled { self.cycle } else { self.cycle.previous() }
+    }
+}

@@ -1,0 +1,216 @@
+//! What is to be sent, and what the peer is known to have.
+
+use super::{Node, Progress};
+use crate::canonical;
+use crate::config::Config;
+use crate::ids::{Instant, Phase, Stage};
+use crate::journal::bump;
+use crate::mode::Mode;
+use crate::program::{Program, program_hash};
+use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
+
+#[derive(Default)]
+pub(super) struct Outgoing {
+    sample_due: bool,
+    vote_due: bool,
+    /// When what the peer has not acknowledged is sent again.
+    resend_at: Instant,
+    hello_at: Instant,
+    /// The last phase that the peer has of this channel without a gap.
+    peer_has: Phase,
+}
+
+impl Outgoing {
+    pub(super) fn sample_is_new(&mut self, now: Instant, config: &Config) {
+        self.sample_due = true;
+        self.resend_at = now.plus_us(config.retransmit_us);
+    }
+
+    pub(super) fn vote_is_new(&mut self, now: Instant, config: &Config) {
+        self.vote_due = true;
+        self.resend_at = now.plus_us(config.retransmit_us);
+    }
+
+    pub(super) fn hello_at(&mut self, at: Instant) {
+        self.hello_at = at;
+    }
+
+    /// Starts anew with a peer that has everything up to `phase`.
+    pub(super) fn restart(&mut self, phase: Phase) {
+        *self = Self { peer_has: phase, hello_at: self.hello_at, ..Self::default() };
+    }
+
+    /// Notes an acknowledgement; one of something never sent is none.
+    pub(super) fn acknowledged(&mut self, ack: Phase, sent: Phase) {
+        if ack.since(self.peer_has) > 0 && ack.since(sent) <= 0 {
+            self.peer_has = ack;
+        }
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Writes the next frame to be sent into the front of `buffer` and returns its length;
+    /// `None` if nothing is due.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`]: the frame stays due.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        if self.handshake.answer_due || (self.sends_hellos() && now >= self.outgoing.hello_at) {
+            let length = self.transmit_hello(buffer)?;
+            self.handshake.answer_due = false;
+            self.outgoing.hello_at = now.plus_us(self.config.hello_us);
+            return Ok(Some(length));
+        }
+        if let Some(length) = self.transmit_cut(now, buffer)? {
+            return Ok(Some(length));
+        }
+        // In the safe state a peer that lacks this channel's vote still gets it: it must
+        // see the divergence, not a silent peer.
+        if !matches!(self.mode, Mode::Duplex | Mode::Safe) {
+            return Ok(None);
+        }
+        self.resend(now);
+        if self.outgoing.sample_due {
+            let length = self.transmit_sample(buffer)?;
+            self.outgoing.sample_due = false;
+            if length.is_some() {
+                return Ok(length);
+            }
+        }
+        if self.outgoing.vote_due {
+            let length = self.transmit_vote(buffer)?;
+            self.outgoing.vote_due = false;
+            return Ok(length);
+        }
+        Ok(None)
+    }
+
+    /// Makes due what the peer lacks, as one of its frames shows.
+    pub(super) fn answer_lack(&mut self, ack: Phase) {
+        if self.progress != Progress::Settled && Phase::new(self.cycle, Stage::Sample).since(ack) > 0 {
+            self.outgoing.sample_due = true;
+            bump(&mut self.counters.retransmitted);
+        }
+        if self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
+            self.outgoing.vote_due = true;
+            bump(&mut self.counters.retransmitted);
+        }
+    }
+
+    /// Returns the last phase this channel has sent.
+    pub(super) fn sent_phase(&self) -> Phase {
+        match self.progress {
+            Progress::Sampled => Phase::new(self.cycle, Stage::Sample),
+            Progress::Voted | Progress::Settled => Phase::new(self.cycle, Stage::Vote),
+        }
+    }
+
+    pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
+        let waits = self.mode == Mode::Duplex && self.progress != Progress::Settled;
+        let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
+        [hello, waits.then_some(self.outgoing.resend_at), self.boot.resend_at()].into_iter().flatten().min()
+    }
+
+    /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
+    fn resend(&mut self, now: Instant) {
+        let waits = self.mode == Mode::Duplex && self.progress != Progress::Settled;
+        if !waits || now < self.outgoing.resend_at {
+            return;
+        }
+        self.outgoing.resend_at = now.plus_us(self.config.retransmit_us);
+        // The last thing sent goes out again even if acknowledged: its own
+        // acknowledgement is how the peer learns that this channel still waits.
+        if Phase::new(self.cycle, Stage::Sample).since(self.outgoing.peer_has) > 0 || self.progress == Progress::Sampled {
+            self.outgoing.sample_due = true;
+            bump(&mut self.counters.retransmitted);
+        }
+        if self.progress == Progress::Voted {
+            self.outgoing.vote_due = true;
+            bump(&mut self.counters.retransmitted);
+        }
+    }
+
+    fn sends_hellos(&self) -> bool {
+        match self.mode {
+            Mode::Starting => !self.boot.is_cutting(),
+            Mode::Simplex | Mode::Standby => true,
+            Mode::Duplex | Mode::Safe => false,
+        }
+    }
+
+    fn has_vote(&self) -> bool {
+        self.my_vote.payload_of(self.my_vote.cycle).is_some()
+    }
+
+    fn transmit_hello(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+        let mut standing = Standing::empty();
+        standing.set(Standing::EMPTY, self.empty);
+        standing.set(Standing::OUTSIDE, self.mode != Mode::Duplex);
+        let serves = matches!(self.mode, Mode::Duplex | Mode::Simplex);
+        standing.set(Standing::OWNS, serves && self.epoch.owner() == self.me);
+        let hello = Hello {
+            epoch: self.epoch,
+            committed: self.committed().0,
+            program_hash: program_hash::<P>(),
+            config_hash: self.config.hash(),
+            ..Hello::BLANK
+        };
+        let hello = self.handshake.sign(hello.saying(standing));
+        let phase = Phase::new(self.committed(), Stage::Settled);
+        self.transmit(Kind::Hello, phase, buffer, &hello)
+    }
+
+    fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let Some(mine) = &self.samples.mine else { return Ok(None) };
+        let payload_bytes = wire::SAMPLE_DIGEST_BYTES + canonical::encoded_len(&mine.value).unwrap_or_default();
+        let header = self.header(Kind::Sample, Phase::new(self.cycle, Stage::Sample));
+        let write = |room: &mut [u8]| {
+            let (digest, input) = room.split_first_chunk_mut()?;
+            *digest = mine.digest.to_le_bytes();
+            Some(wire::SAMPLE_DIGEST_BYTES + canonical::encode(&mine.value, input)?)
+        };
+        wire::build(buffer, &header, &self.keys(), payload_bytes, write).map(Some)
+    }
+
+    fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let cycle = self.my_vote.cycle;
+        let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
+        let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));
+        let write = |room: &mut [u8]| {
+            for (to, from) in room.iter_mut().zip(payload) {
+                *to = *from;
+            }
+            Some(payload.len())
+        };
+        wire::build(buffer, &header, &self.keys(), payload.len(), write).map(Some)
+    }
+
+    /// Builds a frame whose payload is one encoded value.
+    pub(super) fn transmit<T: serde::Serialize>(
+        &self,
+        kind: Kind,
+        phase: Phase,
+        buffer: &mut [u8],
+        value: &T,
+    ) -> Result<usize, BufferTooSmall> {
+        let payload_bytes = canonical::encoded_len(value).unwrap_or_default();
+        let header = self.header(kind, phase);
+        wire::build(buffer, &header, &self.keys(), payload_bytes, |room| canonical::encode(value, room))
+    }
+
+    fn header(&self, kind: Kind, phase: Phase) -> Header {
+        Header { kind, sender: self.me, epoch: self.epoch, phase, ack: self.ack() }
+    }
+
+    /// Returns the last phase that this channel has of the peer without a gap.
+    fn ack(&self) -> Phase {
+        let (cycle, ahead) = (self.cycle, self.samples.ahead.is_some());
+        let settled = self.progress == Progress::Settled || self.peer_vote.of(cycle).is_some();
+        match (settled, self.samples.theirs.is_some()) {
+            (true, _) if ahead => Phase::new(cycle.next(), Stage::Sample),
+            (true, _) => Phase::new(cycle, Stage::Vote),
+            (false, true) => Phase::new(cycle, Stage::Sample),
+            (false, false) => Phase::new(cycle.previous(), Stage::Vote),
+        }
+    }
+}

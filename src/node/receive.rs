@@ -1,0 +1,191 @@
+//! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
+
+use super::{Node, Progress};
+use crate::agree::Kept;
+use crate::canonical;
+use crate::fault::Faults;
+use crate::ids::{ChannelId, Instant, Phase, Stage};
+use crate::journal::bump;
+use crate::lease::Grounds;
+use crate::mechanism::Mechanism;
+use crate::mode::{Mode, ModeEvent};
+use crate::program::{Program, program_hash};
+use crate::wire::{self, Cut, Header, Hello, Kind, Reject, Standing, VotePayload};
+
+/// What a cycle frame is to this channel now.
+enum Relation {
+    CurrentSample,
+    NextSample,
+    CurrentVote,
+    /// It came before, or nobody waits for it any more.
+    Repetition,
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Takes one frame as it came from the link, without delimiters.
+    ///
+    /// # Errors
+    /// [`Reject`]: why the frame was dropped. It is counted, and nothing has changed.
+    pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
+        let handled = self.dispatch(now, bytes);
+        if let Err(cause) = handled {
+            self.counters.reject(cause);
+        }
+        handled
+    }
+
+    fn dispatch(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
+        let check_crc = self.mechanisms.on(Mechanism::Crc);
+        let (header, payload) = wire::parse_checked(bytes, &self.keys(), check_crc)?;
+        if header.sender == self.me {
+            return Err(Reject::Sender);
+        }
+        self.schedule.heard(now);
+        match header.kind {
+            Kind::Hello => self.handle_hello(now, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Cut => {
+                let cut: Cut = canonical::decode(payload).ok_or(Reject::Payload)?;
+                self.handle_cut(now, &cut)
+            }
+            Kind::Sample | Kind::Vote => self.handle_cycle_frame(now, &header, payload),
+        }
+    }
+
+    fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
+        let standing = hello.standing().ok_or(Reject::Payload)?;
+        if (hello.program_hash, hello.config_hash) != (program_hash::<P>(), self.config.hash()) {
+            self.fault(Faults::PEER_DIFFERS);
+            return Err(Reject::PeerDiffers);
+        }
+        if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
+            // A channel in the safe state is silent: nobody is to lean on it.
+            self.handshake.answer_due = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
+            // A stranger's first word echoes nothing; that is no reason to count it as dropped.
+            return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
+        }
+        self.newest = self.newest.max(hello.epoch.counter());
+        if !standing.contains(Standing::OUTSIDE) {
+            return Ok(()); // an answer from within the cycle
+        }
+        let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
+        let grounds = if empty { Grounds::PeerEmpty } else { Grounds::PeerStandsBy };
+        match self.mode {
+            Mode::Starting if empty && !owns => self.lead(hello.nonce),
+            Mode::Duplex if !owns => {
+                self.fault(Faults::PEER_LEFT);
+                self.press(grounds);
+            }
+            Mode::Duplex => self.overtaken_by(now, hello),
+            Mode::Simplex if owns => self.note_split_brain(hello),
+            Mode::Standby if !owns && (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
+            Mode::Starting | Mode::Simplex | Mode::Standby | Mode::Safe => {}
+        }
+        Ok(())
+    }
+
+    /// The peer serves alone in an epoch of its own. A channel that holds the lease never
+    /// stands by because of a frame; whether it still does is the arbiter's to say.
+    fn overtaken_by(&mut self, now: Instant, hello: &Hello) {
+        self.note_split_brain(hello);
+        if hello.epoch.counter() > self.epoch.counter() {
+            self.overtaken(now);
+        }
+    }
+
+    fn overtaken(&mut self, now: Instant) {
+        if self.epoch.owner() != self.me && self.change_mode(now, ModeEvent::Overtaken) {
+            self.fault(Faults::OVERTAKEN);
+        }
+    }
+
+    /// Equal counter, other owner: both went on alone from one parent.
+    fn note_split_brain(&mut self, hello: &Hello) {
+        if hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner() {
+            self.fault(Faults::SPLIT_BRAIN);
+        }
+    }
+
+    /// Of two that stand by, the newer state goes on; of equal ones, A's.
+    fn is_newer_than(&self, hello: &Hello) -> bool {
+        let cycles = self.committed().since(crate::ids::Cycle(hello.committed));
+        let mine = (self.epoch.counter(), cycles, self.me == ChannelId::A);
+        mine > (hello.epoch.counter(), 0, false)
+    }
+
+    fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
+        if header.epoch != self.epoch && self.mechanisms.on(Mechanism::Epoch) {
+            if header.epoch.counter() > self.epoch.counter() {
+                self.newest = self.newest.max(header.epoch.counter());
+                self.overtaken(now);
+            }
+            return Err(Reject::Epoch);
+        }
+        match self.mode {
+            Mode::Duplex | Mode::Safe => {}
+            Mode::Starting if self.answers_cut(header.phase) => {
+                // Only a frame that decodes is an answer.
+                self.sample(payload)?;
+                self.enter_duplex(now);
+            }
+            Mode::Starting | Mode::Simplex | Mode::Standby => return Err(Reject::Mode),
+        }
+        match self.relation(header)? {
+            Relation::CurrentSample => {
+                self.samples.theirs = Some(self.sample(payload)?);
+                self.schedule.peer_started(now, false, &self.config);
+            }
+            Relation::NextSample => {
+                self.samples.ahead = Some(self.sample(payload)?);
+                self.schedule.peer_started(now, true, &self.config);
+            }
+            Relation::CurrentVote => {
+                let vote = VotePayload::parse(payload).ok_or(Reject::Payload)?;
+                canonical::decode::<P::Output>(vote.output).ok_or(Reject::Payload)?;
+                if !self.peer_vote.keep(self.cycle, payload) {
+                    return Err(Reject::TooLong);
+                }
+            }
+            Relation::Repetition => {
+                bump(&mut self.counters.repeated);
+                self.answer_lack(header.ack);
+            }
+        }
+        let sent = self.sent_phase();
+        self.outgoing.acknowledged(header.ack, sent);
+        Ok(())
+    }
+
+    /// The exact match of the phase: what a CRC cannot guard.
+    fn relation(&self, header: &Header) -> Result<Relation, Reject> {
+        let phase = Phase::new(self.cycle, Stage::Sample);
+        let settled = self.progress == Progress::Settled;
+        let accepts = self.mode == Mode::Duplex;
+        if !self.mechanisms.on(Mechanism::Phase) {
+            return Ok(match header.kind {
+                Kind::Sample if settled => Relation::NextSample,
+                Kind::Sample => Relation::CurrentSample,
+                _ => Relation::CurrentVote,
+            });
+        }
+        let voted = self.progress != Progress::Sampled;
+        match (header.kind, header.phase.since(phase)) {
+            (Kind::Sample, 0) if accepts && !settled && self.samples.theirs.is_none() => Ok(Relation::CurrentSample),
+            // The peer is one cycle ahead: it has this channel's vote.
+            (Kind::Sample, 4) if accepts && voted && self.samples.ahead.is_none() => Ok(Relation::NextSample),
+            (Kind::Vote, 1) if accepts && !settled && self.peer_vote.of(self.cycle).is_none() => {
+                Ok(Relation::CurrentVote)
+            }
+            (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
+            (Kind::Sample, 4) if voted => Ok(Relation::Repetition),
+            // The peer is one cycle behind and still waits for the vote.
+            (Kind::Vote, -3) => Ok(Relation::Repetition),
+            _ => Err(Reject::Phase),
+        }
+    }
+
+    fn sample(&self, payload: &[u8]) -> Result<Kept<P::Input>, Reject> {
+        let (digest, input) = wire::split_sample(payload).ok_or(Reject::Payload)?;
+        let kept = Kept::new(canonical::decode(input).ok_or(Reject::Payload)?).ok_or(Reject::Payload)?;
+        if kept.digest == digest { Ok(kept) } else { Err(Reject::SampleDigest) }
+    }
+}

@@ -1,0 +1,81 @@
+//! When cycles start and end, steered so that free-running clocks stay together.
+
+use crate::config::Config;
+use crate::ids::Instant;
+
+/// The steering moves a start by at most this fraction of a period.
+const LARGEST_CORRECTION: i32 = 8;
+
+#[derive(Default)]
+pub(super) struct Schedule {
+    /// A `begin` waits for its verdict.
+    pub(super) slot_open: bool,
+    slot_start: Instant,
+    pub(super) deadline: Instant,
+    pub(super) next_start: Instant,
+    /// When the peer started the cycle in progress, by this channel's clock.
+    peer_start: Option<Instant>,
+    /// When the peer started the next cycle, if it is ahead.
+    peer_start_ahead: Option<Instant>,
+    /// When the peer was last heard, or the first slot opened.
+    heard_at: Option<Instant>,
+    /// When to ask the arbiter again.
+    pub(super) poll_again_at: Option<Instant>,
+}
+
+impl Schedule {
+    /// Opens the slot of one `begin`.
+    pub(super) fn open_slot(&mut self, now: Instant, config: &Config) {
+        self.heard_at.get_or_insert(now);
+        self.slot_open = true;
+        self.slot_start = now;
+        self.deadline = now.plus_us(config.vote_window_us);
+        self.next_start = now.plus_us(config.period_us);
+    }
+
+    /// Opens a new cycle in the slot.
+    pub(super) fn open_cycle(&mut self) {
+        self.peer_start = self.peer_start_ahead.take();
+    }
+
+    /// Notes when the peer's sample of the cycle in progress, or of the next one, arrived.
+    pub(super) fn peer_started(&mut self, arrival: Instant, ahead: bool, config: &Config) {
+        let start = arrival.shifted_us(-config.link_delay_us.cast_signed());
+        *(if ahead { &mut self.peer_start_ahead } else { &mut self.peer_start }) = Some(start);
+    }
+
+    /// Sets the next start halfway between this channel's and the peer's.
+    pub(super) fn steer(&mut self, config: &Config) {
+        let Some(peer_start) = self.peer_start else { return };
+        let largest = config.period_us.cast_signed() / LARGEST_CORRECTION;
+        let correction = (peer_start.since_us(self.slot_start) / 2).clamp(-largest, largest);
+        self.next_start = self.slot_start.plus_us(config.period_us).shifted_us(correction);
+    }
+
+    /// Makes the next start due now: at cut-over, and to catch up after a held cycle.
+    pub(super) fn start_at_once(&mut self, now: Instant) {
+        self.next_start = now;
+        self.peer_start = None;
+    }
+
+    /// Notes that the peer is there.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+    }
+
+    /// Whether the peer has been silent for as long as a solo boot waits.
+    pub(super) fn alone_since_is_past(&self, now: Instant, config: &Config) -> bool {
+        let since = self.heard_at.zip(config.solo_boot_after_us);
+        since.is_some_and(|(heard, wait_us)| now >= heard.plus_us(wait_us))
+    }
+
+    /// Whether the slot has run to its end.
+    pub(super) fn slot_is_over(&self, now: Instant) -> bool {
+        now >= self.next_start
+    }
+
+    /// Asks for another poll soon, for an answer that does not come as a frame.
+    pub(super) fn poll_again_soon(&mut self, now: Instant, config: &Config) {
+        self.poll_again_at = Some(now.plus_us(config.retransmit_us / 8 + 1));
+    }
+}

@@ -1,0 +1,122 @@
+//! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
+
+use super::boot::Boot;
+use super::{Node, Progress};
+use crate::fault::Faults;
+use crate::ids::{Epoch, Instant};
+use crate::journal::bump;
+use crate::lease::{Arbiter, Claim, Grounds};
+use crate::mechanism::Mechanism;
+use crate::mode::{Mode, ModeEvent};
+use crate::program::Program;
+use crate::verdict::{Outcome, Verdict};
+
+/// A claim in progress: the same figures until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pressing {
+    to: Epoch,
+    grounds: Grounds,
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Resolves to claim the outputs; `poll_pressing` asks.
+    pub(super) fn press(&mut self, grounds: Grounds) {
+        if self.pressing.is_none() {
+            let to = self.next_epoch();
+            self.pressing = Some(Pressing { to, grounds });
+        }
+    }
+
+    /// Returns the first epoch after everything seen or issued, owned by this channel.
+    pub(super) fn next_epoch(&self) -> Epoch {
+        Epoch::new(self.newest, self.me).successor(self.me)
+    }
+
+    /// Asks the arbiter for what is being pressed.
+    pub(super) fn poll_pressing<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        let Pressing { to, grounds } = self.pressing?;
+        if self.empty && self.mode == Mode::Duplex {
+            // The first common cycle did not come about: nothing to save, nothing released.
+            return Some(self.fail_boot(now));
+        }
+        match self.ask(arbiter, to, grounds) {
+            Claim::Granted => Some(self.take_over(now, to)),
+            Claim::Refused => {
+                self.newest = self.newest.max(arbiter.newest().counter());
+                self.pressing = None;
+                self.fault(Faults::LEASE_REFUSED);
+                bump(&mut self.counters.refused);
+                self.change_mode(now, ModeEvent::Refused);
+                Some(self.verdict(Outcome::Waiting, [None, None], None))
+            }
+            Claim::Pending if self.schedule.slot_is_over(now) => {
+                self.held = self.held.saturating_add(1);
+                bump(&mut self.counters.held);
+                Some(self.verdict(Outcome::Held, [None, None], None))
+            }
+            Claim::Pending => {
+                self.schedule.poll_again_soon(now, &self.config);
+                None
+            }
+        }
+    }
+
+    pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
+        let claim = arbiter.claim(self.epoch, to, grounds);
+        if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
+    }
+
+    /// The outputs are this channel's. The order matters:
+    /// 1. the dead owner's last cycle, unless its next sample proves that it was driven;
+    /// 2. this cycle, re-executed from a verified checkpoint: a first result that nobody
+    ///    compared may itself be the fault. With both samples the agreed input is final.
+    fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
+        let was_owner = self.epoch.owner() == self.me;
+        let proven_driven = self.samples.theirs.is_some();
+        (self.epoch, self.newest) = (to, to.counter());
+        self.change_mode(now, ModeEvent::Granted);
+        bump(&mut self.counters.takeovers);
+
+        if !self.mirror.verify() {
+            return self.fatal(now, Faults::CHECKPOINT_DAMAGED);
+        }
+        self.mirror.rollback();
+        self.samples.ahead = None; // of a cycle that the peer will not take part in
+        if !self.mechanisms.on(Mechanism::FinalInput) {
+            self.samples.theirs = None;
+        }
+        let last = self.last.take();
+        let needed = !was_owner && !proven_driven && self.mechanisms.on(Mechanism::Overdue);
+        let overdue = last.filter(|last| needed && last.cycle() == self.cycle.previous());
+        let holder = Some(self.me);
+        match self.serve_alone() {
+            Ok(sealed) => self.verdict(Outcome::TookOver, [overdue, Some(sealed)], holder),
+            Err(faults) => self.fatal(now, faults),
+        }
+    }
+
+    /// Goes back to waiting for the peer, as empty as at boot.
+    pub(super) fn fail_boot(&mut self, now: Instant) -> Verdict<P::Output> {
+        self.change_mode(now, ModeEvent::BootFailed);
+        self.boot = Boot::Listening;
+        if self.progress != Progress::Settled {
+            self.cycle = self.cycle.previous();
+            self.progress = Progress::Settled;
+        }
+        self.samples = crate::agree::Samples::none();
+        self.my_vote.forget();
+        self.peer_vote.forget();
+        self.mirror.rollback();
+        self.verdict(Outcome::Waiting, [None, None], None)
+    }
+
+    pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        if !self.slot_open() {
+            return None;
+        }
+        if self.pressing.is_some() {
+            return self.poll_pressing(now, arbiter);
+        }
+        Some(self.verdict(Outcome::Waiting, [None, None], None))
+    }
+}

@@ -1,0 +1,84 @@
+//! PROGRAM  what the user writes.
+
+use crate::canonical;
+use crate::ids::Cycle;
+use crate::memory::State;
+use crate::tracked::Tracked;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A deterministic control program, run by both channels in lockstep.
+///
+/// `step` is pure: no clock, no I/O, no statics, no random numbers of its own; what it
+/// needs of these comes in with the input. That is what makes voting, re-execution and
+/// simulation possible.
+pub trait Program {
+    /// What a channel samples each cycle: small and structured, sent every cycle.
+    type Input: Serialize + DeserializeOwned + Clone;
+    /// What is voted and driven. Outputs are levels, not pulses: a takeover may drive a
+    /// cycle's output a second time.
+    type Output: Serialize + DeserializeOwned + Clone;
+    /// Bulk memory, mirrored in blocks.
+    type State: State;
+
+    /// The output that is safe to drive at any time.
+    const SAFE: Self::Output;
+
+    /// The program's version: raise it with every change. Channels whose versions
+    /// differ do not pair.
+    const VERSION: u32;
+
+    /// Fills the state, in place, on zeroed memory.
+    fn init(state: &mut Self::State) {
+        let _ = state;
+    }
+
+    /// Settles on one input from the samples of A and B, in this order on both channels.
+    ///
+    /// A channel that runs alone calls it with its own sample twice, so what `agree`
+    /// checks and clamps is checked and clamped there too.
+    fn agree(a: &Self::Input, b: &Self::Input) -> Agreement<Self::Input>;
+
+    /// Computes one cycle.
+    fn step(cycle: Cycle, state: &mut Tracked<Self::State>, input: &Self::Input) -> Self::Output;
+
+    /// Votes on outputs whose canonical bytes differ: what may be released in their place,
+    /// or `None`, the default, if they diverge. `a` and `b` come in this order on both
+    /// channels. Equal bytes always agree and never get here. [`rule`](crate::rule) has
+    /// ready-made rules for single fields.
+    fn vote(a: &Self::Output, b: &Self::Output) -> Option<Self::Output> {
+        let _ = (a, b);
+        None
+    }
+}
+
+/// What both channels step on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Agreement<I> {
+    /// The agreed input.
+    pub input: I,
+    /// Whether the two samples were further apart than the program expects of its sensors.
+    pub discrepancy: bool,
+}
+
+impl<I> Agreement<I> {
+    /// Agrees on `input`.
+    pub const fn on(input: I) -> Self {
+        Self { input, discrepancy: false }
+    }
+
+    /// Agrees on `input` and says whether the samples were too far apart.
+    pub const fn with_discrepancy(input: I, discrepancy: bool) -> Self {
+        Self { input, discrepancy }
+    }
+}
+
+/// Returns what distinguishes a program and its data layout from another one.
+pub fn program_hash<P: Program>() -> u32 {
+    let mut digest = crate::digest::ValueDigest::new();
+    for number in [P::VERSION, size_of::<P::State>() as u32, canonical::digest(&P::SAFE).unwrap_or_default()] {
+        digest.extend(&number.to_le_bytes());
+    }
+    digest.finish()
+}

@@ -1,0 +1,93 @@
+//! Arbiters for the simulated pair.
+
+use crate::ids::{ChannelId, Epoch};
+use crate::lease::{Arbiter, Claim, Grounds, Preferred};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Which arbiter a simulated pair has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArbiterKind {
+    /// An output relay that takes the newest epoch and cuts the other channel off, and
+    /// answers a claim at the given number of asks.
+    Relay {
+        /// Asks until it answers; 1 answers at once.
+        asks: u8,
+    },
+    /// [`Preferred`].
+    Preferred(ChannelId),
+}
+
+/// One channel's end of the simulated arbiter.
+#[derive(Clone)]
+pub enum SimArbiter {
+    /// The wire to the common relay.
+    Relay {
+        /// The epoch that the relay lets through.
+        through: Rc<Cell<Epoch>>,
+        /// Asks until it answers.
+        asks: u8,
+        /// The claim asked for last, and how often.
+        asked: Option<(Epoch, u8)>,
+    },
+    /// The rule.
+    Preferred(Preferred),
+}
+
+impl SimArbiter {
+    /// Makes the two ends of one arbiter.
+    pub fn pair(kind: ArbiterKind) -> [Self; 2] {
+        match kind {
+            ArbiterKind::Relay { asks } => {
+                let relay = Self::Relay { through: Rc::new(Cell::new(Epoch::NONE)), asks, asked: None };
+                [relay.clone(), relay]
+            }
+            ArbiterKind::Preferred(channel) => [Self::Preferred(Preferred(channel)), Self::Preferred(Preferred(channel))],
+        }
+    }
+}
+
+impl Arbiter for SimArbiter {
+    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        match self {
+            Self::Preferred(rule) => rule.claim(from, to, grounds),
+            Self::Relay { through, asks, asked } => {
+                let times = asked.filter(|(epoch, _)| *epoch == to).map_or(1, |(_, times)| times.saturating_add(1));
+                *asked = Some((to, times));
+                if times < *asks {
+                    return Claim::Pending;
+                }
+                *asked = None;
+                if to.counter() > through.get().counter() {
+                    through.set(to);
+                }
+                if through.get() == to { Claim::Granted } else { Claim::Refused }
+            }
+        }
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        match self {
+            Self::Preferred(rule) => rule.confirms(epoch, me),
+            Self::Relay { through, .. } => through.get() == epoch && epoch.owner() == me,
+        }
+    }
+
+    fn newest(&self) -> Epoch {
+        match self {
+            Self::Preferred(rule) => rule.newest(),
+            Self::Relay { through, .. } => through.get(),
+        }
+    }
+
+    fn first_owner(&self) -> ChannelId {
+        match self {
+            Self::Preferred(rule) => rule.first_owner(),
+            Self::Relay { .. } => ChannelId::A,
+        }
+    }
+
+    fn allows_solo_boot(&self) -> bool {
+        matches!(self, Self::Relay { .. })
+    }
+}

@@ -1,0 +1,146 @@
+//! Runs the program a third time and judges every released output.
+
+use super::Storage;
+use crate::canonical;
+use crate::ids::{ChannelId, Cycle};
+use crate::mirror::Mirror;
+use crate::program::Program;
+use crate::verdict::Outcome;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What the oracle says of a released output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// The program computes it from a legitimate input of that cycle.
+    Right,
+    /// It is right, and some cycles before it never reached the actuator.
+    RightAfterGap(u32),
+    /// The program does not compute it.
+    Wrong,
+}
+
+/// The oracle: knows the samples of both channels, and from them which outputs are right.
+///
+/// In duplex only the agreed input is legitimate. A channel that takes over may have had
+/// the peer's sample or not, so both of its inputs are, until its output tells.
+pub struct Oracle<P: Program> {
+    samples: BTreeMap<u32, [Option<P::Input>; 2]>,
+    /// States after the last judged cycle that are consistent with all outputs so far.
+    states: Vec<Vec<u8>>,
+    /// Outputs of the recent cycles, which may be driven a second time.
+    outputs: BTreeMap<u32, Vec<u8>>,
+    latest: Cycle,
+}
+
+/// Cycles for which samples and outputs are kept.
+const MEMORY_CYCLES: u32 = 16;
+
+impl<P: Program> Oracle<P> {
+    /// Starts from the program's initial state.
+    pub fn new() -> Self {
+        let mut storage = Storage::<P::State>::new();
+        let mirror = Mirror::new(storage.cells(), P::init);
+        let states = [mirror.state().as_bytes().to_vec()].into();
+        Self { samples: BTreeMap::new(), states, outputs: BTreeMap::new(), latest: Cycle(0) }
+    }
+
+    /// Notes that a channel fixed its sample; a later one of the same cycle replaces it.
+    pub fn sampled(&mut self, channel: ChannelId, cycle: Cycle, sample: P::Input) {
+        let samples = self.samples.entry(cycle.0).or_default();
+        samples[channel.index()] = Some(sample);
+        let oldest = cycle.0.saturating_sub(MEMORY_CYCLES);
+        self.samples = self.samples.split_off(&oldest);
+        self.outputs = self.outputs.split_off(&oldest);
+    }
+
+    /// Returns the last cycle whose output was judged right.
+    pub fn latest(&self) -> Cycle {
+        self.latest
+    }
+
+    /// Judges an output that a channel released.
+    pub fn judge(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> Judgement {
+        let bytes = encoded(output);
+        let ahead = cycle.since(self.latest);
+        if ahead <= 0 {
+            let again = self.outputs.get(&cycle.0) == Some(&bytes);
+            return if again { Judgement::Right } else { Judgement::Wrong };
+        }
+        let gap = ahead.unsigned_abs() - 1;
+        for missed in 1..=gap.min(MEMORY_CYCLES) {
+            self.pass_over(Cycle(self.latest.0.wrapping_add(missed)));
+        }
+        let inputs = self.inputs(channel, outcome, cycle);
+        let states = self.successors(cycle, &inputs, Some(&bytes));
+        if states.is_empty() {
+            return Judgement::Wrong;
+        }
+        self.states = states;
+        self.latest = cycle;
+        self.outputs.insert(cycle.0, bytes);
+        if gap == 0 { Judgement::Right } else { Judgement::RightAfterGap(gap) }
+    }
+
+    /// Steps through a cycle whose output was never seen, with any input it may have had.
+    fn pass_over(&mut self, cycle: Cycle) {
+        let mut inputs = Vec::new();
+        for channel in [ChannelId::A, ChannelId::B] {
+            inputs.extend(self.inputs(channel, Outcome::TookOver, cycle));
+        }
+        self.states = self.successors(cycle, &inputs, None);
+    }
+
+    /// Returns the inputs on which a channel may have stepped.
+    fn inputs(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> Vec<P::Input> {
+        let Some(samples) = self.samples.get(&cycle.0) else { return Vec::new() };
+        let both = match samples {
+            [Some(a), Some(b)] => Some(P::agree(a, b).input),
+            _ => None,
+        };
+        let own = samples[channel.index()].as_ref().map(|own| P::agree(own, own).input);
+        match outcome {
+            Outcome::Agreed => both.into_iter().collect(),
+            Outcome::Alone => own.into_iter().collect(),
+            Outcome::TookOver => both.into_iter().chain(own).collect(),
+            Outcome::Held | Outcome::Waiting | Outcome::Safe => Vec::new(),
+        }
+    }
+
+    fn successors(&self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
+        let mut successors = Vec::new();
+        for state in &self.states {
+            for input in inputs {
+                let (computed, next) = run::<P>(cycle, state, input);
+                if output.is_none_or(|output| *output == computed) && !successors.contains(&next) {
+                    successors.push(next);
+                }
+            }
+        }
+        successors
+    }
+}
+
+impl<P: Program> Default for Oracle<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs one step on a copy of a state; returns the output's bytes and the next state.
+fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input) -> (Vec<u8>, Vec<u8>) {
+    let mut storage = Storage::<P::State>::new();
+    let mut mirror = Mirror::new(storage.cells(), |fresh: &mut P::State| {
+        *fresh = P::State::read_from_bytes(state).expect("bytes of a state");
+    });
+    let output = P::step(cycle, &mut mirror.tracked(), input);
+    (encoded(&output), mirror.state().as_bytes().to_vec())
+}
+
+fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = std::vec![0; canonical::encoded_len(value).unwrap_or(0)];
+    canonical::encode(value, &mut bytes);
+    bytes
+}

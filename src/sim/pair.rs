@@ -1,0 +1,312 @@
+//! Two nodes in virtual time.
+
+use super::arbiter::{ArbiterKind, SimArbiter};
+use super::link::{Direction, LinkFaults, send};
+use super::oracle::{Judgement, Oracle};
+use super::storage::Storage;
+use crate::config::{Config, ConfigError};
+use crate::ids::{ChannelId, Cycle, Instant, PairId};
+use crate::lease::Arbiter;
+use crate::mechanism::Mechanism;
+use crate::mode::Mode;
+use crate::node::{Begun, Node};
+use crate::program::Program;
+use crate::verdict::{Outcome, Verdict};
+use crate::vote::OpenError;
+use crate::wire::MAX_FRAME_BYTES;
+use fastrand::Rng;
+use std::boxed::Box;
+
+/// What a simulated pair is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// All chance comes from it.
+    pub seed: u64,
+    /// Timing and policy; pair and nonces are filled in.
+    pub config: Config,
+    /// What the link does.
+    pub link: LinkFaults,
+    /// Who decides on the outputs.
+    pub arbiter: ArbiterKind,
+    /// The clocks' deviations from true time, in millionths.
+    pub drift_ppm: [i32; 2],
+    /// A mechanism switched off in both channels, as a negative control.
+    pub off: Option<Mechanism>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            config: Config::DEFAULT,
+            link: LinkFaults::NONE,
+            arbiter: ArbiterKind::Relay { asks: 1 },
+            drift_ppm: [50, -50],
+            off: None,
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Cycles whose output reached the actuator.
+    pub released: u32,
+    /// Cycle numbers that never reached it, though a later one did.
+    pub missing: u32,
+    /// Released outputs that the oracle contradicts.
+    pub wrong: u32,
+    /// The largest number of channels that owned the outputs at one time.
+    pub owners_max: u32,
+    /// Settled duplex cycles in which the two states differed.
+    pub incongruent: u32,
+    /// Takeovers of both channels.
+    pub takeovers: u32,
+    /// Cycles in which votes differed, counted in both channels.
+    pub diverged: u32,
+    /// Held deadlines of both channels.
+    pub held: u32,
+    /// Frames dropped by both channels.
+    pub rejected: u32,
+    /// Releases of the safe output.
+    pub safe: u32,
+    /// Outputs found damaged as they were opened.
+    pub damaged: u32,
+}
+
+/// A simulated pair: two real nodes, a link, an arbiter, and the oracle.
+pub struct Pair<'m, P: Program> {
+    setup: Setup,
+    rng: Rng,
+    /// True time in microseconds.
+    now: u64,
+    nodes: [Option<Node<'m, P>>; 2],
+    arbiters: [SimArbiter; 2],
+    clock_offsets: [u64; 2],
+    towards: [Direction; 2],
+    is_cut: bool,
+    oracle: Oracle<P>,
+    report: Report,
+    world: World<'m, P>,
+}
+
+type World<'m, P> = Box<dyn FnMut(ChannelId, Cycle) -> <P as Program>::Input + 'm>;
+
+const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
+
+impl<'m, P: Program> Pair<'m, P> {
+    /// Makes a pair whose channels read their samples from `world`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as for [`Node::new`].
+    pub fn new(
+        setup: &Setup,
+        memory: &'m mut [Storage<P::State>; 2],
+        world: impl FnMut(ChannelId, Cycle) -> P::Input + 'm,
+    ) -> Result<Self, ConfigError> {
+        let mut rng = Rng::with_seed(setup.seed);
+        let pair = PairId(rng.u32(..));
+        let mut node = |me: ChannelId, storage: &'m mut Storage<P::State>| {
+            let config = Config { pair, nonce: rng.u32(1..), ..setup.config };
+            let mut node = Node::new(me, storage.cells(), config)?;
+            if let Some(mechanism) = setup.off {
+                node.switch_off(mechanism);
+            }
+            Ok::<_, ConfigError>(Some(node))
+        };
+        let [a, b] = memory;
+        Ok(Self {
+            setup: *setup,
+            nodes: [node(ChannelId::A, a)?, node(ChannelId::B, b)?],
+            now: 0,
+            arbiters: SimArbiter::pair(setup.arbiter),
+            clock_offsets: [rng.u64(0..1 << 40), rng.u64(0..1 << 40)],
+            towards: [Direction::new(), Direction::new()],
+            is_cut: false,
+            oracle: Oracle::new(),
+            report: Report::default(),
+            world: Box::new(world),
+            rng,
+        })
+    }
+
+    /// Runs for this many periods of true time.
+    pub fn run(&mut self, periods: u32) {
+        let end = self.now + u64::from(periods) * u64::from(self.setup.config.period_us);
+        self.run_until(end);
+    }
+
+    /// Runs for a time.
+    pub fn run_us(&mut self, span_us: u64) {
+        self.run_until(self.now + span_us);
+    }
+
+    /// Stops a channel dead.
+    pub fn kill(&mut self, channel: ChannelId) {
+        self.nodes[channel.index()] = None;
+    }
+
+    /// Cuts or heals the link; what is in flight is lost.
+    pub fn cut(&mut self, is_cut: bool) {
+        self.is_cut = is_cut;
+        for direction in &mut self.towards {
+            direction.clear();
+        }
+    }
+
+    /// Sets what the link does from now on.
+    pub fn set_link(&mut self, link: LinkFaults) {
+        self.setup.link = link;
+    }
+
+    /// Returns a living channel, for instance to inject a fault.
+    pub fn node(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
+        self.nodes[channel.index()].as_mut()
+    }
+
+    /// Returns a channel's mode; `None` if it is dead.
+    pub fn mode(&self, channel: ChannelId) -> Option<Mode> {
+        self.nodes[channel.index()].as_ref().map(Node::mode)
+    }
+
+    /// Returns the channel that owns the outputs, if any.
+    pub fn owner(&self) -> Option<ChannelId> {
+        CHANNELS.into_iter().find(|channel| self.owns(*channel))
+    }
+
+    /// Returns what the run came to so far.
+    pub fn report(&self) -> Report {
+        let mut report = self.report;
+        for node in self.nodes.iter().flatten() {
+            let counters = node.counters();
+            report.takeovers += counters.takeovers;
+            report.diverged += counters.diverged;
+            report.held += counters.held;
+            report.rejected += counters.rejected_total();
+        }
+        report
+    }
+
+    fn run_until(&mut self, end: u64) {
+        while let Some(next) = self.next_event().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            for channel in CHANNELS {
+                self.turn(channel);
+            }
+            self.observe();
+        }
+        self.now = end;
+    }
+
+    /// Returns the true time of the next thing to happen.
+    fn next_event(&self) -> Option<u64> {
+        let mut next: Option<u64> = None;
+        for channel in CHANNELS {
+            let Some(node) = &self.nodes[channel.index()] else { continue };
+            let wake = node.poll_timeout().into_iter().chain([node.next_start()]).min();
+            let wake = wake.map(|at| self.true_time(channel, at).max(self.now + 1));
+            let frame = self.towards[channel.index()].next_at();
+            next = [next, wake, frame].into_iter().flatten().min();
+        }
+        next
+    }
+
+    /// One channel's turn: frames in, the cycle on, frames out.
+    fn turn(&mut self, channel: ChannelId) {
+        let (at, local) = (channel.index(), self.local_time(channel));
+        let arrival = self.now + u64::from(self.setup.config.link_delay_us);
+        if self.nodes[at].is_none() {
+            self.towards[at].clear();
+        }
+        let Some(node) = &mut self.nodes[at] else { return };
+        while let Some(frame) = self.towards[at].take_due(self.now) {
+            let _ = node.handle_frame(local, &frame);
+        }
+        let verdict = node.poll_verdict(local, &mut self.arbiters[at]);
+        if let Some(verdict) = verdict {
+            self.take(channel, verdict);
+        }
+        let Some(node) = &mut self.nodes[at] else { return };
+        if local >= node.next_start() {
+            let next = match node.mode() {
+                Mode::Starting | Mode::Safe => node.cycle(),
+                _ => node.cycle().next(),
+            };
+            let sample = (self.world)(channel, next);
+            let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
+            if let Begun::New(cycle) = begun {
+                self.oracle.sampled(channel, cycle, sample);
+            }
+            let verdict = node.poll_verdict(local, &mut self.arbiters[at]);
+            if let Some(verdict) = verdict {
+                self.take(channel, verdict);
+            }
+        }
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        let Some(node) = &mut self.nodes[at] else { return };
+        while let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") {
+            if !self.is_cut {
+                let [a, b] = &mut self.towards;
+                let (there, back) = if at == 0 { (b, a) } else { (a, b) };
+                send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
+            }
+        }
+    }
+
+    /// Drives what a verdict releases, in front of the oracle.
+    fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
+        let outcome = verdict.outcome();
+        for voted in verdict.release(&self.arbiters[channel.index()]) {
+            let cycle = voted.cycle();
+            match voted.open() {
+                Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
+                Ok(output) => match self.oracle.judge(channel, outcome, cycle, &output) {
+                    Judgement::Right => self.report.released += 1,
+                    Judgement::RightAfterGap(gap) => {
+                        self.report.released += 1;
+                        self.report.missing += gap;
+                    }
+                    Judgement::Wrong => self.report.wrong += 1,
+                },
+                Err(OpenError::Damaged) => self.report.damaged += 1,
+                Err(OpenError::LeaseLost) => {}
+            }
+        }
+    }
+
+    /// Looks at both channels for what must never be.
+    fn observe(&mut self) {
+        let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
+        self.report.owners_max = self.report.owners_max.max(owners as u32);
+        if let [Some(a), Some(b)] = &self.nodes {
+            let settled = a.settled_cycle().is_some() && a.settled_cycle() == b.settled_cycle();
+            let duplex = a.mode() == Mode::Duplex && b.mode() == Mode::Duplex && a.epoch() == b.epoch();
+            self.report.incongruent += u32::from(duplex && settled && a.state_digest() != b.state_digest());
+        }
+    }
+
+    fn owns(&self, channel: ChannelId) -> bool {
+        let at = channel.index();
+        self.nodes[at].as_ref().is_some_and(|node| {
+            let serves = matches!(node.mode(), Mode::Duplex | Mode::Simplex);
+            let unchecked = self.setup.off == Some(Mechanism::Lease);
+            serves
+                && node.epoch().owner() == channel
+                && (unchecked || self.arbiters[at].confirms(node.epoch(), channel))
+        })
+    }
+
+    fn local_time(&self, channel: ChannelId) -> Instant {
+        let drift = i64::from(self.setup.drift_ppm[channel.index()]);
+        let gained = self.now.cast_signed() * drift / 1_000_000;
+        let offset = self.clock_offsets[channel.index()];
+        Instant::from_micros((offset + self.now).saturating_add_signed(gained))
+    }
+
+    /// Returns the first true time at which a channel's clock shows `at`.
+    fn true_time(&self, channel: ChannelId, at: Instant) -> u64 {
+        let drift = i64::from(self.setup.drift_ppm[channel.index()]);
+        let local = at.as_micros().saturating_sub(self.clock_offsets[channel.index()]).cast_signed();
+        (local - local * drift / 1_000_000).max(0).cast_unsigned()
+    }
+}

@@ -1,0 +1,85 @@
+//! VERDICT  what a cycle came to, and what may be driven of it.
+
+use crate::fault::Faults;
+use crate::ids::{ChannelId, Cycle, Epoch};
+use crate::lease::{Arbiter, Lease};
+use crate::mode::Mode;
+use crate::vote::{Sealed, Voted};
+
+/// What a cycle came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Outcome {
+    /// Both channels voted equally.
+    Agreed,
+    /// This channel serves alone.
+    Alone,
+    /// This channel took over in this cycle.
+    TookOver,
+    /// No result by the deadline: the last released output stays, the cycle goes on.
+    Held,
+    /// Not in service: starting, or standing by.
+    Waiting,
+    /// In the safe state: the safe output is all that is released.
+    Safe,
+}
+
+/// The result of one cycle, or of one deadline of it.
+#[must_use = "the verdict holds the output to be driven"]
+pub struct Verdict<O> {
+    pub(crate) outcome: Outcome,
+    pub(crate) mode: Mode,
+    pub(crate) cycle: Cycle,
+    pub(crate) epoch: Epoch,
+    pub(crate) faults: Faults,
+    pub(crate) released: [Option<Sealed<O>>; 2],
+    /// The channel the outputs are released through; `None`: no lease is needed.
+    pub(crate) holder: Option<ChannelId>,
+}
+
+impl<O> Verdict<O> {
+    /// Returns what the cycle came to.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Returns the mode the channel is in now.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Returns the cycle this is about.
+    pub fn cycle(&self) -> Cycle {
+        self.cycle
+    }
+
+    /// Returns the epoch the channel is in now.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Returns the faults seen since the last verdict, if any.
+    pub fn fault(&self) -> Option<Faults> {
+        (!self.faults.is_empty()).then_some(self.faults)
+    }
+
+    /// Hands out what may be driven, oldest first; each opens only while `arbiter` confirms.
+    pub fn release(self, arbiter: &dyn Arbiter) -> Release<'_, O> {
+        let lease = self.holder.map(|me| Lease { arbiter, epoch: self.epoch, me });
+        Release(self.released.map(|sealed| sealed.map(|sealed| sealed.under(lease))))
+    }
+}
+
+/// The outputs to be driven, oldest first: none (hold the last one), one, or two when a
+/// takeover also drives the last cycle of the dead owner, which may not have done so.
+#[must_use = "what is released must be driven"]
+pub struct Release<'l, O>([Option<Voted<'l, O>>; 2]);
+
+impl<'l, O> Iterator for Release<'l, O> {
+    type Item = Voted<'l, O>;
+
+    fn next(&mut self) -> Option<Voted<'l, O>> {
+        let [first, second] = &mut self.0;
+        first.take().or_else(|| second.take())
+    }
+}

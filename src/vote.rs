@@ -1,0 +1,184 @@
+//! VOTE  pure comparison; mints the unforgeable [`Voted`].
+
+use crate::canonical;
+use crate::digest::ValueDigest;
+use crate::fault::{Faults, OUTPUT_HEAD_BYTES, VoteRecord};
+use crate::ids::{ChannelId, Cycle};
+use crate::lease::Lease;
+use crate::program::Program;
+use crate::wire::VotePayload;
+use core::hint::black_box;
+
+/// Returns whether two byte strings are equal, word by word. On Cortex-M a quarter of
+/// the instructions of slice `==`.
+pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (a_words, a_tail) = a.as_chunks::<4>();
+    let (b_words, b_tail) = b.as_chunks::<4>();
+    let mut differing = 0;
+    for (a, b) in a_words.iter().zip(b_words) {
+        differing |= u32::from_le_bytes(*a) ^ u32::from_le_bytes(*b);
+    }
+    for (a, b) in a_tail.iter().zip(b_tail) {
+        differing |= u32::from(a ^ b);
+    }
+    differing == 0
+}
+
+/// Compares the votes of one cycle: returns the released output, or in what they differ.
+///
+/// The released value is decoded from the compared bytes, not taken from the memory it
+/// was computed in, and sealed with their digest.
+pub(crate) fn judge<P: Program>(
+    cycle: Cycle,
+    me: ChannelId,
+    mine: &VotePayload<'_>,
+    theirs: &VotePayload<'_>,
+    compare: bool,
+) -> Result<Sealed<P::Output>, Faults> {
+    if !compare {
+        return single(cycle, mine).ok_or(Faults::OUTPUT_DIVERGENCE);
+    }
+    if mine.input_digest != theirs.input_digest {
+        return Err(Faults::INPUT_DIVERGENCE);
+    }
+    if mine.state_digest != theirs.state_digest {
+        return Err(Faults::STATE_DIVERGENCE);
+    }
+    if same_bytes(mine.output, theirs.output) {
+        return single(cycle, mine).ok_or(Faults::OUTPUT_DIVERGENCE);
+    }
+    let [a, b] = me.in_order(mine.output, theirs.output);
+    let ruled = canonical::decode(a).zip(canonical::decode(b)).and_then(|(a, b)| P::vote(&a, &b));
+    ruled.and_then(|value| seal(cycle, value)).ok_or(Faults::OUTPUT_DIVERGENCE)
+}
+
+/// Seals the output of a channel that serves alone, or that both voted for byte by byte.
+pub(crate) fn single<O>(cycle: Cycle, vote: &VotePayload<'_>) -> Option<Sealed<O>>
+where
+    O: serde::de::DeserializeOwned,
+{
+    let mut digest = ValueDigest::new();
+    digest.extend(vote.output);
+    Some(Sealed { cycle, value: canonical::decode(vote.output)?, seal: digest.finish() })
+}
+
+/// Seals the program's safe output.
+pub(crate) fn safe<P: Program>(cycle: Cycle) -> Option<Sealed<P::Output>> {
+    seal(cycle, P::SAFE)
+}
+
+fn seal<O: serde::Serialize>(cycle: Cycle, value: O) -> Option<Sealed<O>> {
+    let seal = canonical::digest(&value)?;
+    Some(Sealed { cycle, value, seal })
+}
+
+/// Returns what is kept of a vote in the first-fault record.
+pub(crate) fn record(vote: &VotePayload<'_>) -> VoteRecord {
+    let mut digest = ValueDigest::new();
+    digest.extend(vote.output);
+    let mut output_head = [0; OUTPUT_HEAD_BYTES];
+    for (to, from) in output_head.iter_mut().zip(vote.output) {
+        *to = *from;
+    }
+    VoteRecord {
+        input_digest: vote.input_digest,
+        state_digest: vote.state_digest,
+        output_digest: digest.finish(),
+        output_bytes: vote.output.len() as u16,
+        output_head,
+    }
+}
+
+/// A voted output on its way to becoming a [`Voted`].
+#[derive(Clone)]
+pub(crate) struct Sealed<O> {
+    cycle: Cycle,
+    value: O,
+    seal: u32,
+}
+
+impl<O> Sealed<O> {
+    pub(crate) fn cycle(&self) -> Cycle {
+        self.cycle
+    }
+
+    /// Binds the output to the lease it may be opened under; `None`: no lease is needed.
+    pub(crate) fn under(self, lease: Option<Lease<'_>>) -> Voted<'_, O> {
+        Voted { sealed: self, lease }
+    }
+}
+
+/// An output that the voter released: it can be made nowhere else, and opened once.
+///
+/// It cannot be made by hand:
+/// ```compile_fail
+/// let forged = twinstep::Voted { sealed: 1, lease: None };
+/// ```
+/// and not be opened twice:
+/// ```compile_fail
+/// fn twice(voted: twinstep::Voted<u8>) {
+///     let _ = voted.open();
+///     let _ = voted.open();
+/// }
+/// ```
+#[must_use = "a voted output does nothing until it is driven"]
+pub struct Voted<'l, O> {
+    sealed: Sealed<O>,
+    lease: Option<Lease<'l>>,
+}
+
+impl<O: serde::Serialize> Voted<'_, O> {
+    /// Returns the cycle the output belongs to.
+    pub fn cycle(&self) -> Cycle {
+        self.sealed.cycle
+    }
+
+    /// Hands out the output, to be driven at once.
+    ///
+    /// # Errors
+    /// [`OpenError`]: drive the safe output instead.
+    pub fn open(self) -> Result<O, OpenError> {
+        // Without the black box the optimiser sees that nothing changed the value since it
+        // was sealed, and removes the check.
+        let value = black_box(self.sealed.value);
+        if canonical::digest(&value) != Some(black_box(self.sealed.seal)) {
+            return Err(OpenError::Damaged);
+        }
+        if self.lease.is_some_and(|lease| !lease.holds()) {
+            return Err(OpenError::LeaseLost);
+        }
+        Ok(value)
+    }
+
+    /// Damages the value after the vote, for fault injection.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn damaged_by(mut self, damage: impl FnOnce(&mut O)) -> Self {
+        damage(&mut self.sealed.value);
+        self
+    }
+}
+
+/// Why a voted output was not handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum OpenError {
+    /// The value changed after the vote: drive the safe output.
+    Damaged,
+    /// The arbiter no longer confirms this channel: the other one drives.
+    LeaseLost,
+}
+
+impl core::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "the output changed after the vote",
+            Self::LeaseLost => "the arbiter no longer confirms this channel",
+        })
+    }
+}
+
+impl core::error::Error for OpenError {}

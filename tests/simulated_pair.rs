@@ -1,0 +1,165 @@
+//! The pair in simulation: all link faults, deaths, cuts and value faults, judged by the oracle.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Servo, sensor};
+use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
+use twinstep::{ChannelId, Config, Mechanism, Mode};
+
+/// What happens to the pair in the middle of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Event {
+    Nothing,
+    OwnerDies,
+    OtherDies,
+    LinkIsCut,
+    OutputFlips,
+    StateFlips,
+}
+
+const EVENTS: [Event; 6] = [
+    Event::Nothing,
+    Event::OwnerDies,
+    Event::OtherDies,
+    Event::LinkIsCut,
+    Event::OutputFlips,
+    Event::StateFlips,
+];
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    seed: u64,
+    event: Event,
+    arbiter: ArbiterKind,
+    patience: u8,
+    link: LinkFaults,
+    off: Option<Mechanism>,
+}
+
+impl Case {
+    fn of_seed(seed: u64) -> Self {
+        let arbiters = [
+            ArbiterKind::Relay { asks: 1 },
+            ArbiterKind::Relay { asks: 3 },
+            ArbiterKind::Preferred(ChannelId::A),
+            ArbiterKind::Preferred(ChannelId::B),
+        ];
+        Self {
+            seed,
+            event: EVENTS[seed as usize % EVENTS.len()],
+            arbiter: arbiters[(seed / 6) as usize % arbiters.len()],
+            patience: (seed / 24 % 3) as u8,
+            link: LinkFaults::NOISY,
+            off: None,
+        }
+    }
+
+    fn run(self) -> Ending {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let drift_ppm = [rng.i32(-200..200), rng.i32(-200..200)];
+        let config = Config { patience: self.patience, ..Config::DEFAULT };
+        let setup = Setup { seed: self.seed, config, link: self.link, arbiter: self.arbiter, drift_ppm, off: self.off };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(self.seed)).unwrap();
+        pair.run(100);
+        pair.run_us(rng.u64(0..100_000)); // any moment of a cycle
+        let owner = pair.owner().unwrap_or(ChannelId::A);
+        let before = pair.report();
+        match self.event {
+            Event::Nothing => {}
+            Event::OwnerDies => pair.kill(owner),
+            Event::OtherDies => pair.kill(owner.other()),
+            Event::LinkIsCut => pair.cut(true),
+            Event::OutputFlips => {
+                if let Some(node) = pair.node(owner) {
+                    node.flip_next_output_bit(rng.usize(0..64));
+                }
+            }
+            Event::StateFlips => {
+                if let Some(node) = pair.node(owner.other()) {
+                    node.flip_state_bit(rng.usize(0..8 * 64));
+                }
+            }
+        }
+        pair.run(60);
+        pair.cut(false);
+        pair.run(60);
+        let modes = [ChannelId::A, ChannelId::B].map(|channel| pair.mode(channel));
+        Ending { before, report: pair.report(), modes }
+    }
+
+    /// Returns what is not as it should be, if anything.
+    fn complaint(self) -> Option<String> {
+        let Ending { before, report, modes } = self.run();
+        let value_fault = matches!(self.event, Event::OutputFlips | Event::StateFlips);
+        let complaint = if report.wrong > 0 {
+            "a wrong output was released"
+        } else if report.missing > 0 {
+            "a cycle is missing"
+        } else if report.owners_max > 1 {
+            "two channels owned the outputs"
+        } else if report.incongruent > 0 {
+            "the states of two settled channels differ"
+        } else if report.damaged > 0 {
+            "an output was damaged"
+        } else if report.diverged > 0 && !value_fault {
+            "a link fault was taken for a value fault"
+        } else if before.released < 50 {
+            "the pair did not get on"
+        } else if self.serves_on() && report.released < before.released + 100 {
+            "the survivor did not go on"
+        } else {
+            return None;
+        };
+        Some(format!("{complaint}: {self:?}\n{modes:?}\n{report:?}"))
+    }
+
+    /// Whether the outputs must go on until the end. A divergence leads to the safe state,
+    /// and a rule without hardware cannot survive the silent death of the owner.
+    fn serves_on(self) -> bool {
+        let relay = matches!(self.arbiter, ArbiterKind::Relay { .. });
+        match self.event {
+            Event::Nothing | Event::OtherDies | Event::LinkIsCut => true,
+            Event::OwnerDies => relay,
+            Event::OutputFlips | Event::StateFlips => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Ending {
+    before: Report,
+    report: Report,
+    modes: [Option<Mode>; 2],
+}
+
+fn complaints(seeds: std::ops::Range<u64>, alter: impl Fn(Case) -> Case) -> Vec<String> {
+    seeds.filter_map(|seed| alter(Case::of_seed(seed)).complaint()).collect()
+}
+
+const SEEDS: u64 = 600;
+
+#[test]
+fn nothing_wrong_and_one_owner_under_all_link_faults() {
+    let mut cycles = 0;
+    for seed in 0..SEEDS {
+        let case = Case::of_seed(seed);
+        if let Some(complaint) = case.complaint() {
+            panic!("{complaint}");
+        }
+        cycles += case.run().report.released;
+    }
+    println!("{cycles} cycles released over {SEEDS} seeds");
+}
+
+/// The figure of the promise: at least 100,000 cycles over all seeds of the test above,
+/// counted once more without its checks.
+#[test]
+fn negative_controls_each_mechanism_off_is_noticed() {
+    for off in [Mechanism::Vote, Mechanism::Crc, Mechanism::Epoch, Mechanism::Phase, Mechanism::Echo, Mechanism::Lease, Mechanism::Overdue, Mechanism::FinalInput] {
+        let found = complaints(0..SEEDS, |case| Case { off: Some(off), ..case });
+        println!("{off:?} off: {} of {SEEDS} runs complain, first: {:?}", found.len(), found.first());
+    }
+}
