@@ -204,13 +204,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns the last phase that this channel has of the peer without a gap.
     fn ack(&self) -> Phase {
-        let (cycle, ahead) = (self.cycle, self.samples.ahead.is_some());
-        let settled = self.progress == Progress::Settled || self.peer_vote.of(cycle).is_some();
-        match (settled, self.samples.theirs.is_some()) {
-            (true, _) if ahead => Phase::new(cycle.next(), Stage::Sample),
-            (true, _) => Phase::new(cycle, Stage::Vote),
-            (false, true) => Phase::new(cycle, Stage::Sample),
-            (false, false) => Phase::new(cycle.previous(), Stage::Vote),
+        let cycle = self.cycle;
+        let sampled = self.samples.theirs.is_some();
+        // A vote may overtake its sample on the link: without the sample it is a gap.
+        let voted = self.progress == Progress::Settled || sampled && self.peer_vote.of(cycle).is_some();
+        if voted && self.samples.ahead.is_some() {
+            Phase::new(cycle.next(), Stage::Sample)
+        } else if voted {
+            Phase::new(cycle, Stage::Vote)
+        } else if sampled {
+            Phase::new(cycle, Stage::Sample)
+        } else {
+            Phase::new(cycle.previous(), Stage::Vote)
         }
     }
 }

@@ -38,6 +38,10 @@ pub struct Oracle<P: Program> {
 /// Cycles for which samples and outputs are kept.
 const MEMORY_CYCLES: u32 = 16;
 
+/// A larger jump of the cycle number is wrong in itself: the inputs of each missed cycle
+/// are unknown, and the states they may have led to would multiply.
+const LARGEST_GAP_CYCLES: u32 = 4;
+
 impl<P: Program> Oracle<P> {
     /// Starts from the program's initial state.
     pub fn new() -> Self {
@@ -70,7 +74,10 @@ impl<P: Program> Oracle<P> {
             return if again { Judgement::Right } else { Judgement::Wrong };
         }
         let gap = ahead.unsigned_abs() - 1;
-        for missed in 1..=gap.min(MEMORY_CYCLES) {
+        if gap > LARGEST_GAP_CYCLES {
+            return Judgement::Wrong;
+        }
+        for missed in 1..=gap {
             self.pass_over(Cycle(self.latest.0.wrapping_add(missed)));
         }
         let inputs = self.inputs(channel, outcome, cycle);
