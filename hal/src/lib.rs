@@ -1,0 +1,28 @@
+#![no_std]
+//! Adapters between [`twinstep`] and hardware: everything that does I/O.
+//!
+//! ```text
+//! clock      what the run loop asks of time
+//! link       frames between the channels
+//! serial     a link over any embedded-io stream, frames delimited by COBS
+//! lockstep   the blocking run loop: paces, exchanges, votes
+//! outputs    pins and PWM channels, driven only with a voted output
+//! ```
+//!
+//! For firmware authors: make a [`SerialLink`], a [`Lockstep`] and [`Outputs`], and call
+//! [`Lockstep::cycle`] in a loop. For authors of other links: implement [`Link`].
+
+#[cfg(test)]
+extern crate std;
+
+mod clock;
+mod link;
+mod lockstep;
+mod outputs;
+mod serial;
+
+pub use clock::Clock;
+pub use link::Link;
+pub use lockstep::{Lockstep, Verdict};
+pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
+pub use serial::{SerialError, SerialLink};

@@ -1,0 +1,165 @@
+//! LOCKSTEP  the blocking run loop: paces, exchanges, votes.
+
+use crate::clock::Clock;
+use crate::link::Link;
+use core::ops::Deref;
+use twinstep::memory::Cells;
+use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Node, Program, Release};
+
+/// One channel with its link and its arbiter.
+///
+/// The loop never ends because of the link: what goes wrong there is counted and is a lost
+/// frame to the voter, which is what it is built for.
+pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> {
+    node: Node<'m, P, FRAME>,
+    link: L,
+    arbiter: A,
+    buffer: [u8; FRAME],
+    link_errors: u32,
+    #[cfg(feature = "defmt")]
+    logged_mode: Option<twinstep::Mode>,
+}
+
+/// Frames taken from the link before the cycle is looked at again, so that a babbling peer
+/// cannot keep a deadline from being seen.
+const FRAMES_AT_ONCE: usize = 8;
+
+impl<'m, P, L, A, const FRAME: usize> Lockstep<'m, P, L, A, FRAME>
+where
+    P: Program,
+    L: Link,
+    A: Arbiter,
+{
+    /// Makes channel `me` on `memory`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the figures if the configuration cannot work.
+    pub fn new<M>(me: ChannelId, memory: M, link: L, arbiter: A, config: Config) -> Result<Self, ConfigError>
+    where
+        M: TryInto<Cells<'m, P::State>>,
+        ConfigError: From<M::Error>,
+    {
+        if config.solo_boot_after_us.is_some() && !arbiter.allows_solo_boot() {
+            return Err(ConfigError::SoloBootNeedsArbiter);
+        }
+        Ok(Self {
+            node: Node::new(me, memory, config)?,
+            link,
+            arbiter,
+            buffer: [0; FRAME],
+            link_errors: 0,
+            #[cfg(feature = "defmt")]
+            logged_mode: None,
+        })
+    }
+
+    /// Runs one control cycle: waits for its start, samples, exchanges with the peer, votes.
+    ///
+    /// `sample` is called at the start of the cycle, so that what it reads is fresh. The
+    /// verdict is there by the vote deadline, or when the arbiter has answered, and at the
+    /// end of the period at the latest.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] if the sample does not fit a frame; the cycle has not begun.
+    pub fn cycle<C: Clock>(
+        &mut self,
+        clock: &mut C,
+        sample: impl FnOnce() -> P::Input,
+    ) -> Result<Verdict<'_, P::Output>, BufferTooSmall> {
+        // Between two cycles frames are still answered: the peer may lack the last vote.
+        // No verdict can come of it, since none is due before `begin`.
+        while clock.now() < self.node.next_start() {
+            let _ = self.turn(clock)?;
+        }
+        self.node.begin(clock.now(), sample())?;
+        let verdict = loop {
+            if let Some(verdict) = self.turn(clock)? {
+                break verdict;
+            }
+        };
+        #[cfg(feature = "defmt")]
+        self.log(&verdict);
+        Ok(Verdict { verdict, arbiter: &self.arbiter })
+    }
+
+    /// Returns the core, to read its mode, counters and first fault.
+    pub fn node(&self) -> &Node<'m, P, FRAME> {
+        &self.node
+    }
+
+    /// Clears the record of the first fault, on purpose.
+    pub fn clear_first_fault(&mut self) {
+        self.node.clear_first_fault();
+    }
+
+    /// Returns the arbiter.
+    pub fn arbiter(&self) -> &A {
+        &self.arbiter
+    }
+
+    /// Returns how many times the link reported an error.
+    pub fn link_errors(&self) -> u32 {
+        self.link_errors
+    }
+
+    /// Takes frames, looks at the cycle, sends what is due; waits if nothing came of it.
+    fn turn<C: Clock>(&mut self, clock: &mut C) -> Result<Option<twinstep::Verdict<P::Output>>, BufferTooSmall> {
+        for _ in 0..FRAMES_AT_ONCE {
+            match self.link.receive() {
+                // A dropped frame is counted by the node.
+                Ok(Some(frame)) => drop(self.node.handle_frame(clock.now(), frame)),
+                Ok(None) => break,
+                Err(_) => self.link_errors = self.link_errors.saturating_add(1),
+            }
+        }
+        let verdict = self.node.poll_verdict(clock.now(), &mut self.arbiter);
+        while let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? {
+            let frame = self.buffer.get(..length).unwrap_or_default();
+            if self.link.send(frame).is_err() {
+                self.link_errors = self.link_errors.saturating_add(1);
+            }
+        }
+        if verdict.is_none() {
+            clock.wait_until(self.wake_at());
+        }
+        Ok(verdict)
+    }
+
+    fn wake_at(&self) -> Instant {
+        let start = self.node.next_start();
+        self.node.poll_timeout().map_or(start, |timeout| timeout.min(start))
+    }
+
+    #[cfg(feature = "defmt")]
+    fn log(&mut self, verdict: &twinstep::Verdict<P::Output>) {
+        if let Some(faults) = verdict.fault() {
+            defmt::warn!("{} in cycle {=u32}: {}", self.node.channel(), verdict.cycle().0, faults);
+        }
+        if self.logged_mode.replace(verdict.mode()) != Some(verdict.mode()) {
+            defmt::info!("{} in cycle {=u32}: now {}", self.node.channel(), verdict.cycle().0, verdict.mode());
+        }
+    }
+}
+
+/// A cycle's verdict together with the arbiter under which its output may be opened.
+#[must_use = "the verdict holds the output to be driven"]
+pub struct Verdict<'l, O> {
+    verdict: twinstep::Verdict<O>,
+    arbiter: &'l dyn Arbiter,
+}
+
+impl<'l, O> Verdict<'l, O> {
+    /// Hands out what is to be driven, oldest first; nothing means: hold the last output.
+    pub fn release(self) -> Release<'l, O> {
+        self.verdict.release(self.arbiter)
+    }
+}
+
+impl<O> Deref for Verdict<'_, O> {
+    type Target = twinstep::Verdict<O>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.verdict
+    }
+}

@@ -1,0 +1,291 @@
+//! SERIAL  a link over any embedded-io byte stream, frames delimited by COBS.
+//!
+//! On the wire each frame is COBS-encoded and followed by a zero byte, so a receiver finds
+//! the next frame after any damage (Cheshire and Baker, 1999). A frame of up to 253 bytes
+//! takes two bytes more, longer ones one more for each further 254.
+
+use crate::link::Link;
+use cobs::{DecodeResult, DecoderState, max_encoding_length};
+use embedded_io::{Read, ReadReady, Write};
+use heapless::Vec;
+use twinstep::wire::MAX_FRAME_BYTES;
+
+/// A link over a byte stream such as a UART. `FRAME` bounds the length of a frame.
+pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
+    stream: S,
+    decoder: DecoderState,
+    incoming: Vec<u8, FRAME>,
+    /// The frame in `incoming` was handed out; the next byte starts a new one.
+    is_complete: bool,
+    /// Nothing is kept until the next delimiter.
+    is_skipping: bool,
+}
+
+/// Why a frame did not come or go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SerialError<E> {
+    /// The stream's own error.
+    Stream(E),
+    /// The stream took no byte.
+    Stalled,
+    /// The received bytes are no COBS frame, or a longer one than `FRAME`; they were dropped
+    /// up to the next delimiter.
+    Framing,
+    /// The frame to be sent is longer than `FRAME`; nothing was sent.
+    TooLong {
+        /// Bytes of the frame.
+        need_bytes: usize,
+        /// Bytes a frame may have.
+        have_bytes: usize,
+    },
+}
+
+/// Bytes a call of `receive` reads at most, so that a babbling peer cannot hold the loop.
+const READ_BYTES_AT_MOST: usize = 2 * ENCODED_BYTES;
+
+/// The longest frame as it is on the wire, with its delimiter.
+const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
+
+impl<S, const FRAME: usize> SerialLink<S, FRAME> {
+    /// Makes a link over `stream`.
+    pub const fn new(stream: S) -> Self {
+        Self {
+            stream,
+            decoder: DecoderState::Idle,
+            incoming: Vec::new(),
+            is_complete: false,
+            is_skipping: false,
+        }
+    }
+
+    /// Gives the stream back.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Takes one byte off the wire; `true` if it completes a frame.
+    fn feed(&mut self, byte: u8) -> Result<bool, ()> {
+        if core::mem::take(&mut self.is_complete) {
+            self.incoming.clear();
+        }
+        if self.is_skipping {
+            self.is_skipping = byte != 0;
+            return Ok(false);
+        }
+        let fed = self.decoder.feed(byte);
+        let kept = match fed {
+            Ok(DecodeResult::DataStart) => {
+                self.incoming.clear();
+                Ok(())
+            }
+            Ok(DecodeResult::NoData) => Ok(()),
+            Ok(DecodeResult::DataContinue(data)) => self.incoming.push(data).map_err(|_| ()),
+            Ok(DecodeResult::DataComplete) => {
+                self.is_complete = true;
+                return Ok(true);
+            }
+            Err(_) => Err(()),
+        };
+        if kept.is_err() {
+            self.decoder = DecoderState::Idle;
+            self.incoming.clear();
+            // A decoding error comes with the delimiter itself.
+            self.is_skipping = byte != 0;
+        }
+        kept.map(|()| false)
+    }
+}
+
+impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRAME> {
+    type Error = SerialError<S::Error>;
+
+    fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
+        let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
+        if frame.len() > FRAME {
+            return Err(too_long);
+        }
+        let mut encoded = [0; ENCODED_BYTES];
+        let Ok(length) = cobs::try_encode(frame, &mut encoded) else {
+            return Err(too_long);
+        };
+        if let Some(delimiter) = encoded.get_mut(length) {
+            *delimiter = 0; // the encoder may have left a placeholder there
+        }
+        let mut rest = encoded.get(..=length).unwrap_or_default();
+        while !rest.is_empty() {
+            let written = self.stream.write(rest).map_err(SerialError::Stream)?;
+            rest = match rest.get(written..) {
+                Some(unsent) if written > 0 => unsent,
+                _ => return Err(SerialError::Stalled),
+            };
+        }
+        self.stream.flush().map_err(SerialError::Stream)
+    }
+
+    fn receive(&mut self) -> Result<Option<&[u8]>, Self::Error> {
+        for _ in 0..READ_BYTES_AT_MOST {
+            if !self.stream.read_ready().map_err(SerialError::Stream)? {
+                return Ok(None);
+            }
+            let mut byte = [0];
+            if self.stream.read(&mut byte).map_err(SerialError::Stream)? == 0 {
+                return Ok(None);
+            }
+            let [byte] = byte;
+            match self.feed(byte) {
+                Ok(true) => return Ok(Some(&self.incoming)),
+                Ok(false) => {}
+                Err(()) => return Err(SerialError::Framing),
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use embedded_io::{ErrorKind, ErrorType};
+    use std::collections::VecDeque;
+    use std::vec::Vec as Bytes;
+
+    /// A wire that gives back what was written, a few bytes at a time.
+    #[derive(Default)]
+    struct Wire {
+        bytes: VecDeque<u8>,
+        takes_at_once: usize,
+        fails: bool,
+    }
+
+    impl ErrorType for Wire {
+        type Error = ErrorKind;
+    }
+    impl Read for Wire {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+            let Some(byte) = self.bytes.pop_front() else { return Ok(0) };
+            buffer[0] = byte;
+            Ok(1)
+        }
+    }
+    impl ReadReady for Wire {
+        fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+            Ok(!self.bytes.is_empty())
+        }
+    }
+    impl Write for Wire {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+            if self.fails {
+                return Err(ErrorKind::Other);
+            }
+            let taken = bytes.len().min(self.takes_at_once);
+            self.bytes.extend(&bytes[..taken]);
+            Ok(taken)
+        }
+        fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+    }
+
+    fn link() -> SerialLink<Wire> {
+        SerialLink::new(Wire { takes_at_once: 7, ..Wire::default() })
+    }
+
+    fn received<const N: usize>(link: &mut SerialLink<Wire, N>) -> Bytes<Result<Bytes<u8>, ()>> {
+        let mut frames = Bytes::new();
+        loop {
+            match link.receive() {
+                Ok(Some(frame)) => frames.push(Ok(frame.to_vec())),
+                Ok(None) => return frames,
+                Err(_) => frames.push(Err(())),
+            }
+        }
+    }
+
+    #[test]
+    fn frames_of_every_length_come_back() {
+        for length in 1..=655_usize {
+            // Zeros, no zeros, and a mixture: the three cases of the encoding.
+            for byte in [|_| 0, |_| 255, |i| (i % 3) as u8, |i| (i % 255) as u8] {
+                let frame: Bytes<u8> = (0..length).map(byte).collect();
+                let mut link = link();
+                link.send(&frame).unwrap();
+                assert!(received(&mut link) == [Ok(frame)], "length {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_frame_takes_two_bytes_more() {
+        let mut link = link();
+        link.send(&[0; 40]).unwrap();
+        assert_eq!(link.stream.bytes.len(), 42);
+    }
+
+    #[test]
+    fn after_any_damage_the_next_frame_but_one_comes_through() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        for _ in 0..2_000 {
+            let mut link = link();
+            for frame in 0..4_u8 {
+                link.send(&[frame, 0, frame, 1]).unwrap();
+            }
+            // Each frame takes six bytes; damage those of the first.
+            match rng.u8(0..3) {
+                0 => link.stream.bytes[rng.usize(0..6)] ^= 1 << rng.u8(0..8),
+                1 => drop(link.stream.bytes.remove(rng.usize(0..6))),
+                _ => link.stream.bytes.insert(rng.usize(0..6), rng.u8(..)),
+            }
+            let frames = received(&mut link);
+            assert!(frames.ends_with(&[Ok([2, 0, 2, 1].to_vec()), Ok([3, 0, 3, 1].to_vec())]), "{frames:?}");
+        }
+    }
+
+    #[test]
+    fn too_long_is_refused_both_ways() {
+        let mut link = SerialLink::<Wire, 8>::new(Wire { takes_at_once: 99, ..Wire::default() });
+        assert_eq!(link.send(&[1; 9]), Err(SerialError::TooLong { need_bytes: 9, have_bytes: 8 }));
+        assert!(link.stream.bytes.is_empty(), "nothing was sent");
+        link.stream.bytes.extend([11, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
+        link.send(&[5; 8]).unwrap();
+        assert_eq!(received(&mut link), [Err(()), Ok([5; 8].to_vec())]);
+    }
+
+    #[test]
+    fn the_streams_errors_are_reported() {
+        let mut link = link();
+        link.stream.fails = true;
+        assert_eq!(link.send(&[1]), Err(SerialError::Stream(ErrorKind::Other)));
+        link.stream = Wire::default();
+        assert_eq!(link.send(&[1]), Err(SerialError::Stalled));
+    }
+
+    #[test]
+    fn a_babbling_peer_cannot_hold_the_loop() {
+        struct Babble;
+        impl ErrorType for Babble {
+            type Error = ErrorKind;
+        }
+        impl Read for Babble {
+            fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+                buffer.fill(0);
+                Ok(buffer.len())
+            }
+        }
+        impl ReadReady for Babble {
+            fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+                Ok(true)
+            }
+        }
+        impl Write for Babble {
+            fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> Result<(), ErrorKind> {
+                Ok(())
+            }
+        }
+        assert_eq!(SerialLink::<Babble>::new(Babble).receive(), Ok(None));
+    }
+}

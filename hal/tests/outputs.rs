@@ -1,0 +1,187 @@
+//! Outputs over mocked hardware: whatever fails, everything is driven safe first.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use embedded_hal::digital::PinState;
+use embedded_hal_mock::eh1::MockError;
+use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinTransaction};
+use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmTransaction};
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use twinstep::sim::Storage;
+use twinstep::{Agreement, Arbiter, ChannelId, Claim, Config, Cycle, Epoch, Grounds, Instant, Node, OpenError, Outcome};
+use twinstep::{Program, Tracked, Verdict};
+use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
+
+struct Heater;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Drive {
+    valve: bool,
+    heater_permille: u16,
+    fan: bool,
+}
+
+impl Program for Heater {
+    type Input = u16;
+    type Output = Drive;
+    type State = ();
+    const SAFE: Drive = Drive { valve: false, heater_permille: 0, fan: true };
+    const VERSION: u32 = 1;
+    fn agree(a: &u16, _: &u16) -> Agreement<u16> {
+        Agreement::on(*a)
+    }
+    fn step(_: Cycle, _: &mut Tracked<()>, input: &u16) -> Drive {
+        Drive { valve: true, heater_permille: *input, fan: false }
+    }
+}
+
+/// Lets the channel have the outputs, as long as `holds`.
+struct Always {
+    holds: bool,
+}
+
+impl Arbiter for Always {
+    fn claim(&mut self, _: Epoch, _: Epoch, _: Grounds) -> Claim {
+        Claim::Granted
+    }
+    fn confirms(&self, _: Epoch, _: ChannelId) -> bool {
+        self.holds
+    }
+}
+
+/// Runs a channel that starts alone up to its first output.
+fn verdict(input: u16) -> Verdict<Drive> {
+    let mut storage = Storage::new();
+    let config = Config { nonce: 1, solo_boot_after_us: Some(0), ..Config::DEFAULT };
+    let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
+    let mut arbiter = Always { holds: true };
+    for period in 0..5 {
+        let now = Instant::from_micros(period * 100_000);
+        node.begin(now, input).unwrap();
+        let verdict = node.poll_verdict(now, &mut arbiter).unwrap();
+        if verdict.outcome() == Outcome::Alone {
+            return verdict;
+        }
+    }
+    panic!("the channel did not start");
+}
+
+const HOLDS: Always = Always { holds: true };
+
+/// The order of the actuators is valve, heater, fan; `fails` is where the hardware fails.
+fn drive(
+    valve: &[PinTransaction],
+    heater: &[PwmTransaction],
+    fan: &[PinTransaction],
+    arbiter: &Always,
+    damage: bool,
+) -> Result<(), DriveError> {
+    let (mut valve, mut heater, mut fan) = (Pin::new(valve), Pwm::new(heater), Pin::new(fan));
+    let mut outputs = Outputs::<Heater, _>::new((
+        PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
+        DutyOutput::new(heater.clone(), |drive: &Drive| Duty::permille(drive.heater_permille)),
+        PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan)),
+    ));
+    let released = verdict(500).release(arbiter);
+    let result = outputs.drive(released.map(|voted| match damage {
+        true => voted.damaged_by(|drive| drive.heater_permille = 999),
+        false => voted,
+    }));
+    valve.done();
+    heater.done();
+    fan.done();
+    result
+}
+
+fn pin(state: State) -> PinTransaction {
+    PinTransaction::set(state)
+}
+
+fn failing(transaction: PinTransaction) -> PinTransaction {
+    transaction.with_error(MockError::Io(ErrorKind::NotConnected))
+}
+
+const FULL: u16 = 2000;
+
+fn duty(duty: u16) -> [PwmTransaction; 2] {
+    [PwmTransaction::max_duty_cycle(FULL), PwmTransaction::set_duty_cycle(duty)]
+}
+
+fn failing_duty(to: u16) -> [PwmTransaction; 2] {
+    let [max, set] = duty(to);
+    [max, set.with_error(MockError::Io(ErrorKind::NotConnected))]
+}
+
+#[test]
+fn a_voted_output_is_driven_in_order() {
+    let result = drive(&[pin(State::High)], &duty(1000), &[pin(State::Low)], &HOLDS, false);
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn the_first_actuator_fails() {
+    let valve = [failing(pin(State::High)), pin(State::Low)];
+    let result = drive(&valve, &duty(0), &[pin(State::High)], &HOLDS, false);
+    assert!(matches!(result, Err(DriveError::Actuator { index: 0, error: ActuatorError::Pin(_) })));
+}
+
+#[test]
+fn the_second_actuator_fails() {
+    let heater = [failing_duty(1000), duty(0)].concat();
+    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &[pin(State::High)], &HOLDS, false);
+    assert!(matches!(result, Err(DriveError::Actuator { index: 1, error: ActuatorError::Pwm(_) })));
+}
+
+#[test]
+fn the_last_actuator_fails() {
+    let heater = [duty(1000), duty(0)].concat();
+    let fan = [failing(pin(State::Low)), pin(State::High)];
+    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &fan, &HOLDS, false);
+    assert!(matches!(result, Err(DriveError::Actuator { index: 2, error: ActuatorError::Pin(_) })));
+}
+
+#[test]
+fn a_failure_while_making_safe_does_not_spare_the_others() {
+    // Every operation on the valve and the heater fails; the fan is told all the same.
+    let valve = [failing(pin(State::High)), failing(pin(State::Low))];
+    let result = drive(&valve, &failing_duty(0), &[pin(State::High)], &HOLDS, false);
+    assert!(matches!(result, Err(DriveError::Actuator { index: 0, .. })), "the first error is reported");
+}
+
+#[test]
+fn a_value_damaged_after_the_vote_is_a_fault_and_no_movement() {
+    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], &HOLDS, true);
+    assert_eq!(result, Err(DriveError::Open(OpenError::Damaged)));
+}
+
+#[test]
+fn without_the_lease_nothing_but_the_safe_output_is_driven() {
+    let lost = Always { holds: false };
+    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], &lost, false);
+    assert_eq!(result, Err(DriveError::Open(OpenError::LeaseLost)));
+}
+
+#[test]
+fn nothing_released_means_hold() {
+    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(Pin::new(&[]), |_: &Drive| PinState::High),));
+    assert_eq!(outputs.drive(None), Ok(()));
+    let (valve,) = outputs.into_inner();
+    valve.into_inner().done();
+}
+
+#[test]
+fn a_bad_duty_does_not_panic() {
+    for (part, expected) in [
+        (Duty { numerator: 1, denominator: 0 }, 0),
+        (Duty { numerator: 3, denominator: 2 }, FULL),
+        (Duty { numerator: u16::MAX, denominator: u16::MAX }, FULL),
+        (Duty::permille(1), 2),
+        (Duty::OFF, 0),
+    ] {
+        let pwm = Pwm::new(&duty(expected));
+        let mut outputs = Outputs::<Heater, _>::new((DutyOutput::new(pwm, move |_: &Drive| part),));
+        assert_eq!(outputs.make_safe(), Ok(()));
+        outputs.into_inner().0.into_inner().done();
+    }
+}
