@@ -42,9 +42,11 @@ mod link;
 mod oracle;
 mod pair;
 mod storage;
+mod votes;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Pair, Report, Setup};
+pub use pair::{Pair, Report, Setup, World};
 pub use storage::Storage;
+pub use votes::VoteTap;

@@ -51,7 +51,7 @@ impl Case {
             event: EVENTS[seed as usize % EVENTS.len()],
             arbiter: arbiters[(seed / 6) as usize % arbiters.len()],
             patience: (seed / 24 % 3) as u8,
-            link: LinkFaults::NOISY,
+            link: LinkFaults { late_us: 120_000, ..LinkFaults::NOISY },
             off: None,
         }
     }
@@ -59,12 +59,21 @@ impl Case {
     fn run(self) -> Ending {
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let drift_ppm = [rng.i32(-200..200), rng.i32(-200..200)];
-        let config = Config { patience: self.patience, retransmit_us: 6_000, ..Config::DEFAULT };
+        // Short cycles, so that a moment picked at random often lies within the exchange.
+        let config = Config {
+            patience: self.patience,
+            period_us: PERIOD_US,
+            vote_window_us: 21_000,
+            retransmit_us: 2_500,
+            hello_us: 15_000,
+            link_delay_us: 1_500,
+            ..Config::DEFAULT
+        };
         let setup = Setup { seed: self.seed, config, link: self.link, arbiter: self.arbiter, drift_ppm, off: self.off };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(self.seed)).unwrap();
         pair.run(100);
-        pair.run_us(rng.u64(0..100_000)); // any moment of a cycle
+        pair.run_us(rng.u64(0..PERIOD_US.into())); // any moment of a cycle
         let owner = pair.owner().unwrap_or(ChannelId::A);
         let was_duplex = [ChannelId::A, ChannelId::B].map(|channel| pair.mode(channel)) == [Some(Mode::Duplex); 2];
         let before = pair.report();
@@ -90,6 +99,11 @@ impl Case {
         pair.cut(false);
         pair.run(60);
         let modes = [ChannelId::A, ChannelId::B].map(|channel| pair.mode(channel));
+        if std::env::var("SEED").is_ok() {
+            for channel in [ChannelId::A, ChannelId::B] {
+                println!("{channel}: {:?}", pair.node(channel).map(|node| *node.counters()));
+            }
+        }
         let first_faults = [ChannelId::A, ChannelId::B].map(|channel| {
             let node = pair.node(channel)?;
             node.first_fault().copied()
@@ -109,6 +123,8 @@ impl Case {
             "two channels owned the outputs"
         } else if report.incongruent > 0 {
             "the states of two settled channels differ"
+        } else if report.unvoted_in_duplex > 0 {
+            "an output was released in duplex that not both had voted for"
         } else if report.damaged > 0 {
             "an output was damaged"
         } else if report.diverged > 0 && !value_fault {
@@ -148,6 +164,7 @@ fn complaints(seeds: std::ops::Range<u64>, alter: impl Fn(Case) -> Case) -> Vec<
     seeds.filter_map(|seed| alter(Case::of_seed(seed)).complaint()).collect()
 }
 
+const PERIOD_US: u32 = 30_000;
 const SEEDS: u64 = 600;
 
 #[test]
@@ -161,15 +178,38 @@ fn nothing_wrong_and_one_owner_under_all_link_faults() {
         cycles += case.run().report.released;
     }
     println!("{cycles} cycles released over {SEEDS} seeds");
+    assert!(cycles >= 100_000);
 }
 
-/// The figure of the promise: at least 100,000 cycles over all seeds of the test above,
-/// counted once more without its checks.
+/// The epoch has its own control in `bad_input.rs`: within one boot, a stale frame of an
+/// older epoch needs a failed first cycle.
 #[test]
-fn negative_controls_each_mechanism_off_is_noticed() {
-    for off in [Mechanism::Vote, Mechanism::Crc, Mechanism::Epoch, Mechanism::Phase, Mechanism::Echo, Mechanism::Lease, Mechanism::Overdue, Mechanism::FinalInput] {
+fn with_a_mechanism_switched_off_the_same_test_fails() {
+    let mechanisms = [
+        Mechanism::Vote,
+        Mechanism::Crc,
+        Mechanism::Phase,
+        Mechanism::Echo,
+        Mechanism::Lease,
+        Mechanism::Overdue,
+        Mechanism::FinalInput,
+    ];
+    for off in mechanisms {
         let found = complaints(0..SEEDS, |case| Case { off: Some(off), ..case });
-        println!("{off:?} off: {} of {SEEDS} runs complain, first: {:?}", found.len(), found.first());
+        println!("{off:?} off: {} of {SEEDS} runs complain", found.len());
+        assert!(!found.is_empty(), "{off:?} can be switched off unnoticed");
+    }
+}
+
+/// Without faults nothing is held, taken over or lost: the faults above are injected. What
+/// is dropped are the first words of the two boots that cross on the link.
+#[test]
+fn a_perfect_link_holds_nothing() {
+    for seed in 0..20 {
+        let case = Case { link: LinkFaults::NONE, event: Event::Nothing, ..Case::of_seed(seed) };
+        let Report { held, takeovers, rejected, missing, .. } = case.run().report;
+        assert_eq!((held, takeovers, missing), (0, 0, 0), "{case:?}");
+        assert!(rejected <= 6, "{rejected} frames dropped: {case:?}");
     }
 }
 
@@ -183,4 +223,6 @@ fn one_seed() {
     };
     let case = Case { off, ..Case::of_seed(seed) };
     println!("{case:?}\n{:?}", case.run());
+    let case = Case { link: LinkFaults::NONE, event: Event::Nothing, ..case };
+    println!("without faults: {:?}", case.run());
 }

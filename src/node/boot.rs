@@ -28,6 +28,12 @@ impl Boot {
         matches!(self, Self::Cutting { .. })
     }
 
+    pub(super) fn cut_at_once(&mut self, now: Instant) {
+        if let Self::Cutting { resend_at, .. } = self {
+            *resend_at = now;
+        }
+    }
+
     pub(super) fn resend_at(&self) -> Option<Instant> {
         match *self {
             Self::Cutting { resend_at, .. } => Some(resend_at),

@@ -58,8 +58,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::PeerDiffers);
         }
         if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
-            // A channel in the safe state is silent: nobody is to lean on it.
-            self.handshake.answer_due = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
+            self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
@@ -81,6 +80,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Starting | Mode::Simplex | Mode::Standby | Mode::Safe => {}
         }
         Ok(())
+    }
+
+    /// A `Hello` that is not fresh asks for an answer with something to echo. A leader that
+    /// cuts over answers with the `Cut`: a `Hello` of its own would use up the challenge that
+    /// the `Cut` carries. A channel in the safe state is silent: nobody is to lean on it.
+    fn answer_stale(&mut self, now: Instant, standing: Standing) {
+        if self.boot.is_cutting() {
+            self.boot.cut_at_once(now);
+        } else {
+            self.handshake.answer_due = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
+        }
     }
 
     /// The peer serves alone in an epoch of its own. A channel that holds the lease never

@@ -38,6 +38,9 @@ pub struct Oracle<P: Program> {
 /// Cycles for which samples and outputs are kept.
 const MEMORY_CYCLES: u32 = 16;
 
+/// States kept in mind at once; a takeover leaves two until the outputs tell.
+const MOST_STATES: usize = 64;
+
 /// A larger jump of the cycle number is wrong in itself: the inputs of each missed cycle
 /// are unknown, and the states they may have led to would multiply.
 const LARGEST_GAP_CYCLES: u32 = 4;
@@ -121,7 +124,8 @@ impl<P: Program> Oracle<P> {
         for state in &self.states {
             for input in inputs {
                 let (computed, next) = run::<P>(cycle, state, input);
-                if output.is_none_or(|output| *output == computed) && !successors.contains(&next) {
+                let fits = output.is_none_or(|output| *output == computed);
+                if fits && successors.len() < MOST_STATES && !successors.contains(&next) {
                     successors.push(next);
                 }
             }
@@ -146,7 +150,7 @@ fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input) -> (Vec<u8>, Ve
     (encoded(&output), mirror.state().as_bytes().to_vec())
 }
 
-fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = std::vec![0; canonical::encoded_len(value).unwrap_or(0)];
     canonical::encode(value, &mut bytes);
     bytes

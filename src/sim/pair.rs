@@ -4,6 +4,7 @@ use super::arbiter::{ArbiterKind, SimArbiter};
 use super::link::{Direction, LinkFaults, send};
 use super::oracle::{Judgement, Oracle};
 use super::storage::Storage;
+use super::votes::VoteTap;
 use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::lease::Arbiter;
@@ -56,6 +57,8 @@ pub struct Report {
     pub missing: u32,
     /// Released outputs that the oracle contradicts.
     pub wrong: u32,
+    /// Outputs released in duplex for which not both channels had sent that vote.
+    pub unvoted_in_duplex: u32,
     /// The largest number of channels that owned the outputs at one time.
     pub owners_max: u32,
     /// Settled duplex cycles in which the two states differed.
@@ -86,11 +89,28 @@ pub struct Pair<'m, P: Program> {
     towards: [Direction; 2],
     is_cut: bool,
     oracle: Oracle<P>,
+    votes: VoteTap,
     report: Report,
-    world: World<'m, P>,
+    world: Box<dyn World<P> + 'm>,
 }
 
-type World<'m, P> = Box<dyn FnMut(ChannelId, Cycle) -> <P as Program>::Input + 'm>;
+/// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
+/// which outputs have no effect.
+pub trait World<P: Program> {
+    /// Returns what `channel` reads at the start of `cycle`.
+    fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input;
+
+    /// Takes an output that `channel` drives; a cycle may come twice.
+    fn drive(&mut self, channel: ChannelId, cycle: Cycle, output: &P::Output) {
+        let _ = (channel, cycle, output);
+    }
+}
+
+impl<P: Program, F: FnMut(ChannelId, Cycle) -> P::Input> World<P> for F {
+    fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input {
+        self(channel, cycle)
+    }
+}
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
@@ -102,7 +122,7 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn new(
         setup: &Setup,
         memory: &'m mut [Storage<P::State>; 2],
-        world: impl FnMut(ChannelId, Cycle) -> P::Input + 'm,
+        world: impl World<P> + 'm,
     ) -> Result<Self, ConfigError> {
         let mut rng = Rng::with_seed(setup.seed);
         let pair = PairId(rng.u32(..));
@@ -124,6 +144,7 @@ impl<'m, P: Program> Pair<'m, P> {
             towards: [Direction::new(), Direction::new()],
             is_cut: false,
             oracle: Oracle::new(),
+            votes: VoteTap::default(),
             report: Report::default(),
             world: Box::new(world),
             rng,
@@ -220,57 +241,63 @@ impl<'m, P: Program> Pair<'m, P> {
         }
         let Some(node) = &mut self.nodes[at] else { return };
         while let Some(frame) = self.towards[at].take_due(self.now) {
-            let _ = node.handle_frame(local, &frame);
+            let _ = node.handle_frame(local, &frame); // counted by the node
         }
-        let verdict = node.poll_verdict(local, &mut self.arbiters[at]);
-        if let Some(verdict) = verdict {
-            self.take(channel, verdict);
-        }
-        let Some(node) = &mut self.nodes[at] else { return };
+        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
         if local >= node.next_start() {
             let next = match node.mode() {
                 Mode::Starting | Mode::Safe => node.cycle(),
                 _ => node.cycle().next(),
             };
-            let sample = (self.world)(channel, next);
+            let sample = self.world.sample(channel, next);
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
             if let Begun::New(cycle) = begun {
                 self.oracle.sampled(channel, cycle, sample);
             }
-            let verdict = node.poll_verdict(local, &mut self.arbiters[at]);
-            if let Some(verdict) = verdict {
-                self.take(channel, verdict);
-            }
+            verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]);
         }
         let mut buffer = [0; MAX_FRAME_BYTES];
-        let Some(node) = &mut self.nodes[at] else { return };
         while let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") {
+            self.votes.observe(channel, &buffer[..length]);
             if !self.is_cut {
                 let [a, b] = &mut self.towards;
                 let (there, back) = if at == 0 { (b, a) } else { (a, b) };
                 send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
             }
         }
+        // What is released is driven after the channel's own vote went out, as on a board.
+        for verdict in verdicts.into_iter().flatten() {
+            self.take(channel, verdict);
+        }
     }
 
     /// Drives what a verdict releases, in front of the oracle.
     fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
         let outcome = verdict.outcome();
-        for voted in verdict.release(&self.arbiters[channel.index()]) {
+        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
+        for voted in verdict.release(&arbiter) {
             let cycle = voted.cycle();
             match voted.open() {
                 Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
-                Ok(output) => match self.oracle.judge(channel, outcome, cycle, &output) {
-                    Judgement::Right => self.report.released += 1,
-                    Judgement::RightAfterGap(gap) => {
-                        self.report.released += 1;
-                        self.report.missing += gap;
-                    }
-                    Judgement::Wrong => self.report.wrong += 1,
-                },
+                Ok(output) => self.drive(channel, outcome, cycle, &output),
                 Err(OpenError::Damaged) => self.report.damaged += 1,
                 Err(OpenError::LeaseLost) => {}
             }
+        }
+    }
+
+    fn drive(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
+        self.world.drive(channel, cycle, output);
+        if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
+            self.report.unvoted_in_duplex += 1;
+        }
+        match self.oracle.judge(channel, outcome, cycle, output) {
+            Judgement::Right => self.report.released += 1,
+            Judgement::RightAfterGap(gap) => {
+                self.report.released += 1;
+                self.report.missing += gap;
+            }
+            Judgement::Wrong => self.report.wrong += 1,
         }
     }
 

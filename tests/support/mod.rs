@@ -1,6 +1,6 @@
 //! A small control program for the tests: an integrator with a log.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use serde::{Deserialize, Serialize};
 use twinstep::{Agreement, ChannelId, Cycle, Program, Tracked};

@@ -1,0 +1,95 @@
+//! A PL011 UART of the LM3S6965, polled, with an interrupt that only wakes.
+
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+
+/// UART0: the cross link to the other board.
+pub const CROSS_LINK: Uart = Uart(0x4000_C000);
+/// UART1: the field bus to the plant.
+pub const FIELD_BUS: Uart = Uart(0x4000_D000);
+
+// Register offsets, PrimeCell UART (PL011) technical reference manual.
+const DATA: usize = 0x00;
+const FLAGS: usize = 0x18;
+const LINE_CONTROL: usize = 0x2C;
+const CONTROL: usize = 0x30;
+const INTERRUPT_MASK: usize = 0x38;
+
+const RECEIVE_EMPTY: u32 = 1 << 4;
+const TRANSMIT_FULL: u32 = 1 << 5;
+const FIFO_8_BITS: u32 = 0b111 << 4;
+const ENABLE_BOTH_WAYS: u32 = 1 << 0 | 1 << 8 | 1 << 9;
+const RECEIVE_INTERRUPTS: u32 = 1 << 4 | 1 << 6;
+
+/// One UART, by the address of its registers.
+pub struct Uart(usize);
+
+impl Uart {
+    /// Sets the UART up and returns it.
+    pub fn enabled(self) -> Self {
+        self.write_register(LINE_CONTROL, FIFO_8_BITS);
+        self.write_register(CONTROL, ENABLE_BOTH_WAYS);
+        self
+    }
+
+    /// Lets a received byte wake the processor, or not.
+    pub fn wake_on_receive(&self, wakes: bool) {
+        self.write_register(INTERRUPT_MASK, if wakes { RECEIVE_INTERRUPTS } else { 0 });
+    }
+
+    /// Whether a received byte waits.
+    pub fn has_received(&self) -> bool {
+        self.read_register(FLAGS) & RECEIVE_EMPTY == 0
+    }
+
+    fn read_register(&self, offset: usize) -> u32 {
+        // SAFETY: `self.0` is the base of a PL011 of this chip; its registers are words, and
+        // reading them has no effect on memory.
+        unsafe { ((self.0 + offset) as *const u32).read_volatile() }
+    }
+
+    fn write_register(&self, offset: usize, value: u32) {
+        // SAFETY: as above; the UART does no DMA, so a write has no effect on memory.
+        unsafe { ((self.0 + offset) as *mut u32).write_volatile(value) }
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl Read for Uart {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        let mut count = 0;
+        for place in buffer {
+            // Waits for the first byte only, as `Read` promises.
+            while !self.has_received() {
+                if count > 0 {
+                    return Ok(count);
+                }
+            }
+            *place = self.read_register(DATA) as u8;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Self::Error> {
+        Ok(self.has_received())
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+        for byte in bytes {
+            while self.read_register(FLAGS) & TRANSMIT_FULL != 0 {}
+            self.write_register(DATA, u32::from(*byte));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,428 @@
+//! The controller: a PI loop with feed-forward and anti-windup, interlocks and a trend log.
+//!
+//! Integers throughout: floating point may round differently from one target to the next,
+//! and the two channels must compute the same bits. Arithmetic saturates and nothing
+//! indexes, so that no state whatever, not even one with flipped bits, makes a step panic.
+
+use crate::{Alarms, Drive, Reading, Valve};
+use twinstep::{Agreement, Cycle, Program, Tracked};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+const SETPOINT_CENTI_C: i32 = 6_000;
+
+/// Full heater power.
+const FULL_PERMILLE: i32 = 1_000;
+/// The heater is at full power from 10 °C below the set point on.
+const GAIN_PERMILLE_PER_C: i32 = 100;
+const CENTI_C_PER_C: i32 = 100;
+/// Integral time: how long a constant deviation takes to double its effect, about 20 minutes.
+const INTEGRAL_TIME_CYCLES: i32 = 128;
+/// The integral counts for 5 °C of deviation at most, half of the heater's power.
+const INTEGRAL_LIMIT_CENTI_C_CYCLES: i32 = 500 * INTEGRAL_TIME_CYCLES;
+/// Losses the heater makes up for before they show: 2.5 ‰ for each degree to the ambient.
+const FEED_FORWARD_CENTI_C_PER_PERMILLE: i32 = 40;
+
+const VALVE_OPENS_ABOVE_CENTI_C: i32 = 7_000;
+const VALVE_CLOSES_BELOW_CENTI_C: i32 = 6_600;
+const TOO_HOT_ABOVE_CENTI_C: i32 = 7_500;
+const TOO_COLD_BELOW_CENTI_C: i32 = 500;
+
+/// Two good sensors of one temperature read less than this apart.
+const LARGEST_DISCREPANCY_CENTI_C: u16 = 150;
+/// Disagreeing cycles count up, agreeing ones down; the alarm is raised from this count on.
+const DISAGREEMENT_ALARM_CYCLES: u32 = 3;
+/// Where the count stops, so that the alarm clears soon after its cause has gone.
+const DISAGREEMENT_LIMIT_CYCLES: u32 = 8;
+
+/// Fractional bits of the filters: without them a slow filter would never move the last digits.
+const FILTER_FRACTION_BITS: u32 = 8;
+/// Time constants as powers of two: 4 cycles for the tank, 64 for the ambient.
+const TANK_FILTER_SHIFT: u32 = 2;
+const AMBIENT_FILTER_SHIFT: u32 = 6;
+
+/// Entries of the trend log; about 43 minutes of the plant's time.
+pub const TREND_ENTRIES: usize = 256;
+const TREND_MASK: u32 = TREND_ENTRIES as u32 - 1;
+const _: () = assert!(TREND_ENTRIES.is_power_of_two(), "the head wraps by a mask");
+
+/// The control program.
+pub struct Tank;
+
+/// The program's state.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Plant {
+    /// Integral of the control deviation, in hundredths of a degree times cycles.
+    pub integral_centi_c_cycles: i32,
+    /// Filtered tank temperature, with 8 fractional bits.
+    pub tank_centi_c_q8: i32,
+    /// Filtered ambient temperature, with 8 fractional bits.
+    pub ambient_centi_c_q8: i32,
+    /// 0 until the filters have started from a first reading.
+    pub filters_primed: u32,
+    /// 0 if the valve is closed.
+    pub valve_open: u32,
+    /// Cycles in which the sensors disagreed, less those in which they did not.
+    pub disagreement_cycles: u32,
+    /// Where the next trend entry goes.
+    pub trend_next: u32,
+    /// Puts the trend on a multiple of its entries' size: an entry then lies in one block
+    /// of mirrored memory, and a step dirties one block less.
+    pub reserved: u32,
+    /// The last cycles, as a ring.
+    pub trend: [TrendEntry; TREND_ENTRIES],
+}
+
+const _: () = assert!(core::mem::offset_of!(Plant, trend).is_multiple_of(size_of::<TrendEntry>()));
+
+/// What the trend log keeps of one cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct TrendEntry {
+    /// The number of the cycle.
+    pub cycle: u32,
+    /// Filtered tank temperature, hundredths of a degree Celsius.
+    pub tank_centi_c: i32,
+    /// Filtered ambient temperature, hundredths of a degree Celsius.
+    pub ambient_centi_c: i32,
+    /// Heater power, thousandths of full power.
+    pub heater_permille: u16,
+    /// The bits of the [`Alarms`] raised.
+    pub alarm_bits: u8,
+    /// 0 if the valve was closed.
+    pub valve_open: u8,
+}
+
+impl Plant {
+    /// Returns the youngest trend entry; all zero before the first step.
+    pub fn latest(&self) -> Option<&TrendEntry> {
+        let at = self.trend_next.wrapping_sub(1) & TREND_MASK;
+        self.trend.get(at as usize)
+    }
+}
+
+impl Program for Tank {
+    type Input = Reading;
+    type Output = Drive;
+    type State = Plant;
+
+    const SAFE: Drive = Drive { heater_permille: 0, valve: Valve::Closed, alarms: Alarms::empty() };
+    const VERSION: u32 = 1;
+
+    fn agree(a: &Reading, b: &Reading) -> Agreement<Reading> {
+        let apart = |a: i16, b: i16| a.abs_diff(b) > LARGEST_DISCREPANCY_CENTI_C;
+        let disagree = apart(a.tank_centi_c, b.tank_centi_c) || apart(a.ambient_centi_c, b.ambient_centi_c);
+        let input = Reading {
+            tank_centi_c: a.tank_centi_c.midpoint(b.tank_centi_c),
+            ambient_centi_c: a.ambient_centi_c.midpoint(b.ambient_centi_c),
+            door_open: a.door_open || b.door_open, // an open door is the cautious answer
+            disagree,
+        };
+        Agreement::with_discrepancy(input, disagree)
+    }
+
+    fn step(cycle: Cycle, state: &mut Tracked<Plant>, input: &Reading) -> Drive {
+        let (tank_centi_c, ambient_centi_c) = filter(state, input);
+        let valve_open = switch_valve(state, tank_centi_c);
+        let sensors_disagree = count_disagreement(state, input.disagree);
+
+        // Heating against an open door or an open valve would only waste power.
+        let heater_permille = if input.door_open || valve_open {
+            0
+        } else {
+            regulate(state, tank_centi_c, ambient_centi_c)
+        };
+        let mut alarms = Alarms::empty();
+        alarms.set(Alarms::TOO_HOT, tank_centi_c > TOO_HOT_ABOVE_CENTI_C);
+        alarms.set(Alarms::TOO_COLD, tank_centi_c < TOO_COLD_BELOW_CENTI_C);
+        alarms.set(Alarms::DOOR_OPEN, input.door_open);
+        alarms.set(Alarms::SENSORS_DISAGREE, sensors_disagree);
+
+        let entry = TrendEntry {
+            cycle: cycle.0,
+            tank_centi_c,
+            ambient_centi_c,
+            heater_permille,
+            alarm_bits: alarms.bits(),
+            valve_open: u8::from(valve_open),
+        };
+        log(state, entry);
+        Drive { heater_permille, valve: if valve_open { Valve::Open } else { Valve::Closed }, alarms }
+    }
+}
+
+/// Feeds both filters; returns the filtered tank and ambient temperatures in hundredths of a degree.
+fn filter(state: &mut Tracked<Plant>, input: &Reading) -> (i32, i32) {
+    let is_primed = state.filters_primed != 0;
+    let old_tank_q8 = is_primed.then_some(state.tank_centi_c_q8);
+    let old_ambient_q8 = is_primed.then_some(state.ambient_centi_c_q8);
+    let tank_q8 = low_pass(old_tank_q8, input.tank_centi_c, TANK_FILTER_SHIFT);
+    let ambient_q8 = low_pass(old_ambient_q8, input.ambient_centi_c, AMBIENT_FILTER_SHIFT);
+    state.set(|s| &s.tank_centi_c_q8, tank_q8);
+    state.set(|s| &s.ambient_centi_c_q8, ambient_q8);
+    state.set(|s| &s.filters_primed, 1);
+    (tank_q8 >> FILTER_FRACTION_BITS, ambient_q8 >> FILTER_FRACTION_BITS)
+}
+
+/// A first-order low-pass filter. Without an old value it starts from the sample, since
+/// starting from 0 °C would raise false alarms.
+fn low_pass(old_q8: Option<i32>, sample_centi_c: i16, shift: u32) -> i32 {
+    let sample_q8 = i32::from(sample_centi_c) << FILTER_FRACTION_BITS;
+    let old_q8 = old_q8.unwrap_or(sample_q8);
+    old_q8.saturating_add(sample_q8.saturating_sub(old_q8) >> shift)
+}
+
+/// Opens the valve on a hot tank and closes it on a cooler one: the span between the two
+/// keeps it from chattering. Returns whether it is open.
+fn switch_valve(state: &mut Tracked<Plant>, tank_centi_c: i32) -> bool {
+    let was_open = state.valve_open != 0;
+    let is_open = tank_centi_c > VALVE_OPENS_ABOVE_CENTI_C || (was_open && tank_centi_c >= VALVE_CLOSES_BELOW_CENTI_C);
+    state.set(|s| &s.valve_open, u32::from(is_open));
+    is_open
+}
+
+/// Counts cycles in which the sensors disagree; returns whether they do so lastingly.
+fn count_disagreement(state: &mut Tracked<Plant>, disagree: bool) -> bool {
+    let old = state.disagreement_cycles.min(DISAGREEMENT_LIMIT_CYCLES);
+    let count = if disagree { (old + 1).min(DISAGREEMENT_LIMIT_CYCLES) } else { old.saturating_sub(1) };
+    state.set(|s| &s.disagreement_cycles, count);
+    count >= DISAGREEMENT_ALARM_CYCLES
+}
+
+/// The PI controller; returns the heater power in thousandths.
+fn regulate(state: &mut Tracked<Plant>, tank_centi_c: i32, ambient_centi_c: i32) -> u16 {
+    let limit = INTEGRAL_LIMIT_CENTI_C_CYCLES;
+    let deviation_centi_c = SETPOINT_CENTI_C.saturating_sub(tank_centi_c);
+    let integral = state.integral_centi_c_cycles.clamp(-limit, limit);
+
+    let corrected_centi_c = deviation_centi_c.saturating_add(integral / INTEGRAL_TIME_CYCLES);
+    let feedback_permille = corrected_centi_c.saturating_mul(GAIN_PERMILLE_PER_C) / CENTI_C_PER_C;
+    let feed_forward_permille = SETPOINT_CENTI_C.saturating_sub(ambient_centi_c) / FEED_FORWARD_CENTI_C_PER_PERMILLE;
+    let demand_permille = feedback_permille.saturating_add(feed_forward_permille);
+
+    // Anti-windup: at an end of its range the heater cannot follow, so a deviation that
+    // asks for even more is not summed up; else the sum would overshoot for as long later.
+    let saturated_high = demand_permille >= FULL_PERMILLE && deviation_centi_c > 0;
+    let saturated_low = demand_permille <= 0 && deviation_centi_c < 0;
+    let sum = if saturated_high || saturated_low { integral } else { integral.saturating_add(deviation_centi_c) };
+    state.set(|s| &s.integral_centi_c_cycles, sum.clamp(-limit, limit));
+
+    demand_permille.clamp(0, FULL_PERMILLE) as u16
+}
+
+fn log(state: &mut Tracked<Plant>, entry: TrendEntry) {
+    let at = state.trend_next & TREND_MASK;
+    state.try_update(|s| s.trend.get(at as usize), |_| entry);
+    state.set(|s| &s.trend_next, (at + 1) & TREND_MASK);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use core::cell::Cell;
+    use twinstep::mirror::Mirror;
+    use twinstep::sim::{LinkFaults, Pair, Setup, Storage};
+    use twinstep::{ChannelId, Config};
+
+    /// One controller without a peer.
+    struct Bench<'m> {
+        mirror: Mirror<'m, Plant>,
+        cycle: Cycle,
+    }
+
+    impl<'m> Bench<'m> {
+        fn new(storage: &'m mut Storage<Plant>) -> Self {
+            Self { mirror: Mirror::new(storage.cells(), Tank::init), cycle: Cycle(0) }
+        }
+
+        fn run(&mut self, cycles: u32, reading: Reading) -> Drive {
+            let mut drive = Tank::SAFE;
+            for _ in 0..cycles {
+                self.cycle = self.cycle.next();
+                drive = Tank::step(self.cycle, &mut self.mirror.tracked(), &reading);
+            }
+            drive
+        }
+
+        fn integral(&self) -> i32 {
+            self.mirror.state().integral_centi_c_cycles
+        }
+    }
+
+    fn tank_at(tank_centi_c: i16) -> Reading {
+        Reading { tank_centi_c, ambient_centi_c: 500, door_open: false, disagree: false }
+    }
+
+    #[test]
+    fn the_state_is_a_few_kibibytes() {
+        assert!((2 * 1024..=8 * 1024).contains(&size_of::<Plant>()), "{} bytes", size_of::<Plant>());
+    }
+
+    #[test]
+    fn a_pair_reaches_the_set_point_and_holds_it_through_a_death() {
+        const AMBIENT_C: f64 = 8.0;
+        const HEATER_W: f64 = 6_000.0;
+        const LOSS_W_PER_K: f64 = 15.0;
+        const CAPACITY_J_PER_K: f64 = 83_720.0; // 20 kg of water
+        const CYCLE_S: f64 = 10.0;
+
+        let tank_c = Cell::new(AMBIENT_C);
+        let mut rng = fastrand::Rng::with_seed(42);
+        let sensor = |_: ChannelId, _: Cycle| Reading {
+            tank_centi_c: (tank_c.get() * 100.0) as i16 + rng.i16(-20..=20),
+            ambient_centi_c: (AMBIENT_C * 100.0) as i16 + rng.i16(-20..=20),
+            door_open: false,
+            disagree: false,
+        };
+        let config = Config { retransmit_us: 6_000, ..Config::DEFAULT };
+        let setup = Setup { seed: 7, config, link: LinkFaults::NOISY, ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Tank>::new(&setup, &mut memory, sensor).unwrap();
+
+        let mut heater_permille = 0;
+        for period in 0..500 {
+            if period == 150 {
+                let owner = pair.owner().unwrap_or(ChannelId::A);
+                pair.kill(owner);
+            }
+            pair.run(1);
+            // Nobody drives: the actuator holds its level.
+            if let Some(owner) = pair.owner() {
+                let latest = pair.node(owner).and_then(|node| node.state().latest().copied());
+                heater_permille = latest.map_or(heater_permille, |entry| entry.heater_permille);
+            }
+            let heater_w = HEATER_W * f64::from(heater_permille) / 1_000.0;
+            let loss_w = LOSS_W_PER_K * (tank_c.get() - AMBIENT_C);
+            tank_c.set(tank_c.get() + (heater_w - loss_w) * CYCLE_S / CAPACITY_J_PER_K);
+            assert!(period < 300 || (59.0..=61.0).contains(&tank_c.get()), "{} °C", tank_c.get());
+        }
+        let report = pair.report();
+        assert_eq!((report.wrong, report.incongruent, report.owners_max, report.takeovers), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn an_unreachable_set_point_does_not_wind_the_integral_up() {
+        let mut storage = Storage::new();
+        let mut bench = Bench::new(&mut storage);
+        let drive = bench.run(10_000, tank_at(550));
+        assert_eq!((i32::from(drive.heater_permille), bench.integral()), (FULL_PERMILLE, 0));
+        assert_eq!(bench.run(20, tank_at(6_300)).heater_permille, 0);
+    }
+
+    #[test]
+    fn the_integral_is_bounded() {
+        for (tank_centi_c, limit) in [(5_900, INTEGRAL_LIMIT_CENTI_C_CYCLES), (6_050, -INTEGRAL_LIMIT_CENTI_C_CYCLES)] {
+            let mut storage = Storage::new();
+            let mut bench = Bench::new(&mut storage);
+            bench.run(5_000, tank_at(tank_centi_c));
+            assert!(bench.integral().abs() <= limit.abs());
+            assert_eq!(bench.integral().signum(), limit.signum());
+        }
+    }
+
+    #[test]
+    fn an_open_door_shuts_the_heater_off_and_stops_the_integral() {
+        let mut storage = Storage::new();
+        let mut bench = Bench::new(&mut storage);
+        bench.run(10, tank_at(5_900));
+        let before = bench.integral();
+        let drive = bench.run(1_000, Reading { door_open: true, ..tank_at(5_000) });
+        assert_eq!(drive, Drive { heater_permille: 0, valve: Valve::Closed, alarms: Alarms::DOOR_OPEN });
+        assert_eq!(bench.integral(), before);
+    }
+
+    #[test]
+    fn the_valve_has_hysteresis() {
+        let mut storage = Storage::new();
+        let mut bench = Bench::new(&mut storage);
+        for (tank_centi_c, valve) in [
+            (6_900, Valve::Closed),
+            (7_100, Valve::Open),
+            (6_700, Valve::Open),
+            (6_500, Valve::Closed),
+            (6_900, Valve::Closed),
+        ] {
+            let drive = bench.run(100, tank_at(tank_centi_c));
+            assert_eq!((drive.valve, drive.heater_permille), (valve, 0), "at {tank_centi_c}");
+        }
+    }
+
+    #[test]
+    fn alarms_tell_their_cause() {
+        for (tank_centi_c, alarms) in [
+            (7_600, Alarms::TOO_HOT),
+            (7_400, Alarms::empty()),
+            (600, Alarms::empty()),
+            (400, Alarms::TOO_COLD),
+            (-1_000, Alarms::TOO_COLD),
+        ] {
+            let mut storage = Storage::new();
+            assert_eq!(Bench::new(&mut storage).run(1, tank_at(tank_centi_c)).alarms, alarms);
+        }
+    }
+
+    #[test]
+    fn a_lasting_disagreement_is_an_alarm_and_a_short_one_is_not() {
+        let mut storage = Storage::new();
+        let mut bench = Bench::new(&mut storage);
+        let apart = Reading { disagree: true, ..tank_at(6_000) };
+        assert_eq!(bench.run(2, apart).alarms, Alarms::empty());
+        assert_eq!(bench.run(1, apart).alarms, Alarms::SENSORS_DISAGREE);
+        assert_eq!(bench.run(100, apart).alarms, Alarms::SENSORS_DISAGREE);
+        assert_eq!(bench.run(DISAGREEMENT_LIMIT_CYCLES, tank_at(6_000)).alarms, Alarms::empty());
+    }
+
+    #[test]
+    fn agreement_is_the_mean_and_notes_sensors_apart() {
+        let agreed = Tank::agree(&tank_at(6_000), &Reading { door_open: true, ..tank_at(6_150) });
+        assert_eq!(agreed, Agreement::on(Reading { door_open: true, ..tank_at(6_075) }));
+
+        let agreed = Tank::agree(&tank_at(6_000), &tank_at(6_151));
+        assert!(agreed.discrepancy && agreed.input.disagree);
+        let far = Tank::agree(&tank_at(0), &Reading { ambient_centi_c: 700, ..tank_at(0) });
+        assert!(far.discrepancy && far.input.disagree);
+        let extremes = Tank::agree(&tank_at(i16::MIN), &tank_at(i16::MAX));
+        assert!(extremes.discrepancy && extremes.input.tank_centi_c.abs() <= 1);
+    }
+
+    #[test]
+    fn the_trend_is_a_ring() {
+        let mut storage = Storage::new();
+        let mut bench = Bench::new(&mut storage);
+        let drive = bench.run(600, tank_at(5_900));
+        let state = bench.mirror.state();
+        let latest = state.latest().unwrap();
+        assert_eq!((latest.cycle, latest.tank_centi_c), (600, 5_900));
+        assert_eq!(latest.heater_permille, drive.heater_permille);
+        let oldest = state.trend.get(state.trend_next as usize).unwrap();
+        assert_eq!(oldest.cycle, 600 + 1 - TREND_ENTRIES as u32);
+    }
+
+    /// Bits may flip anywhere; overflow checks are on in tests.
+    #[test]
+    fn no_state_and_no_reading_makes_a_step_panic() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for round in 0..200 {
+            let mut bytes = [0xFF; size_of::<Plant>()];
+            if round > 0 {
+                rng.fill(&mut bytes);
+            }
+            let mut storage = Storage::<Plant>::new();
+            let any_state = |state: &mut Plant| *state = Plant::read_from_bytes(&bytes).unwrap();
+            let mut bench = Bench { mirror: Mirror::new(storage.cells(), any_state), cycle: Cycle(rng.u32(..)) };
+            for _ in 0..20 {
+                let reading = Reading {
+                    tank_centi_c: rng.i16(..),
+                    ambient_centi_c: rng.i16(..),
+                    door_open: rng.u8(..) < 32,
+                    disagree: rng.bool(),
+                };
+                let drive = bench.run(1, reading);
+                assert!(i32::from(drive.heater_permille) <= FULL_PERMILLE);
+            }
+            assert_eq!(bench.mirror.take_stray_writes(), 0);
+        }
+    }
+}

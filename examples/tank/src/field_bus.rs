@@ -1,0 +1,330 @@
+//! Messages between one board and the plant side.
+//!
+//! The plant side has the sensors, the actuators and the output relay. The relay is the
+//! arbiter of the pair: it takes the newest epoch that is claimed and cuts the other
+//! board off, so at most one board's drives get through.
+//!
+//! ```text
+//! plant -> board   Boot once; Reading; Lease on every change, and as the answer to a claim
+//! board -> plant   Ready; Sampled, Settled and Drive for each cycle; Claim; Failed
+//! ```
+//!
+//! A message is the canonical encoding of its value. How messages are told apart in a
+//! stream of bytes is the carrier's matter.
+
+use crate::{Drive, Reading};
+use serde::{Deserialize, Serialize};
+use twinstep::{ChannelId, Epoch, Mode, Outcome, canonical};
+
+/// The length of the longest message; anything longer is none.
+pub const MAX_MESSAGE_BYTES: usize = 27;
+
+/// What the plant side tells a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToBoard {
+    /// Start as this channel. Boards run one image and learn here who they are.
+    Boot {
+        /// The channel to be.
+        side: Side,
+        /// A number that differs at every boot of this channel.
+        nonce: u32,
+        /// Identity of the pair.
+        pair: u32,
+        /// Held cycles that are borne before the relay is asked.
+        patience: u8,
+    },
+    /// What this board's sensors read.
+    Reading(Reading),
+    /// The epoch whose owner the relay lets through from now on.
+    Lease {
+        /// That epoch.
+        through: Epoch,
+    },
+}
+
+/// What a board tells the plant side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToPlant {
+    /// The board runs and waits for its boot message.
+    Ready,
+    /// The board asks for the outputs.
+    Claim {
+        /// The epoch claimed; its owner is the claimant.
+        to: Epoch,
+    },
+    /// The board has fixed its sample of a cycle.
+    Sampled {
+        /// The number of the cycle.
+        cycle: u32,
+        /// The sample, with which an oracle can follow.
+        reading: Reading,
+    },
+    /// A cycle, or one deadline of it, has come to an end.
+    Settled {
+        /// The number of the cycle.
+        cycle: u32,
+        /// What it came to.
+        outcome: OutcomeCode,
+        /// The mode the board is in now.
+        mode: ModeCode,
+        /// The epoch the board is in now.
+        epoch: Epoch,
+        /// The agreed input the board stepped on, if it did.
+        input: Option<Reading>,
+        /// The bits of the faults seen since the last such message.
+        faults: u32,
+    },
+    /// An output to be driven, if the relay lets it through.
+    Drive {
+        /// The number of the cycle it belongs to.
+        cycle: u32,
+        /// The epoch it was released in.
+        epoch: Epoch,
+        /// The output.
+        output: Drive,
+    },
+    /// The board gives up.
+    Failed {
+        /// Why, as the firmware numbers it.
+        code: u8,
+    },
+}
+
+impl ToBoard {
+    /// Encodes the message into the front of `buffer`; returns its length, or `None` if it does not fit.
+    pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
+        canonical::encode(self, buffer)
+    }
+
+    /// Decodes a message that takes up all of `bytes`.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+impl ToPlant {
+    /// Encodes the message into the front of `buffer`; returns its length, or `None` if it does not fit.
+    pub fn encode(&self, buffer: &mut [u8]) -> Option<usize> {
+        canonical::encode(self, buffer)
+    }
+
+    /// Decodes a message that takes up all of `bytes`.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+/// Numbers may be encoded with needless bytes, so the length has a check of its own.
+fn decode<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Option<T> {
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return None;
+    }
+    canonical::decode(bytes)
+}
+
+/// A channel's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// Channel A.
+    A,
+    /// Channel B.
+    B,
+}
+
+impl From<Side> for ChannelId {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::A => Self::A,
+            Side::B => Self::B,
+        }
+    }
+}
+
+impl From<ChannelId> for Side {
+    fn from(channel: ChannelId) -> Self {
+        match channel {
+            ChannelId::A => Self::A,
+            ChannelId::B => Self::B,
+        }
+    }
+}
+
+/// A [`Mode`] as it is sent: its numbers stay, whatever becomes of the library's enum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ModeCode {
+    /// Waits for the peer.
+    Starting,
+    /// Serves in lockstep with the peer.
+    Duplex,
+    /// Serves alone.
+    Simplex,
+    /// Healthy, but not allowed to own the outputs.
+    Standby,
+    /// Drives the safe output.
+    Safe,
+}
+
+impl From<Mode> for ModeCode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Starting => Self::Starting,
+            Mode::Duplex => Self::Duplex,
+            Mode::Simplex => Self::Simplex,
+            Mode::Standby => Self::Standby,
+            Mode::Safe => Self::Safe,
+        }
+    }
+}
+
+/// An [`Outcome`] as it is sent: its numbers stay, whatever becomes of the library's enum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutcomeCode {
+    /// Both channels voted equally.
+    Agreed,
+    /// The channel serves alone.
+    Alone,
+    /// The channel took over in this cycle.
+    TookOver,
+    /// No result by the deadline.
+    Held,
+    /// Not in service.
+    Waiting,
+    /// In the safe state.
+    Safe,
+}
+
+impl From<Outcome> for OutcomeCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Agreed => Self::Agreed,
+            Outcome::Alone => Self::Alone,
+            Outcome::TookOver => Self::TookOver,
+            Outcome::Held => Self::Held,
+            Outcome::Waiting => Self::Waiting,
+            Outcome::Safe => Self::Safe,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Alarms, Valve};
+
+    /// Each number as large as it gets.
+    const READING: Reading =
+        Reading { tank_centi_c: i16::MIN, ambient_centi_c: i16::MAX, door_open: true, disagree: false };
+    const EPOCH: Epoch = Epoch::new(u32::MAX >> 1, ChannelId::B);
+    const DRIVE: Drive = Drive { heater_permille: u16::MAX, valve: Valve::Open, alarms: Alarms::all() };
+
+    const TO_BOARD: [ToBoard; 3] = [
+        ToBoard::Boot { side: Side::B, nonce: u32::MAX, pair: u32::MAX, patience: u8::MAX },
+        ToBoard::Reading(READING),
+        ToBoard::Lease { through: EPOCH },
+    ];
+
+    const TO_PLANT: [ToPlant; 6] = [
+        ToPlant::Ready,
+        ToPlant::Claim { to: EPOCH },
+        ToPlant::Sampled { cycle: u32::MAX, reading: READING },
+        ToPlant::Settled {
+            cycle: u32::MAX,
+            outcome: OutcomeCode::Safe,
+            mode: ModeCode::Safe,
+            epoch: EPOCH,
+            input: Some(READING),
+            faults: u32::MAX,
+        },
+        ToPlant::Drive { cycle: u32::MAX, epoch: EPOCH, output: DRIVE },
+        ToPlant::Failed { code: u8::MAX },
+    ];
+
+    #[test]
+    fn messages_come_back_as_they_were_sent() {
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
+        for message in TO_BOARD {
+            let length = message.encode(&mut buffer).unwrap();
+            assert_eq!(ToBoard::decode(buffer.get(..length).unwrap()), Some(message));
+        }
+        for message in TO_PLANT {
+            let length = message.encode(&mut buffer).unwrap();
+            assert_eq!(ToPlant::decode(buffer.get(..length).unwrap()), Some(message));
+        }
+    }
+
+    #[test]
+    fn the_longest_message_is_as_long_as_stated() {
+        let to_board = TO_BOARD.iter().filter_map(canonical::encoded_len).max();
+        let to_plant = TO_PLANT.iter().filter_map(canonical::encoded_len).max();
+        assert_eq!(to_board.max(to_plant), Some(MAX_MESSAGE_BYTES));
+    }
+
+    #[test]
+    fn cut_and_lengthened_messages_are_refused() {
+        let mut buffer = [0; MAX_MESSAGE_BYTES + 1];
+        for message in TO_PLANT {
+            let length = message.encode(&mut buffer).unwrap();
+            for cut in 0..length {
+                assert_eq!(ToPlant::decode(buffer.get(..cut).unwrap()), None, "{message:?} cut to {cut}");
+            }
+            assert_eq!(ToPlant::decode(buffer.get(..=length).unwrap()), None, "{message:?} and a byte");
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_and_values_are_refused() {
+        assert_eq!(ToBoard::decode(&[3]), None);
+        assert_eq!(ToPlant::decode(&[6]), None);
+        // A door that is neither open nor closed, and a mode that there is not.
+        assert_eq!(ToBoard::decode(&[1, 0, 0, 2, 0]), None);
+        assert_eq!(ToPlant::decode(&[3, 0, 0, 5, 0, 0, 0]), None);
+        assert!(ToPlant::decode(&[3, 0, 0, 4, 0, 0, 0]).is_some());
+    }
+
+    #[test]
+    fn needless_bytes_do_not_make_a_message_overlong() {
+        // A lease whose every number takes five bytes is legal postcard, up to the limit.
+        assert!(ToBoard::decode(&[0x82, 0x80, 0x80, 0x80, 0x00, 0x85, 0x80, 0x80, 0x80, 0x00]).is_some());
+        // So is a settled cycle with such tags, but for the limit: 3 tags of 5 bytes.
+        let tag = [0x83, 0x80, 0x80, 0x80, 0x00];
+        let zero = [0x80, 0x80, 0x80, 0x80, 0x00];
+        let mut bytes = [0; 32];
+        // Kind, cycle, outcome, mode, epoch; no input; faults.
+        let parts = [tag.as_slice(), &zero, &zero, &zero, &zero, &[0], &zero];
+        for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
+            *to = *from;
+        }
+        let overlong = bytes.get(..31).unwrap();
+        assert!(canonical::decode::<ToPlant>(overlong).is_some());
+        assert_eq!(ToPlant::decode(overlong), None);
+    }
+
+    #[test]
+    fn garbage_is_refused_or_read_as_some_message() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut garbage = [0; 40];
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
+        for _ in 0..100_000 {
+            rng.fill(&mut garbage);
+            let bytes = garbage.get(..rng.usize(0..=garbage.len())).unwrap();
+            if let Some(message) = ToPlant::decode(bytes) {
+                let length = message.encode(&mut buffer).unwrap();
+                assert!(length <= bytes.len());
+            }
+            if let Some(message) = ToBoard::decode(bytes) {
+                let length = message.encode(&mut buffer).unwrap();
+                assert!(length <= bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn names_convert_both_ways() {
+        for channel in [ChannelId::A, ChannelId::B] {
+            assert_eq!(ChannelId::from(Side::from(channel)), channel);
+        }
+        assert_eq!(Mode::ALL.map(ModeCode::from).map(|code| code as u8), [0, 1, 2, 3, 4]);
+    }
+}

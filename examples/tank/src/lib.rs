@@ -1,0 +1,67 @@
+#![no_std]
+//! A heated tank, controlled by two channels in lockstep: what the firmware and the rig share.
+//!
+//! ```text
+//! controller   the program both channels run: PI control, interlocks, alarms, a trend log
+//! field_bus    messages between one board and the plant, with the output relay in it
+//! ```
+//!
+//! One control cycle stands for 10 s of the plant's time, however fast the boards run.
+
+mod controller;
+pub mod field_bus;
+
+pub use controller::{Plant, TREND_ENTRIES, Tank, TrendEntry};
+
+use serde::{Deserialize, Serialize};
+
+/// What a channel samples each cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Temperature in the tank, hundredths of a degree Celsius.
+    pub tank_centi_c: i16,
+    /// Temperature around the tank, hundredths of a degree Celsius.
+    pub ambient_centi_c: i16,
+    /// Whether the door of the enclosure stands open.
+    pub door_open: bool,
+    /// Whether the two channels' sensors are further apart than they should be. A channel
+    /// samples `false`; the agreement of the two samples sets it, since the step sees the
+    /// agreed reading only.
+    pub disagree: bool,
+}
+
+/// What is voted and driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drive {
+    /// Heater power, thousandths of full power.
+    pub heater_permille: u16,
+    /// The cooling valve.
+    pub valve: Valve,
+    /// The alarms raised.
+    pub alarms: Alarms,
+}
+
+/// The position of the cooling valve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Valve {
+    /// No cooling.
+    Closed,
+    /// Cooling water flows.
+    Open,
+}
+
+bitflags::bitflags! {
+    /// The alarms, as levels: each is raised for as long as its cause lasts.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(transparent)]
+    pub struct Alarms: u8 {
+        /// The tank is above 75 °C.
+        const TOO_HOT = 1 << 0;
+        /// The tank is below 5 °C: it may freeze.
+        const TOO_COLD = 1 << 1;
+        /// The door stands open, and the heater is off for that reason.
+        const DOOR_OPEN = 1 << 2;
+        /// The two channels' sensors have been apart for several cycles.
+        const SENSORS_DISAGREE = 1 << 3;
+    }
+}

@@ -1,0 +1,42 @@
+//! Listens on the link: who voted for what.
+
+use super::oracle::encoded;
+use crate::ids::{ChannelId, Cycle, Phase, Stage};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+/// Remembers the votes that each channel sent, as seen on the link.
+///
+/// The frames come from the senders themselves, so their header is read without keys.
+#[derive(Clone, Debug, Default)]
+pub struct VoteTap {
+    outputs: [BTreeMap<u32, Vec<u8>>; 2],
+}
+
+const HEADER_BYTES: usize = 8;
+const DIGEST_BYTES: usize = crate::wire::VOTE_DIGEST_BYTES;
+const CRC_BYTES: usize = 4;
+/// Votes kept for each channel.
+const KEPT: usize = 16;
+
+impl VoteTap {
+    /// Listens to a frame that `sender` sent.
+    pub fn observe(&mut self, sender: ChannelId, frame: &[u8]) {
+        let is_vote = frame.first().is_some_and(|first| (first >> 1) & 0xF == crate::wire::Kind::Vote as u8);
+        let phase = frame.get(3..7).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+        let output = frame.get(HEADER_BYTES + DIGEST_BYTES..frame.len().saturating_sub(CRC_BYTES));
+        let (true, Some(phase), Some(output)) = (is_vote, phase, output) else { return };
+        let outputs = &mut self.outputs[sender.index()];
+        outputs.insert(phase, output.to_vec());
+        while outputs.len() > KEPT {
+            outputs.pop_first();
+        }
+    }
+
+    /// Returns whether both channels voted for `output` in `cycle`.
+    pub fn both_voted<O: Serialize>(&self, cycle: Cycle, output: &O) -> bool {
+        let (phase, bytes) = (Phase::new(cycle, Stage::Vote).0, encoded(output));
+        self.outputs.iter().all(|outputs| outputs.get(&phase) == Some(&bytes))
+    }
+}
