@@ -48,7 +48,8 @@ impl Schedule {
     pub(super) fn steer(&mut self, config: &Config) {
         let Some(peer_start) = self.peer_start else { return };
         let largest = config.period_us.cast_signed() / LARGEST_CORRECTION;
-        let correction = (peer_start.since_us(self.slot_start) / 2).clamp(-largest, largest);
+        // Not `clamp`, which would bring in a panic for bounds out of order.
+        let correction = (peer_start.since_us(self.slot_start) / 2).min(largest).max(-largest);
         self.next_start = self.slot_start.plus_us(config.period_us).shifted_us(correction);
     }
 

@@ -127,11 +127,8 @@ impl Program for Tank {
         let sensors_disagree = count_disagreement(state, input.disagree);
 
         // Heating against an open door or an open valve would only waste power.
-        let heater_permille = if input.door_open || valve_open {
-            0
-        } else {
-            regulate(state, tank_centi_c, ambient_centi_c)
-        };
+        let heater_permille =
+            if input.door_open || valve_open { 0 } else { regulate(state, tank_centi_c, ambient_centi_c) };
         let mut alarms = Alarms::empty();
         alarms.set(Alarms::TOO_HOT, tank_centi_c > TOO_HOT_ABOVE_CENTI_C);
         alarms.set(Alarms::TOO_COLD, tank_centi_c < TOO_COLD_BELOW_CENTI_C);
@@ -405,7 +402,7 @@ mod tests {
     fn no_state_and_no_reading_makes_a_step_panic() {
         let mut rng = fastrand::Rng::with_seed(1);
         for round in 0..200 {
-            let mut bytes = [0xFF; size_of::<Plant>()];
+            let mut bytes = [0xFF_u8; size_of::<Plant>()];
             if round > 0 {
                 rng.fill(&mut bytes);
             }

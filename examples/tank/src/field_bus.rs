@@ -39,6 +39,8 @@ pub enum ToBoard {
     Lease {
         /// That epoch.
         through: Epoch,
+        /// The claim this answers, if it is an answer.
+        answers: Option<Epoch>,
     },
 }
 
@@ -80,6 +82,8 @@ pub enum ToPlant {
         cycle: u32,
         /// The epoch it was released in.
         epoch: Epoch,
+        /// What the cycle came to that released it.
+        outcome: OutcomeCode,
         /// The output.
         output: Drive,
     },
@@ -222,7 +226,7 @@ mod tests {
     const TO_BOARD: [ToBoard; 3] = [
         ToBoard::Boot { side: Side::B, nonce: u32::MAX, pair: u32::MAX, patience: u8::MAX },
         ToBoard::Reading(READING),
-        ToBoard::Lease { through: EPOCH },
+        ToBoard::Lease { through: EPOCH, answers: Some(EPOCH) },
     ];
 
     const TO_PLANT: [ToPlant; 6] = [
@@ -237,7 +241,7 @@ mod tests {
             input: Some(READING),
             faults: u32::MAX,
         },
-        ToPlant::Drive { cycle: u32::MAX, epoch: EPOCH, output: DRIVE },
+        ToPlant::Drive { cycle: u32::MAX, epoch: EPOCH, outcome: OutcomeCode::TookOver, output: DRIVE },
         ToPlant::Failed { code: u8::MAX },
     ];
 
@@ -285,26 +289,25 @@ mod tests {
 
     #[test]
     fn needless_bytes_do_not_make_a_message_overlong() {
-        // A lease whose every number takes five bytes is legal postcard, up to the limit.
-        assert!(ToBoard::decode(&[0x82, 0x80, 0x80, 0x80, 0x00, 0x85, 0x80, 0x80, 0x80, 0x00]).is_some());
-        // So is a settled cycle with such tags, but for the limit: 3 tags of 5 bytes.
-        let tag = [0x83, 0x80, 0x80, 0x80, 0x00];
-        let zero = [0x80, 0x80, 0x80, 0x80, 0x00];
-        let mut bytes = [0; 32];
-        // Kind, cycle, outcome, mode, epoch; no input; faults.
-        let parts = [tag.as_slice(), &zero, &zero, &zero, &zero, &[0], &zero];
+        // Legal postcard: each number of this lease takes five bytes where one would do.
+        assert!(ToBoard::decode(&[0x82, 0x80, 0x80, 0x80, 0x00, 0x85, 0x80, 0x80, 0x80, 0x00, 0]).is_some());
+        // A settled cycle written like that is legal too, but longer than any message.
+        let kind: [u8; 5] = [0x83, 0x80, 0x80, 0x80, 0x00];
+        let zero: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x00];
+        // Kind, cycle, outcome, mode, epoch, no input, faults.
+        let parts: [&[u8]; 7] = [&kind, &zero, &zero, &zero, &zero, &[0], &zero];
+        let mut bytes = [0_u8; 31];
         for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }
-        let overlong = bytes.get(..31).unwrap();
-        assert!(canonical::decode::<ToPlant>(overlong).is_some());
-        assert_eq!(ToPlant::decode(overlong), None);
+        assert!(canonical::decode::<ToPlant>(&bytes).is_some());
+        assert_eq!(ToPlant::decode(&bytes), None);
     }
 
     #[test]
     fn garbage_is_refused_or_read_as_some_message() {
         let mut rng = fastrand::Rng::with_seed(3);
-        let mut garbage = [0; 40];
+        let mut garbage = [0_u8; 40];
         let mut buffer = [0; MAX_MESSAGE_BYTES];
         for _ in 0..100_000 {
             rng.fill(&mut garbage);

@@ -16,7 +16,7 @@ pub use controller::{Plant, TREND_ENTRIES, Tank, TrendEntry};
 use serde::{Deserialize, Serialize};
 
 /// What a channel samples each cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Temperature in the tank, hundredths of a degree Celsius.
     pub tank_centi_c: i16,

@@ -1,0 +1,108 @@
+//! The field bus: sensors in, outputs out, and the relay that arbitrates.
+
+use crate::uart::Uart;
+use core::cell::RefCell;
+use tank::Reading;
+use tank::field_bus::{MAX_MESSAGE_BYTES, ToBoard, ToPlant};
+use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds};
+use twinstep_hal::{Link, SerialLink};
+
+/// The bus to the plant side, shared by the loop and its arbiter.
+pub struct FieldBus(RefCell<Inner>);
+
+struct Inner {
+    link: SerialLink<Uart, MAX_MESSAGE_BYTES>,
+    boot: Option<ToBoard>,
+    reading: Option<Reading>,
+    /// The epoch that the relay lets through.
+    through: Epoch,
+    /// The last claim sent, and the last one answered.
+    asked: Option<Epoch>,
+    answered: Option<Epoch>,
+}
+
+impl FieldBus {
+    /// Makes the bus over a UART.
+    pub fn new(uart: Uart) -> Self {
+        Self(RefCell::new(Inner {
+            link: SerialLink::new(uart),
+            boot: None,
+            reading: None,
+            through: Epoch::NONE,
+            asked: None,
+            answered: None,
+        }))
+    }
+
+    /// Sends a message.
+    pub fn send(&self, message: &ToPlant) {
+        self.with(|inner| inner.send(message));
+    }
+
+    /// Returns the boot message, once it has come.
+    pub fn boot(&self) -> Option<ToBoard> {
+        self.with(|inner| inner.listened().boot)?
+    }
+
+    /// Returns the newest reading; before the first one a cold tank behind a closed door.
+    pub fn reading(&self) -> Reading {
+        self.with(|inner| inner.listened().reading).flatten().unwrap_or_default()
+    }
+
+    /// Nobody holds the bus across a call, so this always runs; it has no panic to show for it.
+    fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+        self.0.try_borrow_mut().ok().map(|mut inner| act(&mut inner))
+    }
+}
+
+impl Inner {
+    fn send(&mut self, message: &ToPlant) {
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
+        let bytes = message.encode(&mut buffer).and_then(|length| buffer.get(..length));
+        // A message lost here is a cycle the plant side misses, and reports.
+        let _ = self.link.send(bytes.unwrap_or_default());
+    }
+
+    /// Takes in all messages that have arrived.
+    fn listened(&mut self) -> &mut Self {
+        while let Ok(Some(bytes)) = self.link.receive() {
+            match ToBoard::decode(bytes) {
+                Some(ToBoard::Reading(reading)) => self.reading = Some(reading),
+                Some(ToBoard::Lease { through, answers }) => {
+                    self.through = through;
+                    self.answered = answers.or(self.answered);
+                }
+                Some(boot @ ToBoard::Boot { .. }) => self.boot = Some(boot),
+                None => {}
+            }
+        }
+        self
+    }
+}
+
+/// The relay at the other end of the bus, as this board's arbiter.
+pub struct Relay<'b>(pub &'b FieldBus);
+
+impl Arbiter for Relay<'_> {
+    fn claim(&mut self, _from: Epoch, to: Epoch, _grounds: Grounds) -> Claim {
+        let claim = self.0.with(|inner| {
+            if inner.listened().answered == Some(to) {
+                return if inner.through == to { Claim::Granted } else { Claim::Refused };
+            }
+            if inner.asked != Some(to) {
+                inner.asked = Some(to);
+                inner.send(&ToPlant::Claim { to });
+            }
+            Claim::Pending
+        });
+        claim.unwrap_or(Claim::Pending)
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        epoch.owner() == me && self.0.with(|inner| inner.listened().through) == Some(epoch)
+    }
+
+    fn newest(&self) -> Epoch {
+        self.0.with(|inner| inner.listened().through).unwrap_or(Epoch::NONE)
+    }
+}

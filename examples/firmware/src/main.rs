@@ -1,0 +1,110 @@
+//! The heated tank on one board. Both boards run this image; which channel a board is, it
+//! learns from the plant side at boot.
+//!
+//! UART0 is the cross link to the other board, UART1 the field bus to sensors, actuators
+//! and the output relay. Logs are defmt over semihosting.
+#![no_std]
+#![no_main]
+
+mod clock;
+mod field;
+mod uart;
+
+use clock::SysTickClock;
+use cortex_m_rt::entry;
+#[cfg(feature = "log")]
+use defmt_semihosting as _;
+use field::{FieldBus, Relay};
+use tank::field_bus::{ToBoard, ToPlant};
+use tank::{Plant, Reading, Tank};
+use twinstep::{ChannelId, Config, Memory, PairId, blocks};
+use twinstep_hal::{Clock, Lockstep, SerialLink};
+use uart::{CROSS_LINK, FIELD_BUS};
+
+/// The longest frame of this program fits with room to spare.
+const FRAME_BYTES: usize = 96;
+
+/// Timing for a board whose time is that of a busy host: what is tens of milliseconds here
+/// is one on a real UART.
+const TIMING: Config = Config {
+    period_us: 100_000,
+    vote_window_us: 60_000,
+    retransmit_us: 12_000,
+    hello_us: 40_000,
+    link_delay_us: 2_000,
+    ..Config::DEFAULT
+};
+
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Memory<Plant, { blocks::<Plant>() }> = Memory::new();
+
+    let bus = FieldBus::new(FIELD_BUS.enabled());
+    let Some(core) = cortex_m::Peripherals::take() else { give_up(&bus, 1) };
+    let mut clock = SysTickClock::start(core.SYST);
+    let (side, config) = boot(&bus, &mut clock);
+
+    let link = SerialLink::<_, FRAME_BYTES>::new(CROSS_LINK.enabled());
+    let pair = Lockstep::<Tank, _, _, FRAME_BYTES>::new(side, MEMORY, link, Relay(&bus), config);
+    let Ok(mut pair) = pair else { give_up(&bus, 2) };
+
+    let mut reading = Reading::default();
+    let mut reported = None;
+    loop {
+        let mut sampled = reading;
+        let Ok(verdict) = pair.cycle(&mut clock, || {
+            sampled = bus.reading();
+            sampled
+        }) else {
+            give_up(&bus, 3);
+        };
+        // A held cycle keeps its first sample.
+        let cycle = verdict.cycle().0;
+        if reported.replace(cycle) != Some(cycle) {
+            reading = sampled;
+            bus.send(&ToPlant::Sampled { cycle, reading });
+        }
+        let (outcome, mode, epoch) = (verdict.outcome(), verdict.mode(), verdict.epoch());
+        let faults = verdict.fault().unwrap_or_default().bits();
+        for voted in verdict.release() {
+            let cycle = voted.cycle().0;
+            // What does not open is not driven: the relay holds the last output.
+            if let Ok(output) = voted.open() {
+                bus.send(&ToPlant::Drive { cycle, epoch, outcome: outcome.into(), output });
+            }
+        }
+        let input = pair.node().agreed_input().copied();
+        bus.send(&ToPlant::Settled { cycle, outcome: outcome.into(), mode: mode.into(), epoch, input, faults });
+    }
+}
+
+/// Says that the board is ready until it is told who it is.
+fn boot(bus: &FieldBus, clock: &mut SysTickClock) -> (ChannelId, Config) {
+    const ASK_AGAIN_US: u32 = 50_000;
+    loop {
+        bus.send(&ToPlant::Ready);
+        let again = clock.now().plus_us(ASK_AGAIN_US);
+        while clock.now() < again {
+            if let Some(ToBoard::Boot { side, nonce, pair, patience }) = bus.boot() {
+                return (side.into(), Config { nonce, pair: PairId(pair), patience, ..TIMING });
+            }
+            clock.wait_until(again);
+        }
+    }
+}
+
+/// Reports why the board stops, and stops.
+fn give_up(bus: &FieldBus, code: u8) -> ! {
+    bus.send(&ToPlant::Failed { code });
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+/// Not reachable in this image, which `.ci/panic-free` checks; the language asks for it.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        cortex_m::asm::udf();
+    }
+}
