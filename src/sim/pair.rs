@@ -190,6 +190,11 @@ impl<'m, P: Program> Pair<'m, P> {
         self.nodes[channel.index()].as_ref().map(Node::mode)
     }
 
+    /// Returns the votes that were sent.
+    pub fn votes(&self) -> &VoteTap {
+        &self.votes
+    }
+
     /// Returns the channel that owns the outputs, if any.
     pub fn owner(&self) -> Option<ChannelId> {
         CHANNELS.into_iter().find(|channel| self.owns(*channel))

@@ -34,6 +34,12 @@ impl VoteTap {
         }
     }
 
+    /// Returns the last cycle that `channel` voted in.
+    pub fn latest(&self, channel: ChannelId) -> Option<Cycle> {
+        let (phase, _) = self.outputs[channel.index()].last_key_value()?;
+        Some(Cycle(phase >> 2))
+    }
+
     /// Returns whether both channels voted for `output` in `cycle`.
     pub fn both_voted<O: Serialize>(&self, cycle: Cycle, output: &O) -> bool {
         let (phase, bytes) = (Phase::new(cycle, Stage::Vote).0, encoded(output));

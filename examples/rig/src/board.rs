@@ -1,0 +1,132 @@
+//! One emulated board: a QEMU process with its two serial lines on sockets.
+
+use anyhow::{Context, Result, bail};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The lines of a board that the rig listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// UART0, to the other board.
+    CrossLink,
+    /// UART1, to the plant.
+    FieldBus,
+    /// The log over semihosting.
+    Log,
+}
+
+/// Bytes that came from a board; none: the line is closed.
+pub(crate) struct Heard {
+    pub(crate) board: usize,
+    pub(crate) line: Line,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A running board. It is killed when dropped.
+pub(crate) struct Board {
+    process: Child,
+    cross_link: UnixStream,
+    field_bus: UnixStream,
+}
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+
+impl Board {
+    /// Boots board number `board` with `image`; what it says goes to `heard`.
+    pub(crate) fn boot(qemu: &Path, image: &Path, folder: &Path, board: usize, heard: &Sender<Heard>) -> Result<Self> {
+        let listen = |name: &str| {
+            let path = folder.join(format!("{name}-{board}"));
+            let listener =
+                UnixListener::bind(&path).with_context(|| format!("port {} is taken", path.display()))?;
+            Ok::<_, anyhow::Error>((listener, path))
+        };
+        let (cross_link, cross_path) = listen("cross")?;
+        let (field_bus, field_path) = listen("field")?;
+        let chardev = |id: &str, path: &Path| format!("socket,id={id},path={}", path.display());
+        let mut process = Command::new(qemu)
+            .args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none"])
+            .args(["-semihosting-config", "enable=on,target=native"])
+            .args(["-chardev", &chardev("cross", &cross_path), "-serial", "chardev:cross"])
+            .args(["-chardev", &chardev("field", &field_path), "-serial", "chardev:field"])
+            .arg("-kernel")
+            .arg(image)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null()) // "Timer with period zero" at every start of this board
+            .spawn()
+            .with_context(|| format!("cannot start {}", qemu.display()))?;
+        let log = process.stdout.take();
+        let cross_link = accept(&cross_link, &mut process)?;
+        let field_bus = accept(&field_bus, &mut process)?;
+        listen_to(cross_link.try_clone()?, heard.clone(), board, Line::CrossLink);
+        listen_to(field_bus.try_clone()?, heard.clone(), board, Line::FieldBus);
+        if let Some(log) = log {
+            listen_to(log, heard.clone(), board, Line::Log);
+        }
+        Ok(Self { process, cross_link, field_bus })
+    }
+
+    /// Sends bytes to the board. A board that is gone hears nothing; that is no error.
+    pub(crate) fn send(&mut self, line: Line, bytes: &[u8]) {
+        let stream = match line {
+            Line::CrossLink => &mut self.cross_link,
+            Line::FieldBus => &mut self.field_bus,
+            Line::Log => return,
+        };
+        let _ = stream.write_all(bytes);
+    }
+
+    /// Returns whether the process still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {
+    listener.set_nonblocking(true)?;
+    let until = Instant::now() + CONNECT_WITHIN;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                // A board that does not read must not hold up the rig for ever.
+                stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(status) = process.try_wait()? {
+            bail!("QEMU stopped at once ({status}); does it know the board lm3s6965evb?");
+        }
+        if Instant::now() > until {
+            bail!("QEMU did not connect within {CONNECT_WITHIN:?}");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn listen_to(mut stream: impl Read + Send + 'static, heard: Sender<Heard>, board: usize, line: Line) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = stream.read(&mut buffer).unwrap_or(0);
+            let bytes = buffer.get(..count).unwrap_or_default().to_vec();
+            if heard.send(Heard { board, line, bytes }).is_err() || count == 0 {
+                return;
+            }
+        }
+    });
+}

@@ -1,0 +1,119 @@
+//! The cross link as the rig carries it: byte by byte, with the scenario's faults.
+
+use crate::frames::Deframer;
+use crate::judge::Judge;
+use crate::scenario::{Kind, Plan};
+use fastrand::Rng;
+use twinstep::ChannelId;
+
+/// Both directions of the link.
+pub(crate) struct CrossLink {
+    plan: Plan,
+    rng: Rng,
+    taps: [Deframer; 2],
+    is_cut: bool,
+    /// Bytes that the owner sent since it voted in the cycle before the strike.
+    armed_bytes: Option<u32>,
+    kill_cycle: Option<u32>,
+    damaged_bytes: u64,
+    carried_bytes: u64,
+    cycle: u32,
+}
+
+/// What became of one byte.
+pub(crate) struct Carried {
+    /// What arrives at the other end.
+    pub(crate) bytes: Vec<u8>,
+    /// The sender dies with this byte.
+    pub(crate) kills: bool,
+    /// Something was done to the link.
+    pub(crate) strike: Option<&'static str>,
+}
+
+impl CrossLink {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            plan: *plan,
+            rng: Rng::with_seed(plan.seed ^ 0x11_4B),
+            taps: Default::default(),
+            is_cut: false,
+            armed_bytes: None,
+            kill_cycle: None,
+            damaged_bytes: 0,
+            carried_bytes: 0,
+            cycle: 0,
+        }
+    }
+
+    /// Returns the first cycle that the killed owner did not complete: its vote did not get through.
+    pub(crate) fn kill_cycle(&self) -> Option<u32> {
+        self.kill_cycle
+    }
+
+    /// Returns the cycle that the link is in.
+    pub(crate) fn cycle(&self) -> u32 {
+        self.cycle
+    }
+
+    pub(crate) fn damaged_bytes(&self) -> u64 {
+        self.damaged_bytes
+    }
+
+    pub(crate) fn carried_bytes(&self) -> u64 {
+        self.carried_bytes
+    }
+
+    /// Carries one byte that `from` sent; `owner` is the board that drives.
+    pub(crate) fn carry(&mut self, from: ChannelId, byte: u8, owner: Option<ChannelId>, judge: &mut Judge) -> Carried {
+        self.carried_bytes += 1;
+        // The judge listens at the sender's end, before any damage.
+        if let Some(out) = self.taps[from.index()].push(byte) {
+            judge.sees_frame(from, &out.frame, out.wire_bytes);
+        }
+        self.cycle = judge.votes().latest(from).map_or(self.cycle, |voted| voted.0 + 1).max(self.cycle);
+        let kills = self.plan.kind == Kind::Failover && owner == Some(from) && self.strikes_now(from, judge);
+        let strike = self.cut_or_heal();
+        let bytes = if self.is_cut { Vec::new() } else { self.damaged(byte) };
+        Carried { bytes, kills, strike }
+    }
+
+    /// Counts the owner's bytes from its vote before the strike on; true at the byte it dies with.
+    fn strikes_now(&mut self, owner: ChannelId, judge: &Judge) -> bool {
+        let voted = judge.votes().latest(owner).map_or(0, |cycle| cycle.0);
+        let Some(sent) = &mut self.armed_bytes else {
+            if voted + 1 >= self.plan.strikes_at {
+                self.armed_bytes = Some(0);
+            }
+            return false;
+        };
+        *sent += 1;
+        let strikes = *sent >= self.plan.strike_byte && self.kill_cycle.is_none();
+        if strikes {
+            self.kill_cycle = Some(voted + 1);
+        }
+        strikes
+    }
+
+    fn cut_or_heal(&mut self) -> Option<&'static str> {
+        if self.plan.kind != Kind::Partition {
+            return None;
+        }
+        let cut = (self.plan.strikes_at..self.plan.heals_at).contains(&self.cycle);
+        let changed = cut != self.is_cut;
+        self.is_cut = cut;
+        changed.then_some(if cut { "link cut" } else { "link healed" })
+    }
+
+    /// Flips a bit of the byte, loses it or repeats it, as often as the plan says.
+    fn damaged(&mut self, byte: u8) -> Vec<u8> {
+        if self.rng.f64() >= self.plan.byte_errors {
+            return vec![byte];
+        }
+        self.damaged_bytes += 1;
+        match self.rng.u8(0..3) {
+            0 => vec![byte ^ (1 << self.rng.u8(0..8))],
+            1 => Vec::new(),
+            _ => vec![byte, byte],
+        }
+    }
+}

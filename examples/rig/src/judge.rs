@@ -1,0 +1,208 @@
+//! The judge: what reaches the plant, against the rig's own run of the program.
+
+use std::collections::{BTreeMap, VecDeque};
+use tank::field_bus::{ModeCode, OutcomeCode};
+use tank::{Drive, Reading, Tank};
+use twinstep::sim::{Judgement, Oracle, VoteTap};
+use twinstep::wire::Kind;
+use twinstep::{ChannelId, Cycle, Outcome, Program, canonical};
+
+/// What a run came to, for the claims and the JSON report.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub(crate) struct Figures {
+    /// Cycles whose output reached the plant.
+    pub(crate) cycles: u32,
+    /// Gaps in the cycle numbers that reached it.
+    pub(crate) missing: u32,
+    /// Outputs that the rig's own run of the program contradicts, or that rest on a
+    /// reading which the board was never given.
+    pub(crate) wrong: u32,
+    /// Outputs released in duplex for which the link did not carry both votes.
+    pub(crate) unvoted_in_duplex: u32,
+    /// Safe outputs that reached the plant.
+    pub(crate) safe: u32,
+    /// The largest number of boards that drove in one epoch, or that served alone at once.
+    pub(crate) owners_max: usize,
+    /// Takeovers in all.
+    pub(crate) takeovers: u32,
+    /// Deadlines that passed without a result.
+    pub(crate) held: u32,
+    /// Drives of a board that the relay had cut off.
+    pub(crate) cut_off: u32,
+    /// Bytes on the link beyond input and output in a duplex cycle, each direction, both
+    /// frames with their delimiters: the most.
+    pub(crate) link_overhead_bytes_max: usize,
+    /// Cycle frames that were sent more than once.
+    pub(crate) repeated_frames: u32,
+    /// The first cycle that the killed owner did not complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kill_cycle: Option<u32>,
+    /// The cycle in which the other board took over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) takeover_cycle: Option<u32>,
+    /// Bytes of the link that were flipped, lost or repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damaged_bytes: Option<u64>,
+    /// Bytes that the link carried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) carried_bytes: Option<u64>,
+}
+
+/// Readings given to a board that it may still use.
+const READINGS_KEPT: usize = 64;
+
+/// Watches the link and the field bus of one run.
+pub(crate) struct Judge {
+    oracle: Oracle<Tank>,
+    votes: VoteTap,
+    given: [VecDeque<Reading>; 2],
+    modes: [ModeCode; 2],
+    drivers: BTreeMap<u32, [bool; 2]>,
+    /// Overhead of the frames of a cycle, by direction; a frame counts once.
+    overhead: [BTreeMap<u32, [usize; 2]>; 2],
+    latest: u32,
+    figures: Figures,
+}
+
+impl Judge {
+    pub(crate) fn new() -> Self {
+        Self {
+            oracle: Oracle::new(),
+            votes: VoteTap::default(),
+            given: Default::default(),
+            modes: [ModeCode::Starting; 2],
+            drivers: BTreeMap::new(),
+            overhead: Default::default(),
+            latest: 0,
+            figures: Figures::default(),
+        }
+    }
+
+    /// Returns the figures so far.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Returns the last cycle whose output reached the plant.
+    pub(crate) fn latest(&self) -> u32 {
+        self.latest
+    }
+
+    /// Returns the votes that the link carried.
+    pub(crate) fn votes(&self) -> &VoteTap {
+        &self.votes
+    }
+
+    /// Notes a reading that a board was given.
+    pub(crate) fn gave(&mut self, board: ChannelId, reading: Reading) {
+        let given = &mut self.given[board.index()];
+        given.push_back(reading);
+        if given.len() > READINGS_KEPT {
+            given.pop_front();
+        }
+    }
+
+    /// Sees a frame on the link, as its sender sent it.
+    pub(crate) fn sees_frame(&mut self, sender: ChannelId, frame: &[u8], wire_bytes: usize) {
+        self.votes.observe(sender, frame);
+        let (Some(header), Some(payload)) = (frame.get(..8), frame.get(8..frame.len().saturating_sub(4))) else {
+            return;
+        };
+        let kind = (header[0] >> 1) & 0xF;
+        let phase = u32::from_le_bytes([header[3], header[4], header[5], header[6]]);
+        let cycle = phase >> 2;
+        if kind == Kind::Sample as u8 {
+            let reading = payload.get(4..).and_then(canonical::decode::<Reading>);
+            if let Some(reading) = reading {
+                self.sampled(sender, cycle, reading);
+                self.count_frame(sender, cycle, 0, wire_bytes - (payload.len() - 4));
+            }
+        } else if kind == Kind::Vote as u8 {
+            self.count_frame(sender, cycle, 1, wire_bytes - payload.len().saturating_sub(8));
+        }
+    }
+
+    /// Takes a board's sample of a cycle: it must be a reading that the board was given.
+    pub(crate) fn sampled(&mut self, board: ChannelId, cycle: u32, reading: Reading) {
+        let never_given = reading != Reading::default() && !self.given[board.index()].contains(&reading);
+        self.figures.wrong += u32::from(never_given);
+        self.oracle.sampled(board, Cycle(cycle), reading);
+    }
+
+    /// Takes the end of a board's cycle.
+    pub(crate) fn settled(&mut self, board: ChannelId, cycle: u32, outcome: OutcomeCode, mode: ModeCode) {
+        self.modes[board.index()] = mode;
+        let alone = self.modes.iter().filter(|mode| **mode == ModeCode::Simplex).count();
+        self.figures.owners_max = self.figures.owners_max.max(alone);
+        match outcome {
+            OutcomeCode::TookOver => {
+                self.figures.takeovers += 1;
+                self.figures.takeover_cycle.get_or_insert(cycle);
+            }
+            OutcomeCode::Held => self.figures.held += 1,
+            _ => {}
+        }
+    }
+
+    /// Notes that a board is dead: it no longer serves.
+    pub(crate) fn died(&mut self, board: ChannelId) {
+        self.modes[board.index()] = ModeCode::Starting;
+    }
+
+    /// Notes a drive that the relay did not let through.
+    pub(crate) fn cut_off(&mut self) {
+        self.figures.cut_off += 1;
+    }
+
+    /// Judges a drive that reached the plant; returns whether it is the first of its cycle.
+    pub(crate) fn drives(
+        &mut self,
+        board: ChannelId,
+        epoch: u32,
+        outcome: OutcomeCode,
+        cycle: u32,
+        output: &Drive,
+    ) -> bool {
+        let drivers = self.drivers.entry(epoch).or_default();
+        drivers[board.index()] = true;
+        let count = drivers.iter().filter(|drives| **drives).count();
+        self.figures.owners_max = self.figures.owners_max.max(count);
+        if outcome == OutcomeCode::Safe {
+            self.figures.safe += 1;
+            self.figures.wrong += u32::from(*output != Tank::SAFE);
+            return false;
+        }
+        let outcome = match outcome {
+            OutcomeCode::Agreed => Outcome::Agreed,
+            OutcomeCode::Alone => Outcome::Alone,
+            OutcomeCode::TookOver => Outcome::TookOver,
+            OutcomeCode::Held | OutcomeCode::Waiting | OutcomeCode::Safe => Outcome::Waiting,
+        };
+        if outcome == Outcome::Agreed && !self.votes.both_voted(Cycle(cycle), output) {
+            self.figures.unvoted_in_duplex += 1;
+        }
+        let judgement = self.oracle.judge(board, outcome, Cycle(cycle), output);
+        let is_new = cycle > self.latest;
+        match judgement {
+            Judgement::Right => {}
+            Judgement::RightAfterGap(gap) => self.figures.missing += gap,
+            Judgement::Wrong => self.figures.wrong += 1,
+        }
+        if is_new {
+            self.latest = cycle;
+            self.figures.cycles += 1;
+        }
+        is_new
+    }
+
+    fn count_frame(&mut self, sender: ChannelId, cycle: u32, which: usize, overhead_bytes: usize) {
+        let cycles = &mut self.overhead[sender.index()];
+        let frames = cycles.entry(cycle).or_default();
+        if frames[which] > 0 {
+            self.figures.repeated_frames += 1;
+        }
+        frames[which] = overhead_bytes;
+        let sum = frames[0] + frames[1];
+        self.figures.link_overhead_bytes_max = self.figures.link_overhead_bytes_max.max(sum);
+    }
+}

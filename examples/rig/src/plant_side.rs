@@ -1,0 +1,87 @@
+//! The plant side of the field bus: sensors, actuators, the weather, and the record.
+
+use crate::plant::PlantModel;
+use crate::record::{CycleRow, Injection, Mode, Record};
+use crate::scenario::Plan;
+use crate::weather::Weather;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use tank::field_bus::ModeCode;
+use tank::{Drive, Reading, Valve};
+use twinstep::ChannelId;
+
+/// The plant with its weather, and what is to be drawn of the run.
+pub(crate) struct PlantSide {
+    model: PlantModel,
+    weather: Weather,
+    rows: BTreeMap<u32, CycleRow>,
+    injections: Vec<Injection>,
+    modes: [Mode; 2],
+}
+
+impl PlantSide {
+    pub(crate) fn new(seed: u64) -> Result<Self> {
+        let weather = Weather::seattle(seed)?;
+        let model = PlantModel::new(seed, weather.ambient_c(0));
+        let modes = [Mode::Starting; 2];
+        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes })
+    }
+
+    /// Returns what a board's sensors read now.
+    pub(crate) fn reading(&mut self, board: ChannelId) -> Reading {
+        self.model.reading(board.index())
+    }
+
+    /// Follows an output; the first of a cycle moves the plant on by that cycle.
+    pub(crate) fn drive(&mut self, board: ChannelId, cycle: u32, output: &Drive, is_new: bool) {
+        if is_new {
+            let ambient_c = self.weather.ambient_c(cycle);
+            self.model.step(output, ambient_c);
+        }
+        let row = self.row(cycle);
+        row.driver = Some(board.index());
+        row.duty = f32::from(output.heater_permille) / 1000.0;
+        row.valve_open = output.valve == Valve::Open;
+        row.alarms = output.alarms.bits();
+    }
+
+    /// Notes the mode a board is in after a cycle.
+    pub(crate) fn mode(&mut self, board: ChannelId, cycle: u32, mode: Option<ModeCode>) {
+        let mode = match mode {
+            None => Mode::Off,
+            Some(ModeCode::Starting) => Mode::Starting,
+            Some(ModeCode::Duplex) => Mode::Duplex,
+            Some(ModeCode::Simplex) => Mode::Simplex,
+            Some(ModeCode::Standby) => Mode::Standby,
+            Some(ModeCode::Safe) => Mode::Safe,
+        };
+        self.modes[board.index()] = mode;
+        self.row(cycle).modes[board.index()] = mode;
+    }
+
+    /// Notes what was done to the pair.
+    pub(crate) fn injected(&mut self, cycle: u32, board: Option<ChannelId>, what: impl Into<String>) {
+        self.injections.push(Injection { cycle, channel: board.map(ChannelId::index), what: what.into() });
+    }
+
+    /// Returns the record for the renderers.
+    pub(crate) fn record(&self, plan: &Plan) -> Record {
+        let rows = self.rows.values().filter(|row| row.cycle > 0).cloned().collect();
+        let scenario = plan.kind.name().to_owned();
+        Record { scenario, seed: plan.seed, rows, injections: self.injections.clone() }
+    }
+
+    fn row(&mut self, cycle: u32) -> &mut CycleRow {
+        let (modes, tank_c, ambient_c) = (self.modes, self.model.tank_c(), self.weather.ambient_c(cycle));
+        self.rows.entry(cycle).or_insert_with(|| CycleRow {
+            cycle,
+            modes,
+            driver: None,
+            duty: 0.0,
+            valve_open: false,
+            alarms: 0,
+            tank_c: tank_c as f32,
+            ambient_c: ambient_c as f32,
+        })
+    }
+}

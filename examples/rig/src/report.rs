@@ -1,0 +1,65 @@
+//! The figures and claims of a run, as text and as JSON.
+
+use crate::run::Outcome;
+use crate::scenario::Plan;
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Returns the width to draw for: that of the terminal if it says so.
+pub(crate) fn terminal_columns() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(100).clamp(40, 200)
+}
+
+/// Returns the figures and the claims as lines.
+pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
+    let figures = &outcome.figures;
+    let mut text = format!(
+        "\n{} --seed {}: {} cycles, missing {}, wrong {}, unvoted_in_duplex {}, owners_max {}, takeovers {}, held {}\n",
+        plan.kind.name(),
+        plan.seed,
+        figures.cycles,
+        figures.missing,
+        figures.wrong,
+        figures.unvoted_in_duplex,
+        figures.owners_max,
+        figures.takeovers,
+        figures.held,
+    );
+    // Writing to a string cannot fail.
+    if let (Some(kill), Some(takeover)) = (figures.kill_cycle, figures.takeover_cycle) {
+        let _ = writeln!(text, "owner killed in cycle {kill}, takeover in cycle {takeover}");
+    }
+    if figures.link_overhead_bytes_max > 0 {
+        let (bytes, repeated) = (figures.link_overhead_bytes_max, figures.repeated_frames);
+        let _ = writeln!(
+            text,
+            "link: at most {bytes} bytes a cycle and direction beyond input and output; {repeated} frames repeated"
+        );
+    }
+    if let (Some(damaged), Some(carried)) = (figures.damaged_bytes, figures.carried_bytes) {
+        let _ = writeln!(text, "noise: {damaged} faults in {carried} bytes");
+    }
+    for claim in &outcome.claims {
+        let _ = writeln!(text, "  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);
+    }
+    text
+}
+
+/// Writes figures and claims to a file.
+pub(crate) fn write_json(plan: &Plan, simulated: bool, outcome: &Outcome, path: &Path) -> Result<()> {
+    let mut report = serde_json::to_value(&outcome.figures)?;
+    if let Some(report) = report.as_object_mut() {
+        report.insert("scenario".into(), json!(plan.kind.name()));
+        report.insert("seed".into(), json!(plan.seed));
+        report.insert("simulated".into(), json!(simulated));
+        report.insert("passed".into(), json!(outcome.passed()));
+        report.insert("claims".into(), json!(outcome.claims));
+        report.insert("injections".into(), json!(outcome.record.injections));
+    }
+    let mut text = serde_json::to_string_pretty(&report)?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,126 @@
+//! The scenarios: what is done to the pair, and what is claimed of the run.
+
+use crate::judge::Figures;
+use clap::ValueEnum;
+use fastrand::Rng;
+use tank::field_bus::ModeCode;
+
+/// A scenario of the rig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// The board that drives is killed in the middle of a cycle.
+    Failover,
+    /// Bytes on the cross link are flipped, lost and repeated.
+    Noise,
+    /// The cross link is cut, both boards alive, and healed later.
+    Partition,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Failover, Self::Noise, Self::Partition];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Noise => "noise",
+            Self::Partition => "partition",
+        }
+    }
+}
+
+/// A scenario with its moments, all drawn from the seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) seed: u64,
+    /// The last cycle of the run.
+    pub(crate) cycles: u32,
+    /// The cycle of the kill or of the cut.
+    pub(crate) strikes_at: u32,
+    /// Bytes of the owner's frames in that cycle that still get through before the kill.
+    pub(crate) strike_byte: u32,
+    /// The cycle in which the link is healed.
+    pub(crate) heals_at: u32,
+    /// The share of bytes that the link damages.
+    pub(crate) byte_errors: f64,
+    /// Negative control: the relay lets everybody through.
+    pub(crate) broken_relay: bool,
+}
+
+/// Bytes of a sample and a vote of the tank on the link, delimiters included.
+const EXCHANGE_BYTES: u32 = 52;
+
+impl Plan {
+    /// Draws the moments of a scenario.
+    pub(crate) fn new(kind: Kind, seed: u64, cycles: u32) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let strikes_at = cycles / 2 + rng.u32(0..=cycles / 8);
+        Self {
+            kind,
+            seed,
+            cycles,
+            strikes_at,
+            strike_byte: rng.u32(1..=EXCHANGE_BYTES),
+            heals_at: strikes_at + cycles / 8,
+            byte_errors: if kind == Kind::Noise { 1e-3 } else { 0.0 },
+            broken_relay: false,
+        }
+    }
+
+    /// Returns what is claimed of the run, and whether it held.
+    pub(crate) fn claims(&self, figures: &Figures, ending: &Ending) -> Vec<Claim> {
+        let mut claims = vec![
+            claim(format!("at least {} cycles reached the plant", self.cycles), figures.cycles >= self.cycles),
+            claim("missing 0", figures.missing == 0),
+            claim("wrong 0", figures.wrong == 0),
+            claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
+            claim("safe outputs 0", figures.safe == 0),
+            claim("owners_max 1", figures.owners_max == 1),
+        ];
+        if let Some(overhead) = ending.checks_link_overhead.then_some(figures.link_overhead_bytes_max) {
+            claims.push(claim("link overhead of 1 to 40 bytes a cycle and direction", (1..=40).contains(&overhead)));
+        }
+        match self.kind {
+            Kind::Failover => {
+                let same_cycle = figures.kill_cycle.is_some() && figures.takeover_cycle == figures.kill_cycle;
+                claims.push(claim("the owner was killed", figures.kill_cycle.is_some()));
+                claims.push(claim("takeover in the cycle of the kill", same_cycle && figures.takeovers == 1));
+            }
+            Kind::Noise => {
+                let rate = figures.damaged_bytes.zip(figures.carried_bytes);
+                let injected = rate.is_some_and(|(damaged, carried)| damaged > 0 && damaged * 2_000 >= carried);
+                claims.push(claim("at least one byte in 2000 was damaged", injected));
+                claims.push(claim("no takeover", figures.takeovers == 0));
+                claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
+            }
+            Kind::Partition => {
+                let one_alone = matches!(
+                    ending.modes,
+                    [Some(ModeCode::Simplex), Some(ModeCode::Standby)]
+                        | [Some(ModeCode::Standby), Some(ModeCode::Simplex)]
+                );
+                claims.push(claim("one board goes on alone and the other stands by", one_alone));
+            }
+        }
+        claims
+    }
+}
+
+/// What else is known at the end of a run.
+pub(crate) struct Ending {
+    /// The modes of the boards that are alive.
+    pub(crate) modes: [Option<ModeCode>; 2],
+    /// Whether the run carried real bytes.
+    pub(crate) checks_link_overhead: bool,
+}
+
+/// A claim of the scenario, and whether it held.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Claim {
+    pub(crate) claim: String,
+    pub(crate) held: bool,
+}
+
+fn claim(claim: impl Into<String>, held: bool) -> Claim {
+    Claim { claim: claim.into(), held }
+}
