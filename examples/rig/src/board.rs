@@ -50,7 +50,8 @@ impl Board {
         let chardev = |id: &str, path: &Path| format!("socket,id={id},path={}", path.display());
         let mut process = Command::new(qemu)
             .args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none"])
-            .args(["-semihosting-config", "enable=on,target=native"])
+            .args(["-chardev", "stdio,id=log,signal=off"])
+            .args(["-semihosting-config", "enable=on,target=native,chardev=log"])
             .args(["-chardev", &chardev("cross", &cross_path), "-serial", "chardev:cross"])
             .args(["-chardev", &chardev("field", &field_path), "-serial", "chardev:field"])
             .arg("-kernel")

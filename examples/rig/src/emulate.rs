@@ -19,6 +19,9 @@ use twinstep::ChannelId;
 /// A run in which nothing is heard of any board for so long is over.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
 
+/// Less than a cycle.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
 /// One run.
 struct Run<'p> {
     plan: Plan,
@@ -77,7 +80,8 @@ impl Run<'_> {
             }
             self.progress.at(self.judge.latest());
         }
-        let mut figures = self.judge.figures().clone();
+        self.read_what_is_left(heard);
+        let mut figures = self.judge.into_figures();
         if self.plan.kind == Kind::Noise {
             figures.damaged_bytes = Some(self.link.damaged_bytes());
             figures.carried_bytes = Some(self.link.carried_bytes());
@@ -87,6 +91,16 @@ impl Run<'_> {
         let claims = self.plan.claims(&figures, &ending);
         let logs = self.logs.map(LogDecoder::into_lines);
         Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, logs })
+    }
+
+    /// Reads on for a moment: the votes of the last drive may still be on their way.
+    fn read_what_is_left(&mut self, heard: &Receiver<Heard>) {
+        while let Ok(heard) = heard.recv_timeout(A_MOMENT) {
+            if self.judge.latest() > self.plan.cycles {
+                return;
+            }
+            self.hear(&heard);
+        }
     }
 
     fn hear(&mut self, heard: &Heard) {

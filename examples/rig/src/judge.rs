@@ -61,8 +61,14 @@ pub(crate) struct Judge {
     /// Overhead of the frames of a cycle, by direction; a frame counts once.
     overhead: [BTreeMap<u32, [usize; 2]>; 2],
     latest: u32,
+    /// Outputs released in duplex for which the link has not carried both votes yet: the
+    /// rig may read a board's drive before it reads the vote that the board sent first.
+    unconfirmed: Vec<(u32, Drive)>,
     figures: Figures,
 }
+
+/// Cycles within which the votes of a driven output must have been read from the link.
+const VOTES_WITHIN_CYCLES: u32 = 3;
 
 impl Judge {
     pub(crate) fn new() -> Self {
@@ -74,13 +80,16 @@ impl Judge {
             drivers: BTreeMap::new(),
             overhead: Default::default(),
             latest: 0,
+            unconfirmed: Vec::new(),
             figures: Figures::default(),
         }
     }
 
-    /// Returns the figures so far.
-    pub(crate) fn figures(&self) -> &Figures {
-        &self.figures
+    /// Returns the figures of the whole run.
+    pub(crate) fn into_figures(mut self) -> Figures {
+        // The run ends with the drive of its last cycle: give its votes no more time.
+        self.confirm_votes(0);
+        self.figures
     }
 
     /// Returns the last cycle whose output reached the plant.
@@ -178,8 +187,8 @@ impl Judge {
             OutcomeCode::TookOver => Outcome::TookOver,
             OutcomeCode::Held | OutcomeCode::Waiting | OutcomeCode::Safe => Outcome::Waiting,
         };
-        if outcome == Outcome::Agreed && !self.votes.both_voted(Cycle(cycle), output) {
-            self.figures.unvoted_in_duplex += 1;
+        if outcome == Outcome::Agreed {
+            self.unconfirmed.push((cycle, *output));
         }
         let judgement = self.oracle.judge(board, outcome, Cycle(cycle), output);
         let is_new = cycle > self.latest;
@@ -188,11 +197,21 @@ impl Judge {
             Judgement::RightAfterGap(gap) => self.figures.missing += gap,
             Judgement::Wrong => self.figures.wrong += 1,
         }
+        self.confirm_votes(VOTES_WITHIN_CYCLES);
         if is_new {
             self.latest = cycle;
             self.figures.cycles += 1;
         }
         is_new
+    }
+
+    /// Counts the outputs whose votes did not come within so many cycles.
+    fn confirm_votes(&mut self, within_cycles: u32) {
+        let (votes, latest) = (&self.votes, self.latest);
+        self.unconfirmed.retain(|(cycle, output)| !votes.both_voted(Cycle(*cycle), output));
+        let before = self.unconfirmed.len();
+        self.unconfirmed.retain(|(cycle, _)| cycle + within_cycles > latest);
+        self.figures.unvoted_in_duplex += (before - self.unconfirmed.len()) as u32;
     }
 
     fn count_frame(&mut self, sender: ChannelId, cycle: u32, which: usize, overhead_bytes: usize) {

@@ -13,6 +13,9 @@ use twinstep::{ChannelId, Cycle};
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
+/// The pair is looked at so often that no cycle begins between a takeover and the look.
+const STEPS_IN_A_CYCLE: u32 = 10;
+
 /// The plant as the simulated pair's world.
 #[derive(Clone)]
 struct SharedPlant(Rc<RefCell<Inner>>);
@@ -52,7 +55,7 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
     let mut figures = Figures::default();
     let mut is_cut = false;
     // Twice the cycles is more than any run takes; a pair that stops ends here.
-    for _ in 0..2 * plan.cycles {
+    for _ in 0..2 * plan.cycles * STEPS_IN_A_CYCLE {
         let latest = world.0.borrow().latest;
         if latest >= plan.cycles {
             break;
@@ -71,7 +74,7 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
             world.0.borrow_mut().plant.injected(latest, None, what);
         }
         let taken_over = pair.report().takeovers;
-        pair.run(1);
+        pair.run_us(period_us / u64::from(STEPS_IN_A_CYCLE));
         if pair.report().takeovers > taken_over {
             let survivor = CHANNELS.into_iter().find(|channel| pair.mode(*channel) == Some(twinstep::Mode::Simplex));
             let cycle = survivor.and_then(|channel| pair.node(channel).map(|node| node.cycle().0));
