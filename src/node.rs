@@ -196,7 +196,9 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.schedule.poll_again_at = None;
         let may_own = matches!(self.mode, Mode::Duplex | Mode::Simplex) && self.epoch.owner() == self.me;
-        if may_own && !self.confirmed(arbiter) {
+        // While a claim is on its way the arbiter may already be at the epoch claimed, and
+        // so no longer confirm this one; its answer decides.
+        if may_own && self.pressing.is_none() && !self.confirmed(arbiter) {
             self.fault(Faults::LEASE_LOST);
             self.change_mode(now, ModeEvent::LeaseLost);
         }

@@ -23,10 +23,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.progress == Progress::Settled || !self.slot_open() {
             return None;
         }
+        if self.pressing.is_some() {
+            // The peer's vote is too late now: the arbiter may already have moved on to the
+            // epoch claimed, in which nothing of the old one can be driven.
+            return self.poll_pressing(now, arbiter);
+        }
         if self.progress == Progress::Voted && self.peer_vote.of(self.cycle).is_some() {
             return Some(self.compare(now));
         }
-        if self.pressing.is_none() && now >= self.schedule.deadline {
+        if now >= self.schedule.deadline {
             self.fault(Faults::PEER_SILENT);
             if self.held >= self.config.patience {
                 self.press(Grounds::Silence);

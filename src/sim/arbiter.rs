@@ -52,15 +52,16 @@ impl Arbiter for SimArbiter {
         match self {
             Self::Preferred(rule) => rule.claim(from, to, grounds),
             Self::Relay { through, asks, asked } => {
+                // The relay acts on the first ask; its answer takes a while to come back.
+                if to.counter() > through.get().counter() {
+                    through.set(to);
+                }
                 let times = asked.filter(|(epoch, _)| *epoch == to).map_or(1, |(_, times)| times.saturating_add(1));
                 *asked = Some((to, times));
                 if times < *asks {
                     return Claim::Pending;
                 }
                 *asked = None;
-                if to.counter() > through.get().counter() {
-                    through.set(to);
-                }
                 if through.get() == to { Claim::Granted } else { Claim::Refused }
             }
         }

@@ -12,11 +12,11 @@ use crate::scenario::{Ending, Kind, Plan};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
 use twinstep::ChannelId;
 
-/// A run in which nothing is heard of any board for so long is over.
+/// A run in which nothing is heard of any board, or nothing driven, for so long is over.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
 
 /// Less than a cycle.
@@ -68,12 +68,19 @@ const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
 impl Run<'_> {
     fn until_done(mut self, heard: &Receiver<Heard>) -> Result<Outcome> {
+        let (mut latest, mut since) = (0, Instant::now());
         while self.judge.latest() < self.plan.cycles {
             match heard.recv_timeout(SILENCE_AT_MOST) {
                 Ok(heard) => self.hear(&heard),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    bail!("the boards stopped talking after cycle {}", self.judge.latest());
+                    bail!("the boards stopped talking after cycle {latest}");
                 }
+            }
+            if self.judge.latest() > latest {
+                (latest, since) = (self.judge.latest(), Instant::now());
+            } else if since.elapsed() > SILENCE_AT_MOST {
+                let [a, b] = self.modes.map(|mode| mode.map_or("dead".into(), |mode| format!("{mode:?}")));
+                bail!("no output reached the plant after cycle {latest}; A is {a}, B is {b}");
             }
             if let Some(failed) = self.failed.take() {
                 bail!(failed);
