@@ -64,15 +64,8 @@ impl Mode {
 
 impl ModeEvent {
     /// All events.
-    pub const ALL: [Self; 7] = [
-        Self::CutOver,
-        Self::BootFailed,
-        Self::Granted,
-        Self::Refused,
-        Self::LeaseLost,
-        Self::Overtaken,
-        Self::Fatal,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::CutOver, Self::BootFailed, Self::Granted, Self::Refused, Self::LeaseLost, Self::Overtaken, Self::Fatal];
 }
 
 #[cfg(test)]

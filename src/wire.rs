@@ -188,11 +188,7 @@ pub fn parse<'b>(bytes: &'b [u8], keys: &Keys) -> Result<(Header, &'b [u8]), Rej
 }
 
 /// As [`parse`], with the CRC comparison switchable for negative controls.
-pub(crate) fn parse_checked<'b>(
-    bytes: &'b [u8],
-    keys: &Keys,
-    check_crc: bool,
-) -> Result<(Header, &'b [u8]), Reject> {
+pub(crate) fn parse_checked<'b>(bytes: &'b [u8], keys: &Keys, check_crc: bool) -> Result<(Header, &'b [u8]), Reject> {
     if bytes.len() > MAX_FRAME_BYTES {
         return Err(Reject::TooLong);
     }
@@ -476,13 +472,8 @@ mod tests {
 
     #[test]
     fn a_short_buffer_is_refused_with_figures() {
-        let header = Header {
-            kind: Kind::Vote,
-            sender: ChannelId::A,
-            epoch: KEYS.epoch,
-            phase: Phase(0),
-            ack: Phase(0),
-        };
+        let header =
+            Header { kind: Kind::Vote, sender: ChannelId::A, epoch: KEYS.epoch, phase: Phase(0), ack: Phase(0) };
         for have_bytes in 0..OVERHEAD_BYTES + 5 {
             let mut buffer = vec![0; have_bytes];
             let built = build(&mut buffer, &header, &KEYS, 5, |_| Some(5));

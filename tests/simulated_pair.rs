@@ -19,14 +19,8 @@ enum Event {
     StateFlips,
 }
 
-const EVENTS: [Event; 6] = [
-    Event::Nothing,
-    Event::OwnerDies,
-    Event::OtherDies,
-    Event::LinkIsCut,
-    Event::OutputFlips,
-    Event::StateFlips,
-];
+const EVENTS: [Event; 6] =
+    [Event::Nothing, Event::OwnerDies, Event::OtherDies, Event::LinkIsCut, Event::OutputFlips, Event::StateFlips];
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -129,6 +123,8 @@ impl Case {
             "an output was damaged"
         } else if report.diverged > 0 && !value_fault {
             "a link fault was taken for a value fault"
+        } else if report.diverged == 1 && modes.contains(&Some(Mode::Simplex)) {
+            "one channel went on though the votes differed"
         } else if before.released < 50 {
             "the pair did not get on"
         } else if was_duplex && self.serves_on() && report.released < before.released + 100 {

@@ -50,13 +50,7 @@ const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
 impl<S, const FRAME: usize> SerialLink<S, FRAME> {
     /// Makes a link over `stream`.
     pub const fn new(stream: S) -> Self {
-        Self {
-            stream,
-            decoder: DecoderState::Idle,
-            incoming: Vec::new(),
-            is_complete: false,
-            is_skipping: false,
-        }
+        Self { stream, decoder: DecoderState::Idle, incoming: Vec::new(), is_complete: false, is_skipping: false }
     }
 
     /// Gives the stream back.

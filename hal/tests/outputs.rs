@@ -9,7 +9,9 @@ use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmTransaction};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use twinstep::sim::Storage;
-use twinstep::{Agreement, Arbiter, ChannelId, Claim, Config, Cycle, Epoch, Grounds, Instant, Node, OpenError, Outcome};
+use twinstep::{
+    Agreement, Arbiter, ChannelId, Claim, Config, Cycle, Epoch, Grounds, Instant, Node, OpenError, Outcome,
+};
 use twinstep::{Program, Tracked, Verdict};
 use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
 

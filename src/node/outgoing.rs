@@ -120,7 +120,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.outgoing.resend_at = now.plus_us(self.config.retransmit_us);
         // The last thing sent goes out again even if acknowledged: its own
         // acknowledgement is how the peer learns that this channel still waits.
-        if Phase::new(self.cycle, Stage::Sample).since(self.outgoing.peer_has) > 0 || self.progress == Progress::Sampled {
+        if Phase::new(self.cycle, Stage::Sample).since(self.outgoing.peer_has) > 0 || self.progress == Progress::Sampled
+        {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }

@@ -42,7 +42,9 @@ impl SimArbiter {
                 let relay = Self::Relay { through: Rc::new(Cell::new(Epoch::NONE)), asks, asked: None };
                 [relay.clone(), relay]
             }
-            ArbiterKind::Preferred(channel) => [Self::Preferred(Preferred(channel)), Self::Preferred(Preferred(channel))],
+            ArbiterKind::Preferred(channel) => {
+                [Self::Preferred(Preferred(channel)), Self::Preferred(Preferred(channel))]
+            }
         }
     }
 }

@@ -27,16 +27,8 @@ pub struct LinkFaults {
 
 impl LinkFaults {
     /// Does nothing.
-    pub const NONE: Self = Self {
-        lose: 0.0,
-        flip: 0.0,
-        repeat: 0.0,
-        delay: 0.0,
-        truncate: 0.0,
-        insert: 0.0,
-        reflect: 0.0,
-        late_us: 0,
-    };
+    pub const NONE: Self =
+        Self { lose: 0.0, flip: 0.0, repeat: 0.0, delay: 0.0, truncate: 0.0, insert: 0.0, reflect: 0.0, late_us: 0 };
 
     /// Every kind of fault, often.
     pub const NOISY: Self = Self {

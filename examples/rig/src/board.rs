@@ -41,8 +41,7 @@ impl Board {
     pub(crate) fn boot(qemu: &Path, image: &Path, folder: &Path, board: usize, heard: &Sender<Heard>) -> Result<Self> {
         let listen = |name: &str| {
             let path = folder.join(format!("{name}-{board}"));
-            let listener =
-                UnixListener::bind(&path).with_context(|| format!("port {} is taken", path.display()))?;
+            let listener = UnixListener::bind(&path).with_context(|| format!("port {} is taken", path.display()))?;
             Ok::<_, anyhow::Error>((listener, path))
         };
         let (cross_link, cross_path) = listen("cross")?;

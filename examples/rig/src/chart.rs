@@ -52,8 +52,7 @@ type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 /// Draws the run and writes it to `path`, over what is there.
 pub(crate) fn write_svg(record: &Record, path: &Path) -> anyhow::Result<()> {
     let svg = render(record).context("cannot draw the chart")?;
-    std::fs::write(path, svg)
-        .with_context(|| format!("cannot write the chart to {}", path.display()))
+    std::fs::write(path, svg).with_context(|| format!("cannot write the chart to {}", path.display()))
 }
 
 fn render(record: &Record) -> anyhow::Result<String> {
@@ -72,13 +71,7 @@ fn render(record: &Record) -> anyhow::Result<String> {
         header(&area, record)?;
         match record.span() {
             Some(span) => panels(&Plot { area: &area, span }, record, &layout, &labels)?,
-            None => text(
-                &area,
-                "no cycles recorded",
-                (LEFT, HEADER + 40),
-                HPos::Left,
-                &INK,
-            )?,
+            None => text(&area, "no cycles recorded", (LEFT, HEADER + 40), HPos::Left, &INK)?,
         }
         area.present()?;
     }
@@ -113,10 +106,7 @@ impl Layout {
     fn below(top: i32) -> Self {
         let mut free = top;
         let mut next = |height: i32| {
-            let panel = Panel {
-                top: free,
-                bottom: free + height,
-            };
+            let panel = Panel { top: free, bottom: free + height };
             free += height + GAP;
             panel
         };
@@ -126,16 +116,7 @@ impl Layout {
         let temperature = next(170);
         let valve = next(20);
         let alarms = next(20);
-        Layout {
-            top,
-            modes,
-            drives,
-            heater,
-            temperature,
-            valve,
-            alarms,
-            bottom: alarms.bottom,
-        }
+        Layout { top, modes, drives, heater, temperature, valve, alarms, bottom: alarms.bottom }
     }
 
     fn height(&self) -> i32 {
@@ -144,51 +125,27 @@ impl Layout {
 
     fn all(&self) -> [Panel; 7] {
         let [a, b] = self.modes;
-        [
-            a,
-            b,
-            self.drives,
-            self.heater,
-            self.temperature,
-            self.valve,
-            self.alarms,
-        ]
+        [a, b, self.drives, self.heater, self.temperature, self.valve, self.alarms]
     }
 }
 
 fn header(area: &Area<'_>, record: &Record) -> anyhow::Result<()> {
-    let title = ("sans-serif", css_size(20.0), FontStyle::Bold)
-        .into_font()
-        .color(&INK)
-        .pos(Pos::new(HPos::Left, VPos::Center));
+    let title =
+        ("sans-serif", css_size(20.0), FontStyle::Bold).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
     let line = format!("{}, seed {}", record.scenario, record.seed);
     area.draw_text(&line, &title, (16, 24))?;
 
     let mut left = LEFT;
     for mode in Mode::ALL {
-        let swatch = Panel {
-            top: 46,
-            bottom: 60,
-        };
+        let swatch = Panel { top: 46, bottom: 60 };
         bar(area, (left, left + 14), swatch, mode_colour(mode))?;
-        text(
-            area,
-            mode.name(),
-            (left + 20, swatch.middle()),
-            HPos::Left,
-            &INK,
-        )?;
+        text(area, mode.name(), (left + 20, swatch.middle()), HPos::Left, &INK)?;
         left += 20 + text_width(mode.name()) + 22;
     }
     Ok(())
 }
 
-fn panels(
-    plot: &Plot<'_, '_>,
-    record: &Record,
-    layout: &Layout,
-    labels: &[Label],
-) -> anyhow::Result<()> {
+fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, labels: &[Label]) -> anyhow::Result<()> {
     let rows = &record.rows;
     plot.background(layout)?;
 
@@ -200,11 +157,7 @@ fn panels(
     plot.name(layout.drives, "drives", &INK)?;
     plot.bars(layout.drives, rows, |row| row.driver, driver_bar)?;
 
-    let duty = Scale {
-        low: 0.0,
-        high: 100.0,
-        step: 50.0,
-    };
+    let duty = Scale { low: 0.0, high: 100.0, step: 50.0 };
     plot.scale(layout.heater, duty, "%")?;
     plot.name(layout.heater, "heater", &HEATER)?;
     plot.line(layout.heater, duty, rows, |row| row.duty * 100.0, HEATER)?;
@@ -215,20 +168,8 @@ fn panels(
     let middle = layout.temperature.middle();
     plot.name_at(middle - 10, "tank", &TANK)?;
     plot.name_at(middle + 10, "ambient", &AMBIENT)?;
-    plot.line(
-        layout.temperature,
-        temperature,
-        rows,
-        |row| row.ambient_c,
-        AMBIENT,
-    )?;
-    plot.line(
-        layout.temperature,
-        temperature,
-        rows,
-        |row| row.tank_c,
-        TANK,
-    )?;
+    plot.line(layout.temperature, temperature, rows, |row| row.ambient_c, AMBIENT)?;
+    plot.line(layout.temperature, temperature, rows, |row| row.tank_c, TANK)?;
 
     plot.name(layout.valve, "valve", &VALVE)?;
     plot.bars(layout.valve, rows, |row| row.valve_open, valve_bar)?;
@@ -252,11 +193,7 @@ fn mode_colour(mode: Mode) -> RGBColor {
 }
 
 fn mode_bar(mode: Option<Mode>) -> Option<Paint> {
-    mode.map(|mode| Paint {
-        colour: mode_colour(mode),
-        name: mode.name(),
-        severity: mode.severity(),
-    })
+    mode.map(|mode| Paint { colour: mode_colour(mode), name: mode.name(), severity: mode.severity() })
 }
 
 /// Nobody driving is a gap in the bar; it is what the eye finds first.
@@ -269,19 +206,11 @@ fn driver_bar(driver: Option<usize>) -> Option<Paint> {
 }
 
 fn valve_bar(open: bool) -> Option<Paint> {
-    open.then_some(Paint {
-        colour: VALVE,
-        name: "open",
-        severity: 0,
-    })
+    open.then_some(Paint { colour: VALVE, name: "open", severity: 0 })
 }
 
 fn alarm_bar(raised: bool) -> Option<Paint> {
-    raised.then_some(Paint {
-        colour: ALARM,
-        name: "raised",
-        severity: 0,
-    })
+    raised.then_some(Paint { colour: ALARM, name: "raised", severity: 0 })
 }
 
 /// The shared cycle axis, and the surface under it.
@@ -335,10 +264,8 @@ impl Plot<'_, '_> {
         state: impl Fn(&CycleRow) -> T,
         paint: impl Fn(T) -> Option<Paint>,
     ) -> anyhow::Result<()> {
-        let mut bars: Vec<(Run<T>, Paint)> = runs(rows, state)
-            .into_iter()
-            .filter_map(|run| paint(run.state).map(|paint| (run, paint)))
-            .collect();
+        let mut bars: Vec<(Run<T>, Paint)> =
+            runs(rows, state).into_iter().filter_map(|run| paint(run.state).map(|paint| (run, paint))).collect();
         bars.sort_by_key(|(_, paint)| paint.severity);
         for (run, paint) in bars {
             let left = x_of(self.span, run.from);
@@ -370,16 +297,9 @@ impl Plot<'_, '_> {
         stroke(self.area, thinned(&points), colour, 2)
     }
 
-    fn injections(
-        &self,
-        injections: &[Injection],
-        labels: &[Label],
-        layout: &Layout,
-    ) -> anyhow::Result<()> {
-        let mut columns: Vec<i32> = injections
-            .iter()
-            .map(|injection| x_of(self.span, u64::from(injection.cycle)))
-            .collect();
+    fn injections(&self, injections: &[Injection], labels: &[Label], layout: &Layout) -> anyhow::Result<()> {
+        let mut columns: Vec<i32> =
+            injections.iter().map(|injection| x_of(self.span, u64::from(injection.cycle))).collect();
         // A campaign puts many injections on one pixel; one line is enough.
         columns.sort_unstable();
         columns.dedup();
@@ -397,10 +317,7 @@ impl Plot<'_, '_> {
         // The texts last, each on a white ground: stems of the rows above run through them.
         for label in labels {
             let y = HEADER + label.row * LABEL_ROW;
-            let ground = Panel {
-                top: y - 7,
-                bottom: y + 7,
-            };
+            let ground = Panel { top: y - 7, bottom: y + 7 };
             bar(self.area, (label.left, label.right), ground, WHITE)?;
             let at = (label.left + LABEL_PADDING, y);
             text(self.area, &label.text, at, HPos::Left, &INJECTION)?;
@@ -434,19 +351,10 @@ fn place_labels(injections: &[Injection], span: Span) -> Vec<Label> {
         let left = if x + width > WIDTH { x - width } else { x + 1 };
         let right = left + width;
         let mut row = 0;
-        while labels
-            .iter()
-            .any(|other| other.row == row && left < other.right && other.left < right)
-        {
+        while labels.iter().any(|other| other.row == row && left < other.right && other.left < right) {
             row += 1;
         }
-        labels.push(Label {
-            x,
-            left,
-            right,
-            row,
-            text,
-        });
+        labels.push(Label { x, left, right, row, text });
     }
     labels
 }
@@ -524,11 +432,7 @@ impl Scale {
             .find(|step| *step >= range / 5.0)
             .unwrap_or(10.0 * decade);
         let low = (low / step).floor() * step;
-        Scale {
-            low,
-            high: ((high / step).ceil() * step).max(low + step),
-            step,
-        }
+        Scale { low, high: ((high / step).ceil() * step).max(low + step), step }
     }
 
     fn marks(self) -> impl Iterator<Item = f64> {
@@ -548,9 +452,7 @@ fn x_of(span: Span, cycle: u64) -> i32 {
 }
 
 fn text_width(text: &str) -> i32 {
-    i32::try_from(text.chars().count())
-        .unwrap_or(i32::MAX)
-        .saturating_mul(CHARACTER_WIDTH)
+    i32::try_from(text.chars().count()).unwrap_or(i32::MAX).saturating_mul(CHARACTER_WIDTH)
 }
 
 /// Black or white, whichever stands out.
@@ -560,39 +462,20 @@ fn readable_on(ground: RGBColor) -> RGBColor {
     if brightness > 1400 { INK } else { WHITE }
 }
 
-fn bar(
-    area: &Area<'_>,
-    (left, right): (i32, i32),
-    panel: Panel,
-    colour: RGBColor,
-) -> anyhow::Result<()> {
+fn bar(area: &Area<'_>, (left, right): (i32, i32), panel: Panel, colour: RGBColor) -> anyhow::Result<()> {
     let corners = [(left, panel.top), (right, panel.bottom)];
     area.draw(&Rectangle::new(corners, colour.filled()))?;
     Ok(())
 }
 
-fn stroke(
-    area: &Area<'_>,
-    path: Vec<Point>,
-    colour: RGBColor,
-    width_px: u32,
-) -> anyhow::Result<()> {
+fn stroke(area: &Area<'_>, path: Vec<Point>, colour: RGBColor, width_px: u32) -> anyhow::Result<()> {
     area.draw(&PathElement::new(path, colour.stroke_width(width_px)))?;
     Ok(())
 }
 
 /// Text whose left end, right end or middle stands at a point, centred on its height.
-fn text(
-    area: &Area<'_>,
-    text: &str,
-    at: Point,
-    anchor: HPos,
-    colour: &RGBColor,
-) -> anyhow::Result<()> {
-    let style = ("sans-serif", css_size(TEXT_SIZE))
-        .into_font()
-        .color(colour)
-        .pos(Pos::new(anchor, VPos::Center));
+fn text(area: &Area<'_>, text: &str, at: Point, anchor: HPos, colour: &RGBColor) -> anyhow::Result<()> {
+    let style = ("sans-serif", css_size(TEXT_SIZE)).into_font().color(colour).pos(Pos::new(anchor, VPos::Center));
     area.draw_text(text, &style, at)?;
     Ok(())
 }
@@ -610,11 +493,7 @@ mod tests {
     fn record(cycles: u32) -> Record {
         let rows = (0..cycles).map(|cycle| CycleRow {
             cycle,
-            modes: if cycle == 40 {
-                [Mode::Simplex, Mode::Off]
-            } else {
-                [Mode::Duplex; 2]
-            },
+            modes: if cycle == 40 { [Mode::Simplex, Mode::Off] } else { [Mode::Duplex; 2] },
             driver: (cycle != 40).then_some(0),
             duty: 0.25,
             valve_open: cycle % 50 == 7,
@@ -622,20 +501,11 @@ mod tests {
             tank_c: 21.5,
             ambient_c: 12.0,
         });
-        Record {
-            scenario: String::from("cut & return"),
-            seed: 42,
-            rows: rows.collect(),
-            injections: Vec::new(),
-        }
+        Record { scenario: String::from("cut & return"), seed: 42, rows: rows.collect(), injections: Vec::new() }
     }
 
     fn injection(cycle: u32) -> Injection {
-        Injection {
-            cycle,
-            channel: Some(1),
-            what: String::from("power cut"),
-        }
+        Injection { cycle, channel: Some(1), what: String::from("power cut") }
     }
 
     #[test]
@@ -669,11 +539,7 @@ mod tests {
     #[test]
     fn a_long_run_stays_a_small_file() -> anyhow::Result<()> {
         let mut long = record(100_000);
-        for (row, wobble) in long
-            .rows
-            .iter_mut()
-            .zip([20.0, 22.0, 21.0].into_iter().cycle())
-        {
+        for (row, wobble) in long.rows.iter_mut().zip([20.0, 22.0, 21.0].into_iter().cycle()) {
             row.tank_c = wobble;
         }
         long.injections = (0..2000).map(injection).collect();
@@ -704,20 +570,15 @@ mod tests {
     fn a_run_ends_where_the_next_begins() {
         let mut holes = record(100);
         holes.rows.retain(|row| row.cycle != 39 && row.cycle != 41);
-        let runs: Vec<(u64, u64)> = runs(&holes.rows, |row| row.driver)
-            .iter()
-            .map(|run| (run.from, run.until))
-            .collect();
+        let runs: Vec<(u64, u64)> =
+            runs(&holes.rows, |row| row.driver).iter().map(|run| (run.from, run.until)).collect();
         assert_eq!(runs, [(0, 40), (40, 42), (42, 100)]);
     }
 
     #[test]
     fn thinning_keeps_the_spikes() {
         let points = [(1, 5), (1, 9), (1, 2), (1, 5), (2, 5), (3, 6)];
-        assert_eq!(
-            thinned(&points),
-            [(1, 5), (1, 2), (1, 9), (1, 5), (2, 5), (3, 6)]
-        );
+        assert_eq!(thinned(&points), [(1, 5), (1, 2), (1, 9), (1, 5), (2, 5), (3, 6)]);
         assert!(thinned(&[]).is_empty());
     }
 
@@ -725,10 +586,7 @@ mod tests {
     fn scales_are_round_and_hold_the_readings() {
         let scale = Scale::around(Some((11.2, 23.9)));
         assert_eq!(scale.marks().collect::<Vec<_>>(), [10.0, 15.0, 20.0, 25.0]);
-        let panel = Panel {
-            top: 100,
-            bottom: 200,
-        };
+        let panel = Panel { top: 100, bottom: 200 };
         assert_eq!(scale.y_of(10.0, panel), 200);
         assert_eq!(scale.y_of(25.0, panel), 100);
         let constant = Scale::around(Some((20.0, 20.0)));

@@ -5,6 +5,7 @@ mod board;
 mod chart;
 mod cross_link;
 mod emulate;
+mod firmware;
 mod frames;
 mod judge;
 mod log;
@@ -22,9 +23,10 @@ mod weather;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use firmware::Toolchain;
 use run::{Outcome, Progress};
 use scenario::{Kind, Plan};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Two boards of the heated tank under faults, judged at the plant.
@@ -32,11 +34,11 @@ use std::process::ExitCode;
 #[command(name = "cargo rig", bin_name = "cargo rig")]
 struct Cli {
     #[command(subcommand)]
-    command: Scenario,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Scenario {
+enum Command {
     /// Kill the board that drives in the middle of a cycle: no output goes missing
     Failover(Options),
     /// Flip, lose and repeat bytes on the cross link: nothing wrong, no false takeover
@@ -45,6 +47,14 @@ enum Scenario {
     Partition(Options),
     /// All scenarios, one after the other
     All(Options),
+    /// Check that no panic is left in the release firmware, and that the check finds one
+    PanicFree,
+    /// Run cargo for the boards' target: `cargo rig thumb build --release`
+    Thumb {
+        /// Arguments for cargo
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
 }
 
 #[derive(Args, Clone)]
@@ -73,13 +83,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let (kinds, options) = match Cli::parse().command {
-        Scenario::Failover(options) => (vec![Kind::Failover], options),
-        Scenario::Noise(options) => (vec![Kind::Noise], options),
-        Scenario::Partition(options) => (vec![Kind::Partition], options),
-        Scenario::All(options) => (Kind::ALL.to_vec(), options),
-    };
-    match run_all(&kinds, &options) {
+    match run(Cli::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -87,6 +91,23 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Runs a command; returns whether everything claimed held.
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Failover(options) => run_all(&[Kind::Failover], &options),
+        Command::Noise(options) => run_all(&[Kind::Noise], &options),
+        Command::Partition(options) => run_all(&[Kind::Partition], &options),
+        Command::All(options) => run_all(&Kind::ALL, &options),
+        Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
+        Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),
+    }
+}
+
+/// Tells what the set-up is doing.
+fn say(line: &str) {
+    eprintln!("rig: {line}");
 }
 
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
@@ -135,26 +156,12 @@ struct Bench {
     image: PathBuf,
 }
 
-const TARGET: &str = "thumbv7m-none-eabi";
-
 impl Bench {
     /// Finds what is needed, and installs or builds what is missing.
     fn provide() -> Result<Self> {
-        let mut say = |line: &str| eprintln!("rig: {line}");
         let qemu = provision::qemu("qemu-system-arm", &mut say)?;
-        let cargo = provision::thumb(TARGET, &mut say)?;
-        let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware");
+        let toolchain = Toolchain::provide(&mut say)?;
         say("building the firmware");
-        let status = cargo
-            .command()
-            .args(["build", "--quiet", "--release", "--locked"])
-            .current_dir(&firmware)
-            .status()
-            .context("cargo cannot be started")?;
-        if !status.success() {
-            bail!("the firmware does not build");
-        }
-        let image = firmware.join("target").join(TARGET).join("release/firmware");
-        Ok(Self { qemu, image })
+        Ok(Self { qemu, image: toolchain.firmware()? })
     }
 }

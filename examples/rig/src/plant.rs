@@ -46,14 +46,7 @@ impl PlantModel {
         let mut rng = Rng::with_seed(seed);
         let sensor_rngs = [rng.fork(), rng.fork()];
         let door_left_cycles = pick(&mut rng, DOOR_CLOSED_CYCLES);
-        PlantModel {
-            tank_c: ambient_c,
-            ambient_c,
-            door_open: false,
-            door_left_cycles,
-            door_rng: rng,
-            sensor_rngs,
-        }
+        PlantModel { tank_c: ambient_c, ambient_c, door_open: false, door_left_cycles, door_rng: rng, sensor_rngs }
     }
 
     /// Goes on by one control cycle with the actuators as given.
@@ -68,11 +61,7 @@ impl PlantModel {
     /// The heat that flows into the tank; negative when it cools.
     fn power_w(&self, drive: &Drive) -> f64 {
         let share = f64::from(drive.heater_permille.min(FULL_PERMILLE)) / f64::from(FULL_PERMILLE);
-        let loss_w_per_k = if self.door_open {
-            LOSS_OPEN_W_PER_K
-        } else {
-            LOSS_CLOSED_W_PER_K
-        };
+        let loss_w_per_k = if self.door_open { LOSS_OPEN_W_PER_K } else { LOSS_CLOSED_W_PER_K };
         let loss_w = loss_w_per_k * (self.tank_c - self.ambient_c);
         let cooling_w = match drive.valve {
             Valve::Closed => 0.0,
@@ -85,11 +74,7 @@ impl PlantModel {
         self.door_left_cycles = self.door_left_cycles.saturating_sub(1);
         if self.door_left_cycles == 0 {
             self.door_open = !self.door_open;
-            let stay_cycles = if self.door_open {
-                DOOR_OPEN_CYCLES
-            } else {
-                DOOR_CLOSED_CYCLES
-            };
+            let stay_cycles = if self.door_open { DOOR_OPEN_CYCLES } else { DOOR_CLOSED_CYCLES };
             self.door_left_cycles = pick(&mut self.door_rng, stay_cycles);
         }
     }
@@ -129,11 +114,7 @@ mod tests {
     use super::{HEATER_FULL_W, PlantModel, SENSOR_NOISE_C};
 
     fn drive(heater_permille: u16, valve: Valve) -> Drive {
-        Drive {
-            heater_permille,
-            valve,
-            alarms: Alarms::empty(),
-        }
+        Drive { heater_permille, valve, alarms: Alarms::empty() }
     }
 
     fn warm(seed: u64, tank_c: f64, ambient_c: f64) -> PlantModel {
@@ -204,10 +185,7 @@ mod tests {
     fn a_reading_beyond_the_sensor_is_clipped() {
         let mut plant = warm(1, 1e9, -1e9);
         let reading = plant.reading(0);
-        assert_eq!(
-            (reading.tank_centi_c, reading.ambient_centi_c),
-            (i16::MAX, i16::MIN)
-        );
+        assert_eq!((reading.tank_centi_c, reading.ambient_centi_c), (i16::MAX, i16::MIN));
     }
 
     /// The door and the readings of a run.

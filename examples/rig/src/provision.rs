@@ -65,9 +65,7 @@ pub(crate) struct ThumbCargo {
 
 impl ThumbCargo {
     const ACTIVE: ThumbCargo = ThumbCargo { toolchain: None };
-    const LINKED: ThumbCargo = ThumbCargo {
-        toolchain: Some(LINKED),
-    };
+    const LINKED: ThumbCargo = ThumbCargo { toolchain: Some(LINKED) };
 
     /// Starts a `cargo` command line; arguments and the folder are the caller's to add.
     pub(crate) fn command(&self) -> Command {
@@ -107,19 +105,13 @@ pub(crate) fn thumb(target: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<T
     // Before rustup: this toolchain exists only where rustup has failed, and failing may take minutes.
     if ThumbCargo::LINKED.has(target) {
         // What it borrows from the active toolchain has moved if that was updated to another release.
-        if let Err(error) = ThumbCargo::LINKED
-            .sysroot()
-            .and_then(|sysroot| lend_tools(&sysroot))
-        {
+        if let Err(error) = ThumbCargo::LINKED.sysroot().and_then(|sysroot| lend_tools(&sysroot)) {
             say(&format!("{LINKED} keeps its older tools: {error}"));
         }
         return Ok(ThumbCargo::LINKED);
     }
     say(&format!("adding {target} with rustup"));
-    let added = run(
-        tool("rustup").args(["target", "add", target]),
-        TARGET_ADD_LIMIT,
-    );
+    let added = run(tool("rustup").args(["target", "add", target]), TARGET_ADD_LIMIT);
     match added {
         Ok(_) if ThumbCargo::ACTIVE.has(target) => return Ok(ThumbCargo::ACTIVE),
         Ok(_) => say("rustup added it to a toolchain that is not the active one"),
@@ -143,21 +135,15 @@ pub(crate) fn qemu(program: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<P
         return Ok(found);
     }
     let package = qemu_package(program);
-    let advice = || {
-        format!(
-            "{program} is not on the PATH: install it (Debian, Ubuntu: `apt-get install {package}` as root)"
-        )
-    };
+    let advice =
+        || format!("{program} is not on the PATH: install it (Debian, Ubuntu: `apt-get install {package}` as root)");
     if on_path("apt-get").is_none() || !is_root() {
         bail!("{}", advice());
     }
     refresh_package_lists(say);
     say(&format!("installing {package}"));
-    run(
-        tool("apt-get").args(["install", "-y", "--no-install-recommends", package]),
-        WORK_LIMIT,
-    )
-    .with_context(advice)?;
+    run(tool("apt-get").args(["install", "-y", "--no-install-recommends", package]), WORK_LIMIT)
+        .with_context(advice)?;
     on_path(program).with_context(advice)
 }
 
@@ -202,17 +188,13 @@ fn from_packages(target: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> 
 fn unpack(cache: &Path, tree: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     refresh_package_lists(say);
     let policy = run(tool("apt-cache").args(["policy", COMPILER]), LOOKUP_LIMIT)?;
-    let version = candidate(&policy).with_context(|| {
-        format!("the package lists have no {COMPILER}: `apt-get update` as root may bring it")
-    })?;
+    let version = candidate(&policy)
+        .with_context(|| format!("the package lists have no {COMPILER}: `apt-get update` as root may bring it"))?;
     if release(version).is_none_or(|release| release < OLDEST_RELEASE) {
         let (major, minor) = OLDEST_RELEASE;
         bail!("{COMPILER} is {version}, older than {major}.{minor}: add Debian's security archive");
     }
-    let installed = run(
-        tool("dpkg-query").args(["-W", "-f", "${db:Status-Status} ${Package}\\n"]),
-        LOOKUP_LIMIT,
-    )?;
+    let installed = run(tool("dpkg-query").args(["-W", "-f", "${db:Status-Status} ${Package}\\n"]), LOOKUP_LIMIT)?;
     let packages = packages_to_unpack(&installed_packages(&installed))?;
 
     let scratch = Scratch::new(cache, "thumb-toolchain")?;
@@ -269,9 +251,7 @@ fn dependencies(listing: &str) -> Vec<&str> {
 fn dependency(line: &str) -> Option<&str> {
     // A bar marks alternatives; taking all of them is more than needed, and no harm.
     let line = line.trim_start().trim_start_matches('|');
-    let name = line
-        .strip_prefix("Depends: ")
-        .or_else(|| line.strip_prefix("PreDepends: "))?;
+    let name = line.strip_prefix("Depends: ").or_else(|| line.strip_prefix("PreDepends: "))?;
     let name = name.split(':').next().unwrap_or(name).trim_end();
     (!name.starts_with('<')).then_some(name)
 }
@@ -295,10 +275,7 @@ fn release(version: &str) -> Option<(u32, u32)> {
 
 /// The packages that a listing of status and name calls installed.
 fn installed_packages(listing: &str) -> BTreeSet<&str> {
-    listing
-        .lines()
-        .filter_map(|line| line.strip_prefix("installed "))
-        .collect()
+    listing.lines().filter_map(|line| line.strip_prefix("installed ")).collect()
 }
 
 /// Rustup puts a toolchain's `lib` on the library path, and nothing below it: the shared libraries must stand there.
@@ -308,16 +285,14 @@ fn link_libraries(tree: &Path) -> anyhow::Result<()> {
     for (folder, way) in [("usr/lib", ""), ("lib", "../../lib/")] {
         for architecture in listing(&tree.join(folder)) {
             for file in listing(&architecture) {
-                let (Some(architecture), Some(name)) = (name_of(&architecture), name_of(&file))
-                else {
+                let (Some(architecture), Some(name)) = (name_of(&architecture), name_of(&file)) else {
                     continue;
                 };
                 let library = name.starts_with("lib") && name.contains(".so");
                 let link = lib.join(name);
                 if library && link.symlink_metadata().is_err() {
                     let original = format!("{way}{architecture}/{name}");
-                    symlink(original, &link)
-                        .with_context(|| format!("cannot link {}", link.display()))?;
+                    symlink(original, &link).with_context(|| format!("cannot link {}", link.display()))?;
                 }
             }
         }
@@ -335,14 +310,8 @@ fn lend_tools(sysroot: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let version = run(tool("rustc").arg("-vV"), LOOKUP_LIMIT)?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("`rustc -vV` names no host")?;
-    for file in [
-        format!("lib/rustlib/{host}/bin/rust-lld"),
-        String::from("bin/cargo"),
-    ] {
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` names no host")?;
+    for file in [format!("lib/rustlib/{host}/bin/rust-lld"), String::from("bin/cargo")] {
         let original = active.join(&file);
         let link = sysroot.join(&file);
         if !original.is_file() {
@@ -350,8 +319,7 @@ fn lend_tools(sysroot: &Path) -> anyhow::Result<()> {
         }
         match fs::read_link(&link) {
             Ok(linked) if linked == original => continue,
-            Ok(_) => fs::remove_file(&link)
-                .with_context(|| format!("cannot replace {}", link.display()))?,
+            Ok(_) => fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?,
             // Not ours to replace: somebody's own, complete toolchain has the name.
             Err(_) if link.exists() => continue,
             Err(_) => create_parent(&link)?,
@@ -362,12 +330,7 @@ fn lend_tools(sysroot: &Path) -> anyhow::Result<()> {
 }
 
 /// Builds `core` and `alloc` for the target and puts them where the compiler looks for them.
-fn build_core(
-    target: &str,
-    cache: &Path,
-    sysroot: &Path,
-    say: &mut dyn FnMut(&str),
-) -> anyhow::Result<()> {
+fn build_core(target: &str, cache: &Path, sysroot: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let installed = sysroot.join("lib/rustlib").join(target).join("lib");
     if holds_core(&installed) {
         return Ok(());
@@ -378,8 +341,7 @@ fn build_core(
     let built = scratch.folder("built")?;
     let libraries = scratch.folder("lib")?;
     // The empty workspace table keeps cargo from looking for a workspace above the cache folder.
-    let manifest =
-        "[package]\nname = \"core-only\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n";
+    let manifest = "[package]\nname = \"core-only\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n";
     write(&package.join("Cargo.toml"), manifest)?;
     create_parent(&package.join("src/lib.rs"))?;
     write(&package.join("src/lib.rs"), "#![no_std]\n")?;
@@ -398,8 +360,7 @@ fn build_core(
         let rlib = find_rlib(&built.join(target), library)
             .with_context(|| format!("cargo built no {library} for {target}"))?;
         let name = rlib.file_name().unwrap_or_default();
-        fs::copy(&rlib, libraries.join(name))
-            .with_context(|| format!("cannot copy {}", rlib.display()))?;
+        fs::copy(&rlib, libraries.join(name)).with_context(|| format!("cannot copy {}", rlib.display()))?;
     }
     replace(&libraries, &installed)
 }
@@ -446,11 +407,7 @@ fn is_root() -> bool {
 }
 
 fn cache_folder() -> anyhow::Result<PathBuf> {
-    let folder = |variable: &str| {
-        std::env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|folder| folder.is_absolute())
-    };
+    let folder = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let base = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
     let base = base.context("neither XDG_CACHE_HOME nor HOME names a folder for the toolchain")?;
     Ok(base.join("twinstep"))
@@ -473,8 +430,7 @@ impl Scratch {
 
     fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let folder = self.0.join(name);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
     }
 }
@@ -533,10 +489,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
-        .find(|file| {
-            fs::metadata(file)
-                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-        })
+        .find(|file| fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0))
 }
 
 /// A command that neither the outer cargo nor a setting meant for this program has a say in.
@@ -565,9 +518,7 @@ fn run(command: &mut Command, limit: Duration) -> anyhow::Result<String> {
     let errors = collect(child.stderr.take());
     let start = Instant::now();
     let status = loop {
-        let status = child
-            .try_wait()
-            .with_context(|| format!("cannot wait for `{line}`"))?;
+        let status = child.try_wait().with_context(|| format!("cannot wait for `{line}`"))?;
         if status.is_some() {
             break status;
         }
@@ -587,10 +538,8 @@ fn run(command: &mut Command, limit: Duration) -> anyhow::Result<String> {
 }
 
 fn command_line(command: &Command) -> String {
-    let words: Vec<_> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect();
+    let words: Vec<_> =
+        std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
     words.join(" ")
 }
 
@@ -609,8 +558,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
 
 /// What a pipe brought. Not for ever: a grandchild of a stopped command may hold it open.
 fn received(pipe: &mpsc::Receiver<String>) -> String {
-    pipe.recv_timeout(Duration::from_secs(5))
-        .unwrap_or_default()
+    pipe.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
 }
 
 fn tail(text: &str) -> String {
@@ -632,8 +580,8 @@ fn last_line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        LEFTOVER_MARK, Scratch, candidate, dependencies, installed_packages, is_needed, is_rlib,
-        last_line, link_libraries, release, remove_leftovers, run, tail, tool,
+        LEFTOVER_MARK, Scratch, candidate, dependencies, installed_packages, is_needed, is_rlib, last_line,
+        link_libraries, release, remove_leftovers, run, tail, tool,
     };
     use std::fs;
     use std::path::Path;
@@ -657,17 +605,13 @@ libllvm22
   Replaces: libreplaced
     libreplaced
 ";
-        assert_eq!(
-            dependencies(listing),
-            ["libc6", "libz3-4", "libfirst", "libsecond", "libearly"]
-        );
+        assert_eq!(dependencies(listing), ["libc6", "libz3-4", "libfirst", "libsecond", "libearly"]);
         assert!(dependencies("").is_empty());
     }
 
     #[test]
     fn only_missing_shared_libraries_are_needed_besides_the_compiler() {
-        let installed =
-            installed_packages("installed libc6\nconfig-files libz3-4\ninstalled libllvm22\n");
+        let installed = installed_packages("installed libc6\nconfig-files libz3-4\ninstalled libllvm22\n");
         assert!(!is_needed("libc6", &installed));
         assert!(is_needed("libz3-4", &installed));
         assert!(is_needed("libllvm22", &installed));

@@ -24,14 +24,8 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// Every mode, in the order in which legends list them: from healthy to worst.
-    pub(crate) const ALL: [Mode; 6] = [
-        Mode::Duplex,
-        Mode::Standby,
-        Mode::Simplex,
-        Mode::Starting,
-        Mode::Off,
-        Mode::Safe,
-    ];
+    pub(crate) const ALL: [Mode; 6] =
+        [Mode::Duplex, Mode::Standby, Mode::Simplex, Mode::Starting, Mode::Off, Mode::Safe];
 
     /// One character for a terminal lane: two strokes for two channels, one stroke for one.
     pub(crate) fn glyph(self) -> char {
@@ -141,10 +135,7 @@ impl Record {
     /// The cycles that the rows cover; none without rows.
     pub(crate) fn span(&self) -> Option<Span> {
         let cycles = || self.rows.iter().map(|row| row.cycle);
-        Some(Span {
-            first: cycles().min()?,
-            last: cycles().max()?,
-        })
+        Some(Span { first: cycles().min()?, last: cycles().max()? })
     }
 }
 
@@ -159,12 +150,10 @@ pub(crate) fn channel_name(channel: usize) -> &'static str {
 
 /// The lowest and the highest of some readings; none if no reading is a finite number.
 pub(crate) fn bounds(readings: impl Iterator<Item = f32>) -> Option<(f32, f32)> {
-    readings
-        .filter(|reading| reading.is_finite())
-        .fold(None, |found, reading| match found {
-            Some((low, high)) => Some((reading.min(low), reading.max(high))),
-            None => Some((reading, reading)),
-        })
+    readings.filter(|reading| reading.is_finite()).fold(None, |found, reading| match found {
+        Some((low, high)) => Some((reading.min(low), reading.max(high))),
+        None => Some((reading, reading)),
+    })
 }
 
 /// The cycle axis, which all lanes and panels share: `first` to `last`, both included.
@@ -252,53 +241,33 @@ mod tests {
 
     #[test]
     fn a_cycle_falls_in_its_column() {
-        let span = Span {
-            first: 100,
-            last: 199,
-        };
+        let span = Span { first: 100, last: 199 };
         assert_eq!(span.column(100, 50), 0);
         assert_eq!(span.column(142, 50), 21);
         assert_eq!(span.column(143, 50), 21);
         assert_eq!(span.column(199, 50), 49);
         assert_eq!(span.column(7, 50), 0, "before the span: the left edge");
-        assert_eq!(
-            span.column(u32::MAX, 50),
-            49,
-            "after the span: the right edge"
-        );
+        assert_eq!(span.column(u32::MAX, 50), 49, "after the span: the right edge");
     }
 
     #[test]
     fn the_longest_span_overflows_nothing() {
-        let span = Span {
-            first: 0,
-            last: u32::MAX,
-        };
+        let span = Span { first: 0, last: u32::MAX };
         assert_eq!(span.column(u32::MAX, 80), 79);
-        assert_eq!(
-            span.ticks(4),
-            [0, 2_000_000_000, 4_000_000_000],
-            "4.3e9 cycles in at most four pieces"
-        );
+        assert_eq!(span.ticks(4), [0, 2_000_000_000, 4_000_000_000], "4.3e9 cycles in at most four pieces");
     }
 
     #[test]
     fn ticks_are_round_and_few() {
         assert_eq!(round_step(20, 8), 5);
         assert_eq!(round_step(1, 0), 1);
-        let span = Span {
-            first: 13,
-            last: 47,
-        };
+        let span = Span { first: 13, last: 47 };
         assert_eq!(span.ticks(4), [20, 30, 40]);
     }
 
     #[test]
     fn bounds_ignore_what_is_no_number() {
-        assert_eq!(
-            bounds([f32::NAN, 2.0, f32::INFINITY, 1.0].into_iter()),
-            Some((1.0, 2.0))
-        );
+        assert_eq!(bounds([f32::NAN, 2.0, f32::INFINITY, 1.0].into_iter()), Some((1.0, 2.0)));
         assert_eq!(bounds([f32::NAN].into_iter()), None);
     }
 }

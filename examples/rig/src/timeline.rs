@@ -16,10 +16,7 @@ const HEATER: &str = "heater 0..100 %";
 pub(crate) fn draw(record: &Record, width: usize) -> String {
     let mut lines = match record.span() {
         Some(span) => lanes(record, span, width),
-        None => vec![format!(
-            "{}, seed {}: no cycles",
-            record.scenario, record.seed
-        )],
+        None => vec![format!("{}, seed {}: no cycles", record.scenario, record.seed)],
     };
     lines.extend(injection_list(&record.injections));
     lines.extend(legend());
@@ -46,12 +43,7 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
     let buckets = buckets(record, span, columns);
 
     let mode_lane = |channel: usize| {
-        lane(
-            &buckets,
-            |row| row.modes.get(channel).copied().unwrap_or(Mode::Off),
-            Mode::severity,
-            Mode::glyph,
-        )
+        lane(&buckets, |row| row.modes.get(channel).copied().unwrap_or(Mode::Off), Mode::severity, Mode::glyph)
     };
     let (labels, rule) = axis(span, columns);
     let lanes = [
@@ -59,15 +51,9 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
         ("cycle", rule),
         ("A", mode_lane(0)),
         ("B", mode_lane(1)),
-        (
-            "drives",
-            lane(&buckets, |row| row.driver, driver_severity, driver_glyph),
-        ),
+        ("drives", lane(&buckets, |row| row.driver, driver_severity, driver_glyph)),
         (HEATER, sparkline(&buckets, |row| row.duty, (0.0, 1.0))),
-        (
-            tank_label.as_str(),
-            sparkline(&buckets, |row| row.tank_c, (low, high)),
-        ),
+        (tank_label.as_str(), sparkline(&buckets, |row| row.tank_c, (low, high))),
         (
             "valve",
             lane(
@@ -79,14 +65,8 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
                 },
             ),
         ),
-        (
-            "alarms",
-            lane(&buckets, |row| row.alarms, |alarms| alarms, alarm_glyph),
-        ),
-        (
-            "injected",
-            injection_marks(&record.injections, span, columns),
-        ),
+        ("alarms", lane(&buckets, |row| row.alarms, |alarms| alarms, alarm_glyph)),
+        ("injected", injection_marks(&record.injections, span, columns)),
     ];
     let mut lines = vec![title(record, span, columns)];
     for (label, cells) in lanes {
@@ -165,11 +145,7 @@ fn lane<T: Copy + PartialEq>(
                 .max_by_key(|candidate| severity(*candidate))
         };
         let worst = worst_but(None);
-        shown = if worst == shown {
-            worst_but(shown).or(worst)
-        } else {
-            worst
-        };
+        shown = if worst == shown { worst_but(shown).or(worst) } else { worst };
         cells.push(shown.map_or(' ', &glyph));
     }
     cells
@@ -185,9 +161,7 @@ fn driver_severity(driver: Option<usize>) -> u8 {
 }
 
 fn driver_glyph(driver: Option<usize>) -> char {
-    driver
-        .and_then(|channel| channel_name(channel).chars().next())
-        .unwrap_or('·')
+    driver.and_then(|channel| channel_name(channel).chars().next()).unwrap_or('·')
 }
 
 fn alarm_glyph(alarms: u8) -> char {
@@ -198,26 +172,17 @@ fn alarm_glyph(alarms: u8) -> char {
 }
 
 /// The mean of each bucket as a block between the two limits.
-fn sparkline(
-    buckets: &[Bucket<'_>],
-    reading: impl Fn(&CycleRow) -> f32,
-    (low, high): (f32, f32),
-) -> String {
+fn sparkline(buckets: &[Bucket<'_>], reading: impl Fn(&CycleRow) -> f32, (low, high): (f32, f32)) -> String {
     let block = |bucket: &Bucket<'_>| {
         let (sum, count) = bucket
             .iter()
             .map(|row| f64::from(reading(row)))
             .filter(|reading| reading.is_finite())
-            .fold((0.0_f64, 0.0_f64), |(sum, count), reading| {
-                (sum + reading, count + 1.0)
-            });
+            .fold((0.0_f64, 0.0_f64), |(sum, count), reading| (sum + reading, count + 1.0));
         if count == 0.0 {
             return ' ';
         }
-        level(
-            sum / count - f64::from(low),
-            f64::from(high) - f64::from(low),
-        )
+        level(sum / count - f64::from(low), f64::from(high) - f64::from(low))
     };
     buckets.iter().map(block).collect()
 }
@@ -257,9 +222,7 @@ struct Repeated {
 
 impl Repeated {
     fn line(&self) -> String {
-        let Repeated {
-            label, first, last, ..
-        } = self;
+        let Repeated { label, first, last, .. } = self;
         match self.times {
             1 => format!("  cycle {first}: {label}"),
             times if first == last => format!("  cycle {first}: {label} ({times} times)"),
@@ -278,25 +241,12 @@ fn injection_list(injections: &[Injection]) -> Vec<String> {
             group.last = group.last.max(injection.cycle);
             group.times += 1;
         } else {
-            groups.push(Repeated {
-                label,
-                first: injection.cycle,
-                last: injection.cycle,
-                times: 1,
-            });
+            groups.push(Repeated { label, first: injection.cycle, last: injection.cycle, times: 1 });
         }
     }
     groups.sort_by_key(|group| group.first);
-    let mut lines: Vec<String> = groups
-        .iter()
-        .take(LONGEST_LIST)
-        .map(Repeated::line)
-        .collect();
-    let unlisted: usize = groups
-        .iter()
-        .skip(LONGEST_LIST)
-        .map(|group| group.times)
-        .sum();
+    let mut lines: Vec<String> = groups.iter().take(LONGEST_LIST).map(Repeated::line).collect();
+    let unlisted: usize = groups.iter().skip(LONGEST_LIST).map(|group| group.times).sum();
     if unlisted > 0 {
         lines.push(format!("  … and {unlisted} more"));
     }
@@ -304,15 +254,10 @@ fn injection_list(injections: &[Injection]) -> Vec<String> {
 }
 
 fn legend() -> [String; 2] {
-    let modes: Vec<String> = Mode::ALL
-        .iter()
-        .map(|mode| format!("{} {}", mode.glyph(), mode.name()))
-        .collect();
+    let modes: Vec<String> = Mode::ALL.iter().map(|mode| format!("{} {}", mode.glyph(), mode.name())).collect();
     [
         format!("modes: {} (the worst in a column)", modes.join("  ")),
-        String::from(
-            "· none or shut  O open  alarms in hexadecimal  ▼ injected (2..9, +: several)",
-        ),
+        String::from("· none or shut  O open  alarms in hexadecimal  ▼ injected (2..9, +: several)"),
     ]
 }
 
@@ -338,20 +283,13 @@ mod tests {
         Record {
             scenario: String::from("test"),
             seed: 7,
-            rows: (0..)
-                .zip(modes)
-                .map(|(cycle, mode)| row(cycle, mode))
-                .collect(),
+            rows: (0..).zip(modes).map(|(cycle, mode)| row(cycle, mode)).collect(),
             injections: Vec::new(),
         }
     }
 
     fn injection(cycle: u32, channel: Option<usize>, what: &str) -> Injection {
-        Injection {
-            cycle,
-            channel,
-            what: String::from(what),
-        }
+        Injection { cycle, channel, what: String::from(what) }
     }
 
     /// Runs of every length of modes that a small linear congruential generator picks.
@@ -373,12 +311,7 @@ mod tests {
             return Vec::new();
         };
         let buckets = buckets(record, span, columns);
-        let cells = lane(
-            &buckets,
-            |row| row.modes.first().copied().unwrap_or(Mode::Off),
-            Mode::severity,
-            Mode::glyph,
-        );
+        let cells = lane(&buckets, |row| row.modes.first().copied().unwrap_or(Mode::Off), Mode::severity, Mode::glyph);
         cells.chars().collect()
     }
 
@@ -413,10 +346,7 @@ mod tests {
     fn one_bad_cycle_in_a_thousand_is_visible() {
         let mut record = record([Mode::Duplex; 1000]);
         record.rows.insert(500, row(500, Mode::Safe));
-        assert_eq!(
-            mode_lane(&record, 10).iter().collect::<String>(),
-            "=====!===="
-        );
+        assert_eq!(mode_lane(&record, 10).iter().collect::<String>(), "=====!====");
     }
 
     #[test]
@@ -438,11 +368,7 @@ mod tests {
         // Wide enough: no lane is wider than asked for.
         for width in [80, 100, 200] {
             let lanes = draw(&record, width);
-            let widest = lanes
-                .lines()
-                .take(11)
-                .map(|line| line.chars().count())
-                .max();
+            let widest = lanes.lines().take(11).map(|line| line.chars().count()).max();
             assert!(widest <= Some(width), "{width}: {widest:?}");
         }
     }
@@ -460,28 +386,16 @@ mod tests {
     #[test]
     fn an_injection_stands_in_its_column() {
         let record = record([Mode::Duplex; 100]);
-        let injections = [
-            injection(42, None, "link cut"),
-            injection(98, None, "x"),
-            injection(99, None, "y"),
-        ];
-        let marks = record
-            .span()
-            .map(|span| injection_marks(&injections, span, 50));
+        let injections = [injection(42, None, "link cut"), injection(98, None, "x"), injection(99, None, "y")];
+        let marks = record.span().map(|span| injection_marks(&injections, span, 50));
         let expected = format!("{}▼{}2", " ".repeat(21), " ".repeat(27));
         assert_eq!(marks, Some(expected));
     }
 
     #[test]
     fn injections_are_grouped_and_capped() {
-        let mut injections = vec![
-            injection(5, Some(0), "bit flip"),
-            injection(9, Some(0), "bit flip"),
-        ];
-        assert_eq!(
-            injection_list(&injections),
-            ["  cycle 5..9: A: bit flip (2 times)"]
-        );
+        let mut injections = vec![injection(5, Some(0), "bit flip"), injection(9, Some(0), "bit flip")];
+        assert_eq!(injection_list(&injections), ["  cycle 5..9: A: bit flip (2 times)"]);
         for cycle in 10..30 {
             injections.push(injection(cycle, None, &format!("fault {cycle}")));
         }
@@ -502,11 +416,7 @@ mod tests {
             row.valve_open = row.cycle == 20;
             row.alarms = u8::from(row.cycle == 8);
             if (8..16).contains(&row.cycle) {
-                let other = if row.cycle < 12 {
-                    Mode::Off
-                } else {
-                    Mode::Starting
-                };
+                let other = if row.cycle < 12 { Mode::Off } else { Mode::Starting };
                 row.modes = [Mode::Simplex, other];
             }
         }

@@ -25,10 +25,7 @@ impl Weather {
     pub(crate) fn seattle(seed: u64) -> anyhow::Result<Self> {
         let hours_c = hours_c(SEATTLE_CSV).context("the embedded weather data")?;
         let start_hour = Rng::with_seed(seed).u64(0..hours_c.len() as u64);
-        Ok(Weather {
-            hours_c,
-            start_hour,
-        })
+        Ok(Weather { hours_c, start_hour })
     }
 
     /// The temperature in a control cycle, on a straight line from one hour to the next. After the last hour of the
@@ -65,20 +62,11 @@ fn hours_c(text: &str) -> anyhow::Result<Vec<f64>> {
         // Says the line itself.
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
-        let row: Row<'_> = record
-            .deserialize(Some(&headers))
-            .with_context(|| format!("line {line}"))?;
-        let Row {
-            date,
-            temperature_f,
-        } = row;
-        ensure!(
-            temperature_f.is_finite(),
-            "line {line}: {temperature_f} is no temperature"
-        );
+        let row: Row<'_> = record.deserialize(Some(&headers)).with_context(|| format!("line {line}"))?;
+        let Row { date, temperature_f } = row;
+        ensure!(temperature_f.is_finite(), "line {line}: {temperature_f} is no temperature");
         let temperature_c = (temperature_f - 32.0) / 1.8;
-        let hour = hour_of_year(date)
-            .with_context(|| format!("line {line}: {date:?} is no hour of {YEAR}"))?;
+        let hour = hour_of_year(date).with_context(|| format!("line {line}: {date:?} is no hour of {YEAR}"))?;
         match (hour.checked_sub(hours_c.len()), hours_c.last().copied()) {
             (Some(0), _) => {}
             (Some(1), Some(before_c)) => hours_c.push(before_c.midpoint(temperature_c)),
@@ -99,8 +87,7 @@ fn hour_of_year(date: &str) -> Option<usize> {
 
     let months_over = month.checked_sub(1)?;
     let days_of_month = *DAYS_OF_MONTHS.get(months_over)?;
-    let is_valid =
-        year == YEAR && parts.next().is_none() && (1..=days_of_month).contains(&day) && hour < 24;
+    let is_valid = year == YEAR && parts.next().is_none() && (1..=days_of_month).contains(&day) && hour < 24;
     let days_over = DAYS_OF_MONTHS.iter().take(months_over).sum::<usize>() + day.checked_sub(1)?;
     is_valid.then_some(days_over * 24 + hour)
 }
@@ -110,10 +97,7 @@ mod tests {
     use super::{SEATTLE_CSV, Weather, hour_of_year, hours_c};
 
     fn from_new_year() -> anyhow::Result<Weather> {
-        Ok(Weather {
-            hours_c: hours_c(SEATTLE_CSV)?,
-            start_hour: 0,
-        })
+        Ok(Weather { hours_c: hours_c(SEATTLE_CSV)?, start_hour: 0 })
     }
 
     fn assert_near(one: f64, other: f64) {
@@ -147,13 +131,7 @@ mod tests {
         let weather = from_new_year()?;
         let lost = hour_of_year("2010/03/14 03:00").unwrap_or_default();
         // 43.0 °F before and 42.2 °F after it.
-        let around: Vec<f64> = weather
-            .hours_c
-            .iter()
-            .skip(lost - 1)
-            .take(3)
-            .copied()
-            .collect();
+        let around: Vec<f64> = weather.hours_c.iter().skip(lost - 1).take(3).copied().collect();
         for (hour_c, known_c) in around.into_iter().zip([6.11, 5.89, 5.67]) {
             assert_near(hour_c, known_c);
         }
@@ -173,10 +151,7 @@ mod tests {
 
     #[test]
     fn the_seed_picks_the_start() -> anyhow::Result<()> {
-        assert_eq!(
-            Weather::seattle(1)?.start_hour,
-            Weather::seattle(1)?.start_hour
-        );
+        assert_eq!(Weather::seattle(1)?.start_hour, Weather::seattle(1)?.start_hour);
         let mut starts: Vec<u64> = Vec::new();
         for seed in 0..20 {
             starts.push(Weather::seattle(seed)?.start_hour);
