@@ -155,7 +155,6 @@ impl<O: serde::Serialize> Voted<'_, O> {
 
     /// Damages the value after the vote, for fault injection.
     #[cfg(feature = "sim")]
-    #[must_use]
     pub fn damaged_by(mut self, damage: impl FnOnce(&mut O)) -> Self {
         damage(&mut self.sealed.value);
         self

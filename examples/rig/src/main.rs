@@ -1,6 +1,9 @@
 //! The rig: boots two boards, carries their link, plays plant and output relay, injects
 //! faults and judges every output. Exits 0 only when every claim of the scenario held.
 
+// Pairs of things are indexed by a channel, which is 0 or 1.
+#![allow(clippy::indexing_slicing)]
+
 mod board;
 mod chart;
 mod cross_link;
@@ -11,6 +14,7 @@ mod judge;
 mod log;
 mod plant;
 mod plant_side;
+mod process;
 mod provision;
 mod record;
 mod relay;
