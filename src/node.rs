@@ -213,9 +213,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = self.slot_open() && self.progress != Progress::Settled;
+        let waits = self.mode == Mode::Duplex && self.slot_open() && self.progress != Progress::Settled;
         [
-            (self.mode == Mode::Duplex && waits).then_some(self.schedule.deadline),
+            // A claim being pressed is past the deadline already and has its own time.
+            (waits && self.pressing.is_none()).then_some(self.schedule.deadline),
             self.slot_open().then_some(self.schedule.next_start),
             self.schedule.poll_again_at,
             self.outgoing_timeout(),

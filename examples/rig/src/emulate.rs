@@ -157,7 +157,7 @@ impl Run<'_> {
         self.modes[board.index()] = None;
         self.judge.died(board);
         let cycle = self.link.kill_cycle().unwrap_or_default();
-        let what = format!("killed after {} bytes of the cycle", self.plan.strike_byte);
+        let what = format!("killed at byte {}", self.plan.strike_byte);
         self.plant.injected(cycle, Some(board), what);
         self.plant.mode(board, cycle, None);
     }

@@ -112,6 +112,6 @@ fn kill(pair: &mut Pair<'_, Tank>, world: &SharedPlant, plan: &Plan) -> Option<u
     let cycle = pair.votes().latest(owner)?.0 + 1;
     pair.kill(owner);
     let share = plan.strike_byte * 100 / 64;
-    world.0.borrow_mut().plant.injected(cycle, Some(owner), format!("killed {share} % into the cycle"));
+    world.0.borrow_mut().plant.injected(cycle, Some(owner), format!("killed at {share} %"));
     Some(cycle)
 }

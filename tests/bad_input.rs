@@ -1,0 +1,1052 @@
+//! Bad input of every kind: what is not the peer's word of now is refused by its cause, and changes nothing.
+//!
+//! Two nodes driven by hand, their frames carried by the test. Afterwards they must still
+//! complete cycles, judged by the program run a third time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use support::{Sample, Servo, sensor};
+use twinstep::ids::{Phase, Stage};
+use twinstep::mirror::Mirror;
+use twinstep::program::program_hash;
+use twinstep::sim::Storage;
+use twinstep::wire::{
+    self, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject, VERSION,
+};
+use twinstep::{
+    Agreement, Begun, ChannelId, Config, ConfigError, Cycle, Drive, Epoch, Faults, FirstFault, Instant, Mechanism,
+    Mode, Node, Outcome, PairId, Preferred, Program, Tracked, Verdict, canonical,
+};
+
+const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
+const A: usize = 0;
+const B: usize = 1;
+/// A frame takes one tick to the other channel.
+const TICK_US: u64 = 1_000;
+
+/// What a bench is made of.
+#[derive(Clone, Copy)]
+struct Setup {
+    pair: PairId,
+    nonces: [u32; 2],
+    config: Config,
+}
+
+/// Both channels release, so that both outputs can be judged.
+const HOME: Setup = Setup {
+    pair: PairId(0x5E21_0071),
+    nonces: [0xA11C_E001, 0xB0B0_0002],
+    config: Config { link_delay_us: TICK_US as u32, drive: Drive::Both, ..Config::DEFAULT },
+};
+
+/// Two nodes, the frames between them, and the program run a third time.
+struct Bench<'m, P: Program, const FRAME: usize> {
+    setup: Setup,
+    now_us: u64,
+    nodes: [Node<'m, P, FRAME>; 2],
+    arbiters: [Preferred; 2],
+    /// Frames in flight, by receiver.
+    towards: [Vec<Vec<u8>>; 2],
+    /// All frames sent so far, by receiver.
+    sent: [Vec<Vec<u8>>; 2],
+    is_cut: bool,
+    /// How often each frame arrives.
+    copies: usize,
+    /// Each frame is offered to all shorter buffers before it is sent.
+    is_stingy: bool,
+    sensor: Box<dyn FnMut(ChannelId, Cycle) -> P::Input>,
+    samples: BTreeMap<u32, [Option<P::Input>; 2]>,
+    /// Canonical bytes of the outputs on which both agreed, by channel and cycle.
+    released: [BTreeMap<u32, Vec<u8>>; 2],
+    reference: Mirror<'m, P::State>,
+    /// The last cycle that was judged.
+    judged: Cycle,
+}
+
+type ServoBench<'m> = Bench<'m, Servo, MAX_FRAME_BYTES>;
+
+/// Memory of A, of B, and of the third run.
+fn memory<P: Program>() -> [Storage<P::State>; 3] {
+    [Storage::new(), Storage::new(), Storage::new()]
+}
+
+fn new_node<'m, P: Program, const FRAME: usize>(
+    at: usize,
+    storage: &'m mut Storage<P::State>,
+    setup: &Setup,
+) -> Node<'m, P, FRAME> {
+    let config = Config { pair: setup.pair, nonce: setup.nonces[at], ..setup.config };
+    Node::<'m, P, FRAME>::new(CHANNELS[at], storage.cells(), config).unwrap()
+}
+
+impl<'m, P: Program, const FRAME: usize> Bench<'m, P, FRAME> {
+    fn new(
+        memory: &'m mut [Storage<P::State>; 3],
+        setup: Setup,
+        sensor: impl FnMut(ChannelId, Cycle) -> P::Input + 'static,
+    ) -> Self {
+        let [a, b, third] = memory;
+        Self {
+            setup,
+            now_us: 0,
+            nodes: [new_node(A, a, &setup), new_node(B, b, &setup)],
+            arbiters: [Preferred(ChannelId::A); 2],
+            towards: [Vec::new(), Vec::new()],
+            sent: [Vec::new(), Vec::new()],
+            is_cut: false,
+            copies: 1,
+            is_stingy: false,
+            sensor: Box::new(sensor),
+            samples: BTreeMap::new(),
+            released: [BTreeMap::new(), BTreeMap::new()],
+            reference: Mirror::new(third.cells(), P::init),
+            judged: Cycle(0),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.now_us)
+    }
+
+    fn modes(&self) -> [Mode; 2] {
+        [self.nodes[A].mode(), self.nodes[B].mode()]
+    }
+
+    /// Lets a tick pass: what was in flight arrives, and both channels take their turns.
+    fn tick(&mut self) {
+        self.now_us += TICK_US;
+        let arrived = std::mem::take(&mut self.towards);
+        for (at, frames) in arrived.iter().enumerate() {
+            let now = self.now();
+            for frame in frames {
+                for _ in 0..self.copies {
+                    let _ = self.nodes[at].handle_frame(now, frame);
+                    self.poll(at);
+                }
+            }
+            self.poll(at);
+            if now >= self.nodes[at].next_start() {
+                self.begin(at);
+                self.poll(at);
+            }
+            while let Some(frame) = self.next_frame(at) {
+                if !self.is_cut {
+                    self.towards[1 - at].push(frame.clone());
+                }
+                self.sent[1 - at].push(frame);
+            }
+        }
+        self.judge();
+    }
+
+    fn begin(&mut self, at: usize) {
+        let next = self.nodes[at].cycle().next();
+        let sample = (self.sensor)(CHANNELS[at], next);
+        let now = self.now();
+        if let Begun::New(cycle) = self.nodes[at].begin(now, sample.clone()).unwrap() {
+            self.samples.entry(cycle.0).or_default()[at] = Some(sample);
+        }
+    }
+
+    fn poll(&mut self, at: usize) {
+        let now = self.now();
+        if let Some(verdict) = self.nodes[at].poll_verdict(now, &mut self.arbiters[at]) {
+            self.take(at, verdict);
+        }
+    }
+
+    fn take(&mut self, at: usize, verdict: Verdict<P::Output>) {
+        let outcome = verdict.outcome();
+        for voted in verdict.release(&self.arbiters[at]) {
+            let cycle = voted.cycle();
+            let output = voted.open().unwrap();
+            if outcome == Outcome::Agreed {
+                self.released[at].insert(cycle.0, bytes_of(&output));
+            }
+        }
+    }
+
+    fn next_frame(&mut self, at: usize) -> Option<Vec<u8>> {
+        let now = self.now();
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        if self.is_stingy {
+            return self.next_frame_past_short_buffers(at);
+        }
+        let length = self.nodes[at].poll_transmit(now, &mut buffer).unwrap()?;
+        Some(buffer[..length].to_vec())
+    }
+
+    fn next_frame_past_short_buffers(&mut self, at: usize) -> Option<Vec<u8>> {
+        let now = self.now();
+        let node = &mut self.nodes[at];
+        let need_bytes = match node.poll_transmit(now, &mut []) {
+            Ok(None) => return None,
+            Ok(Some(length)) => panic!("a frame of {length} bytes in no room at all"),
+            Err(error) => error.need_bytes,
+        };
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        for have_bytes in 0..need_bytes {
+            let sent = node.poll_transmit(now, &mut buffer[..have_bytes]);
+            assert_eq!(sent, Err(BufferTooSmall { need_bytes, have_bytes }));
+        }
+        let sent = node.poll_transmit(now, &mut buffer[..need_bytes]);
+        assert_eq!(sent, Ok(Some(need_bytes)), "the frame is still due and takes what was said");
+        Some(buffer[..need_bytes].to_vec())
+    }
+
+    /// Runs the cycles a third time that both channels released, and compares.
+    fn judge(&mut self) {
+        loop {
+            let cycle = self.judged.next();
+            let (a, b) = (self.released[A].get(&cycle.0), self.released[B].get(&cycle.0));
+            let (Some(a), Some(b)) = (a, b) else { return };
+            let [Some(sample_a), Some(sample_b)] = &self.samples[&cycle.0] else {
+                panic!("cycle {cycle} was released without both samples");
+            };
+            let agreed = P::agree(sample_a, sample_b).input;
+            let output = bytes_of(&P::step(cycle, &mut self.reference.tracked(), &agreed));
+            assert_eq!((a, b), (&output, &output), "cycle {cycle}");
+            let digest = self.reference.pending_digest();
+            self.reference.commit(digest).unwrap();
+            self.judged = cycle;
+        }
+    }
+
+    fn run_until(&mut self, what: &str, ticks: u32, done: impl Fn(&Self) -> bool) {
+        for _ in 0..ticks {
+            self.tick();
+            if done(self) {
+                return;
+            }
+        }
+        panic!("{what}: not within {ticks} ticks; modes {:?}", self.modes());
+    }
+
+    /// Brings both channels from nothing to duplex.
+    fn boot(&mut self) {
+        self.run_until("duplex", 2_000, |bench| bench.modes() == [Mode::Duplex; 2]);
+    }
+
+    /// Whether both have settled the same cycle and nothing is in flight.
+    fn is_quiet(&self) -> bool {
+        let settled = self.nodes[A].settled_cycle();
+        let in_flight = self.towards.iter().any(|frames| !frames.is_empty());
+        self.modes() == [Mode::Duplex; 2] && settled.is_some() && settled == self.nodes[B].settled_cycle() && !in_flight
+    }
+
+    /// Runs this many cycles to their quiet end, and asserts that both channels and the third run agree.
+    fn run_cycles(&mut self, count: u32) {
+        for _ in 0..count {
+            let next = self.nodes[A].cycle().next();
+            self.run_until("a further cycle", 300, |bench| bench.is_quiet() && bench.nodes[A].cycle() == next);
+        }
+        for node in &self.nodes {
+            assert_eq!(node.settled_cycle(), Some(self.judged), "each cycle was released by both");
+            assert_eq!(node.state_digest(), self.reference.committed_digest());
+            assert_eq!(node.counters().diverged, 0);
+        }
+    }
+
+    /// Cuts the link and runs until both are in a cycle in which neither has heard the other.
+    fn cut_in_mid_cycle(&mut self) {
+        self.is_cut = true;
+        self.run_until("both in a cycle", 300, |bench| bench.nodes.iter().all(|node| node.settled_cycle().is_none()));
+    }
+
+    fn keys(&self) -> Keys {
+        Keys { pair: self.setup.pair, epoch: self.nodes[A].epoch(), nonces: self.setup.nonces }
+    }
+
+    /// Returns all frames sent to a channel so far, and what they are.
+    fn captured(&self, at: usize) -> Vec<Captured> {
+        self.sent[at].iter().map(|bytes| Captured::new(bytes, &self.keys())).collect()
+    }
+
+    /// Returns the last frame of each kind sent to each channel.
+    fn specimens(&self) -> [Vec<Captured>; 2] {
+        [A, B].map(|at| {
+            let by_kind: BTreeMap<u8, Captured> =
+                self.captured(at).into_iter().map(|frame| (frame.header.kind as u8, frame)).collect();
+            by_kind.into_values().collect()
+        })
+    }
+
+    /// Builds a frame that passes the CRC, whatever it says.
+    fn forge(&self, kind: Kind, sender: ChannelId, epoch: Epoch, phase: Phase, payload: &[u8]) -> Vec<u8> {
+        forge_under(&Keys { epoch, ..self.keys() }, kind, sender, phase, payload)
+    }
+
+    /// Hands a frame to a channel that must drop it for this cause, count that, and be as before.
+    #[track_caller]
+    fn refuse(&mut self, at: usize, frame: &[u8], cause: Reject) {
+        let now = self.now();
+        let node = &mut self.nodes[at];
+        let (before, counters) = (Snapshot::of(node), *node.counters());
+        let handled = node.handle_frame(now, frame);
+        let channel = CHANNELS[at];
+        assert_eq!(handled, Err(cause), "to {channel}: {frame:02x?}");
+        assert_eq!(Snapshot::of(node), before, "to {channel}, {cause}: {frame:02x?}");
+        for other in Reject::ALL {
+            let more = node.counters().rejected(other) - counters.rejected(other);
+            assert_eq!(more, u32::from(other == cause), "to {channel}, {other} counted for {cause}: {frame:02x?}");
+        }
+        assert_eq!(node.counters().repeated, counters.repeated);
+    }
+
+    /// Hands a frame to a channel that must let it pass without an effect; returns how many
+    /// repetitions it counted.
+    #[track_caller]
+    fn let_pass(&mut self, at: usize, frame: &[u8]) -> u32 {
+        let now = self.now();
+        let node = &mut self.nodes[at];
+        let (before, counters) = (Snapshot::of(node), *node.counters());
+        assert_eq!(node.handle_frame(now, frame), Ok(()), "to {}: {frame:02x?}", CHANNELS[at]);
+        assert_eq!(Snapshot::of(node), before, "to {}: {frame:02x?}", CHANNELS[at]);
+        assert_eq!(node.counters().rejected_total(), counters.rejected_total());
+        node.counters().repeated - counters.repeated
+    }
+
+    #[track_caller]
+    fn meet(&mut self, at: usize, frame: &[u8], reaction: Reaction) {
+        match reaction {
+            Reaction::Refused(cause) => self.refuse(at, frame, cause),
+            Reaction::Repeated => assert_eq!(self.let_pass(at, frame), 1),
+            Reaction::Stranger => assert_eq!(self.let_pass(at, frame), 0),
+        }
+    }
+
+    /// Returns how a settled channel in duplex must take a frame of its own past.
+    fn reaction_to_the_past(&self, at: usize, frame: &Captured) -> Reaction {
+        let this_cycle = Phase::new(self.nodes[at].cycle(), Stage::Sample);
+        match (frame.header.kind, frame.header.phase.since(this_cycle)) {
+            (Kind::Hello, _) if frame.is_first_word => Reaction::Stranger,
+            (Kind::Hello, _) => Reaction::Refused(Reject::Stale),
+            (Kind::Cut, _) => Reaction::Refused(Reject::Mode),
+            // This cycle's frames, and the vote for which a peer one cycle behind may wait.
+            (Kind::Sample, 0) | (Kind::Vote, 1 | -3) => Reaction::Repeated,
+            (Kind::Sample | Kind::Vote, _) => Reaction::Refused(Reject::Phase),
+        }
+    }
+}
+
+/// Builds a frame of the epoch of `keys`.
+fn forge_under(keys: &Keys, kind: Kind, sender: ChannelId, phase: Phase, payload: &[u8]) -> Vec<u8> {
+    let header = Header { kind, sender, epoch: keys.epoch, phase, ack: phase };
+    let mut buffer = [0; MAX_FRAME_BYTES];
+    let length = wire::build(&mut buffer, &header, keys, payload.len(), |room| {
+        room.copy_from_slice(payload);
+        Some(payload.len())
+    });
+    buffer[..length.unwrap()].to_vec()
+}
+
+/// How a channel must take a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaction {
+    Refused(Reject),
+    /// Recognised as a repetition and counted as one.
+    Repeated,
+    /// A first word that echoes nothing: answered, and nothing else.
+    Stranger,
+}
+
+/// A frame that crossed the link, taken apart.
+#[derive(Clone)]
+struct Captured {
+    bytes: Vec<u8>,
+    header: Header,
+    payload: Vec<u8>,
+    /// A `Hello` that echoes nothing yet.
+    is_first_word: bool,
+}
+
+impl Captured {
+    fn new(bytes: &[u8], keys: &Keys) -> Self {
+        let (header, payload) = wire::parse(bytes, keys).unwrap();
+        let hello = (header.kind == Kind::Hello).then(|| canonical::decode::<Hello>(payload).unwrap());
+        let is_first_word = hello.is_some_and(|hello| hello.echo_nonce == 0);
+        Self { bytes: bytes.to_vec(), header, payload: payload.to_vec(), is_first_word }
+    }
+}
+
+/// What no bad frame may change.
+#[derive(Debug, PartialEq)]
+struct Snapshot {
+    mode: Mode,
+    epoch: Epoch,
+    cycle: Cycle,
+    settled: Option<Cycle>,
+    state_digest: u32,
+    next_start: Instant,
+    first_fault: Option<FirstFault>,
+}
+
+impl Snapshot {
+    fn of<P: Program, const FRAME: usize>(node: &Node<'_, P, FRAME>) -> Self {
+        Self {
+            mode: node.mode(),
+            epoch: node.epoch(),
+            cycle: node.cycle(),
+            settled: node.settled_cycle(),
+            state_digest: node.state_digest(),
+            next_start: node.next_start(),
+            first_fault: node.first_fault().copied(),
+        }
+    }
+}
+
+fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = vec![0; canonical::encoded_len(value).unwrap()];
+    canonical::encode(value, &mut bytes).unwrap();
+    bytes
+}
+
+/// Returns the payload of a sample as it is on the wire.
+fn sample_payload<T: Serialize>(input: &T) -> Vec<u8> {
+    let digest = canonical::digest(input).unwrap();
+    [digest.to_le_bytes().to_vec(), bytes_of(input)].concat()
+}
+
+/// Returns why these bytes must be dropped, given that their CRC does not hold.
+fn cause_of(bytes: &[u8]) -> Reject {
+    match bytes {
+        _ if bytes.len() > MAX_FRAME_BYTES => Reject::TooLong,
+        _ if bytes.len() < OVERHEAD_BYTES => Reject::TooShort,
+        [first, ..] if (first >> 5) != VERSION => Reject::Version,
+        [first, ..] if !(1..=4).contains(&((first >> 1) & 0xF)) => Reject::Kind,
+        _ => Reject::Crc,
+    }
+}
+
+/// Returns a frame cut off at every length, and with every bit flipped.
+fn damaged(frame: &[u8]) -> Vec<Vec<u8>> {
+    let truncated = (0..frame.len()).map(|length| frame[..length].to_vec());
+    let flipped = (0..frame.len() * 8).map(|bit| {
+        let mut bytes = frame.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    truncated.chain(flipped).collect()
+}
+
+/// Returns what crosses the link of a pair from boot through two cycles, by receiver.
+fn frames_of(setup: Setup) -> [Vec<Captured>; 2] {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, setup, sensor(7));
+    bench.boot();
+    bench.run_cycles(2);
+    [bench.captured(A), bench.captured(B)]
+}
+
+#[test]
+fn truncated_and_flipped_frames_are_refused_at_every_moment() {
+    let mut twin_memory = memory::<Servo>();
+    let mut twin = ServoBench::new(&mut twin_memory, HOME, sensor(1));
+    twin.boot();
+    twin.run_cycles(2);
+    let specimens = twin.specimens();
+    let kinds = specimens.each_ref().map(|frames| frames.iter().map(|frame| frame.header.kind).collect::<Vec<_>>());
+    assert_eq!(kinds[A], [Kind::Hello, Kind::Sample, Kind::Vote]);
+    assert_eq!(kinds[B], [Kind::Hello, Kind::Cut, Kind::Sample, Kind::Vote], "A leads");
+
+    // From the first moment: waiting, cutting over, sampled, voted, settled.
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(1));
+    let mut tried = BTreeSet::new();
+    for tick in 0..4_000_u32 {
+        let something_is_up = bench.towards.iter().any(|frames| !frames.is_empty());
+        if tick == 0 || something_is_up {
+            for at in [A, B] {
+                tried.insert(format!("{:?} {}", bench.nodes[at].mode(), bench.nodes[at].settled_cycle().is_some()));
+                for frame in specimens[at].iter().flat_map(|frame| damaged(&frame.bytes)) {
+                    bench.refuse(at, &frame, cause_of(&frame));
+                }
+            }
+        }
+        bench.tick();
+        if bench.is_quiet() && bench.nodes[A].cycle() == Cycle(3) {
+            break;
+        }
+    }
+    assert!(["Starting true", "Duplex false", "Duplex true"].iter().all(|moment| tried.contains(*moment)), "{tried:?}");
+    bench.run_cycles(3);
+}
+
+#[test]
+fn frames_of_wrong_length_version_or_kind_are_refused() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(2));
+    bench.boot();
+    bench.run_cycles(2);
+    for (at, specimens) in bench.specimens().iter().enumerate() {
+        for frame in specimens {
+            for length in [MAX_FRAME_BYTES + 1, MAX_FRAME_BYTES + 2, 1_000, 70_000] {
+                let mut bytes = frame.bytes.clone();
+                bytes.resize(length, 0);
+                bench.refuse(at, &bytes, Reject::TooLong);
+            }
+            let mut longest = frame.bytes.clone();
+            longest.resize(MAX_FRAME_BYTES, 0);
+            bench.refuse(at, &longest, Reject::Crc);
+
+            for first in 0..=u8::MAX {
+                let known = (1..=4).contains(&((first >> 1) & 0xF));
+                let cause = match first >> 5 {
+                    VERSION if known => continue,
+                    VERSION => Reject::Kind,
+                    _ => Reject::Version,
+                };
+                let mut bytes = frame.bytes.clone();
+                bytes[0] = first;
+                bench.refuse(at, &bytes, cause);
+            }
+        }
+    }
+    bench.run_cycles(3);
+}
+
+#[test]
+fn own_frames_that_come_back_are_refused() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(3));
+    let reflect = |bench: &mut ServoBench<'_>| {
+        for at in [A, B] {
+            for frame in bench.sent[1 - at].clone() {
+                bench.refuse(at, &frame, Reject::Sender);
+            }
+        }
+    };
+    bench.tick();
+    reflect(&mut bench);
+    bench.boot();
+    bench.run_cycles(2);
+    reflect(&mut bench);
+    // In mid-cycle the newest own frames are those that nobody has had yet.
+    bench.cut_in_mid_cycle();
+    reflect(&mut bench);
+    bench.is_cut = false;
+    bench.run_cycles(3);
+}
+
+#[test]
+fn frames_of_another_pair_are_refused() {
+    let foreign = frames_of(Setup { pair: PairId(HOME.pair.0 ^ 1), ..HOME });
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(4));
+    let offer = |bench: &mut ServoBench<'_>| {
+        for (at, frames) in foreign.iter().enumerate() {
+            for frame in frames {
+                bench.refuse(at, &frame.bytes, Reject::Crc);
+            }
+        }
+    };
+    offer(&mut bench);
+    bench.boot();
+    offer(&mut bench);
+    bench.run_cycles(2);
+    offer(&mut bench);
+    bench.run_cycles(3);
+}
+
+#[test]
+fn frames_of_another_boot_are_refused() {
+    let [nonce_a, nonce_b] = HOME.nonces;
+    let of_boot = |nonces: [u32; 2]| frames_of(Setup { nonces, ..HOME });
+    let offer = |bench: &mut ServoBench<'_>, frames: &[Vec<Captured>; 2], cut: Reject| {
+        for (at, frames) in frames.iter().enumerate() {
+            for frame in frames {
+                let reaction = match frame.header.kind {
+                    Kind::Hello if frame.is_first_word => Reaction::Stranger,
+                    Kind::Hello => Reaction::Refused(Reject::Stale),
+                    Kind::Cut => Reaction::Refused(cut),
+                    Kind::Sample | Kind::Vote => Reaction::Refused(Reject::Crc),
+                };
+                bench.meet(at, &frame.bytes, reaction);
+            }
+        }
+    };
+    // Both rebooted since: to channels that wait, and to channels that serve.
+    let before = of_boot([nonce_a + 1, nonce_b + 1]);
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(5));
+    offer(&mut bench, &before, Reject::Stale);
+    bench.tick();
+    offer(&mut bench, &before, Reject::Stale);
+    bench.boot();
+    bench.run_cycles(2);
+    offer(&mut bench, &before, Reject::Mode);
+    bench.run_cycles(2);
+    // Only one of the two did.
+    for nonces in [[nonce_a + 1, nonce_b], [nonce_a, nonce_b + 1]] {
+        offer(&mut bench, &of_boot(nonces), Reject::Mode);
+        bench.run_cycles(2);
+    }
+}
+
+#[test]
+fn frames_of_the_past_are_recognised_or_refused() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(6));
+    bench.boot();
+    bench.run_cycles(3);
+    for round in 0..3 {
+        let mut reactions = Vec::new();
+        for at in [A, B] {
+            for frame in bench.captured(at) {
+                let reaction = bench.reaction_to_the_past(at, &frame);
+                reactions.push(reaction);
+                for _ in 0..2 {
+                    bench.meet(at, &frame.bytes, reaction);
+                }
+            }
+        }
+        let causes = [Reject::Stale, Reject::Mode, Reject::Phase].map(Reaction::Refused);
+        for expected in causes.into_iter().chain([Reaction::Repeated, Reaction::Stranger]) {
+            assert!(reactions.contains(&expected), "round {round}: {expected:?} did not occur");
+        }
+        bench.run_cycles(2);
+    }
+
+    // A link that delivers every frame three times.
+    let repeated = [A, B].map(|at| bench.nodes[at].counters().repeated);
+    bench.copies = 3;
+    bench.run_cycles(5);
+    for at in [A, B] {
+        assert!(bench.nodes[at].counters().repeated >= repeated[at] + 5);
+    }
+}
+
+#[test]
+fn a_channel_that_left_the_cycle_refuses_its_frames() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(8));
+    bench.boot();
+    bench.run_cycles(2);
+    let frames = [bench.captured(A), bench.captured(B)];
+    bench.is_cut = true;
+    // The rule lets the owner go on, and nobody else.
+    bench.run_until("each alone", 400, |bench| bench.modes() == [Mode::Simplex, Mode::Standby]);
+    for (at, frames) in frames.iter().enumerate() {
+        for frame in frames {
+            let reaction = match frame.header.kind {
+                Kind::Hello if frame.is_first_word => Reaction::Stranger,
+                Kind::Hello => Reaction::Refused(Reject::Stale),
+                // A is in an epoch of its own by now, B still in the old one.
+                Kind::Sample | Kind::Vote if at == A => Reaction::Refused(Reject::Epoch),
+                Kind::Cut | Kind::Sample | Kind::Vote => Reaction::Refused(Reject::Mode),
+            };
+            bench.meet(at, &frame.bytes, reaction);
+        }
+    }
+    let alone = bench.nodes[A].counters().alone;
+    for _ in 0..350 {
+        bench.tick();
+    }
+    assert_eq!(bench.modes(), [Mode::Simplex, Mode::Standby]);
+    assert!(bench.nodes[A].counters().alone >= alone + 3, "the survivor serves on");
+}
+
+#[test]
+fn garbage_is_refused() {
+    let mut rng = fastrand::Rng::with_seed(0x6A5B_A6E0);
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(9));
+    let mut causes = BTreeSet::new();
+    while bench.nodes[A].cycle() != Cycle(4) {
+        assert!(bench.now_us < 4_000_000, "the pair does not get on; modes {:?}", bench.modes());
+        for at in [A, B] {
+            for _ in 0..20 {
+                let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
+                let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
+                if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
+                    *first = VERSION << 5 | rng.u8(1..=4) << 1 | rng.u8(0..2); // plausible at first sight
+                }
+                let cause = cause_of(&noise);
+                causes.insert(cause as u8);
+                bench.refuse(at, &noise, cause);
+            }
+        }
+        bench.tick();
+    }
+    assert_eq!(causes.len(), 5, "too short, too long, version, kind and CRC");
+    bench.run_cycles(3);
+}
+
+/// Frames that pass the CRC and yet are not what a peer may say now: every cause is seen.
+#[test]
+fn frames_that_pass_the_crc_are_still_checked() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(10));
+    bench.boot();
+    bench.run_cycles(3);
+    let captured = bench.specimens();
+    bench.cut_in_mid_cycle();
+
+    for at in [A, B] {
+        let (me, peer) = (CHANNELS[at], CHANNELS[1 - at]);
+        let (cycle, epoch) = (bench.nodes[at].cycle(), bench.nodes[at].epoch());
+        let phase = Phase::new;
+        let (sampled, voted) = (phase(cycle, Stage::Sample), phase(cycle, Stage::Vote));
+        let sample = sample_payload(&Sample { position: 5, limit: Some(true) });
+        let vote = [[0; 8].to_vec(), bytes_of(&Servo::SAFE)].concat();
+        let with_rest = |payload: &[u8]| [payload, &[0]].concat();
+        let mut wrong_digest = sample.clone();
+        wrong_digest[0] ^= 1;
+
+        let mut cases: Vec<(Reject, Vec<u8>)> = vec![
+            (Reject::TooShort, Vec::new()),
+            (Reject::TooLong, vec![0; MAX_FRAME_BYTES + 1]),
+            (Reject::Version, vec![0; OVERHEAD_BYTES]),
+            (Reject::Kind, vec![VERSION << 5; OVERHEAD_BYTES]),
+            (Reject::Sender, bench.forge(Kind::Sample, me, epoch, sampled, &sample)),
+            (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &sample[..3])),
+            (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &sample[..4])),
+            (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &with_rest(&sample))),
+            (Reject::SampleDigest, bench.forge(Kind::Sample, peer, epoch, sampled, &wrong_digest)),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..7])),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..8])),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &with_rest(&vote))),
+        ];
+        // The right stage of a wrong cycle, and a wrong stage of the right one.
+        for other in [cycle.previous(), cycle.next(), cycle.next().next(), Cycle(cycle.0 ^ 0x0800_0000)] {
+            let forged = bench.forge(Kind::Sample, peer, epoch, phase(other, Stage::Sample), &sample);
+            cases.push((Reject::Phase, forged));
+        }
+        for other in [cycle.previous().previous(), cycle.next(), Cycle(cycle.0 ^ 0x0800_0000)] {
+            cases.push((Reject::Phase, bench.forge(Kind::Vote, peer, epoch, phase(other, Stage::Vote), &vote)));
+        }
+        for stage in [Stage::Evidence, Stage::Settled] {
+            cases.push((Reject::Phase, bench.forge(Kind::Sample, peer, epoch, phase(cycle, stage), &sample)));
+            cases.push((Reject::Phase, bench.forge(Kind::Vote, peer, epoch, phase(cycle, stage), &vote)));
+        }
+        cases.push((Reject::Phase, bench.forge(Kind::Sample, peer, epoch, voted, &sample)));
+        cases.push((Reject::Phase, bench.forge(Kind::Vote, peer, epoch, sampled, &vote)));
+        // An older lineage, and another one of the same number.
+        for other in
+            [Epoch::new(epoch.counter() - 1, epoch.owner()), Epoch::new(epoch.counter(), epoch.owner().other())]
+        {
+            cases.push((Reject::Epoch, bench.forge(Kind::Sample, peer, other, sampled, &sample)));
+            cases.push((Reject::Epoch, bench.forge(Kind::Vote, peer, other, voted, &vote)));
+        }
+        // A cut where there is nothing to join, and one that does not decode.
+        let cut = Cut {
+            nonce: HOME.nonces[1 - at],
+            joiner_nonce: HOME.nonces[at],
+            joiner_challenge: 1,
+            epoch: epoch.successor(ChannelId::A),
+            base: cycle.previous().0,
+            region_digest: bench.nodes[at].state_digest(),
+        };
+        let settled = phase(cycle.previous(), Stage::Settled);
+        let cut = bytes_of(&cut);
+        cases.push((Reject::Mode, bench.forge(Kind::Cut, peer, epoch, settled, &cut)));
+        cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &cut[..cut.len() - 1])));
+        cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &with_rest(&cut))));
+        // A peer's `Hello`, altered.
+        let hello = captured[at].iter().find(|frame| frame.header.kind == Kind::Hello).unwrap();
+        let said: Hello = canonical::decode(&hello.payload).unwrap();
+        assert_eq!(said.program_hash, program_hash::<Servo>());
+        for altered in [
+            Hello { echo_challenge: said.echo_challenge.wrapping_add(1_000), ..said },
+            Hello { echo_nonce: said.echo_nonce ^ 1, ..said },
+        ] {
+            cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
+        }
+        let unknown_bit = bytes_of(&Hello { standing_bits: said.standing_bits | 0x80, ..said });
+        cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &unknown_bit)));
+        cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &with_rest(&hello.payload))));
+        let cut_off = &hello.payload[..hello.payload.len() - 1];
+        cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, cut_off)));
+        // Another pair, another boot of either channel, and a lineage a whole turn of the sent half away.
+        let keys = Keys { epoch, ..bench.keys() };
+        let [nonce_a, nonce_b] = keys.nonces;
+        for other in [
+            Keys { pair: PairId(keys.pair.0 ^ 1), ..keys },
+            Keys { nonces: [nonce_a ^ 1, nonce_b], ..keys },
+            Keys { nonces: [nonce_a, nonce_b ^ 1], ..keys },
+            Keys { nonces: [nonce_b, nonce_a], ..keys },
+            Keys { epoch: Epoch::new(epoch.counter() + 0x8000, epoch.owner()), ..keys },
+        ] {
+            cases.push((Reject::Crc, forge_under(&other, Kind::Sample, peer, sampled, &sample)));
+        }
+
+        for (cause, frame) in cases {
+            bench.refuse(at, &frame, cause);
+        }
+
+        // A peer with another program is a fault, and for the rest nothing happens.
+        bench.nodes[at].clear_first_fault();
+        let before = Snapshot::of(&bench.nodes[at]);
+        for altered in
+            [Hello { program_hash: said.program_hash ^ 1, ..said }, Hello { config_hash: said.config_hash ^ 1, ..said }]
+        {
+            let frame = bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered));
+            let now = bench.now();
+            assert_eq!(bench.nodes[at].handle_frame(now, &frame), Err(Reject::PeerDiffers));
+        }
+        assert_eq!(bench.nodes[at].counters().rejected(Reject::PeerDiffers), 2);
+        assert!(bench.nodes[at].first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
+        bench.nodes[at].clear_first_fault();
+        assert_eq!(Snapshot::of(&bench.nodes[at]), before);
+
+        for cause in Reject::ALL {
+            assert!(bench.nodes[at].counters().rejected(cause) > 0, "{cause} did not occur at {me}");
+        }
+    }
+    bench.is_cut = false;
+    bench.run_cycles(3);
+}
+
+/// What came of a stale sample that reached `victim` at the second attempt to start.
+struct StaleEpoch {
+    handled: Result<(), Reject>,
+    counted: u32,
+    modes: [Mode; 2],
+    agreed: [u32; 2],
+    diverged: [u32; 2],
+    first_faults: [Option<Faults>; 2],
+}
+
+/// The link dies in the first common cycle, so that both channels go back to waiting, and
+/// start again in a newer epoch: same boots, same nonces, same cycle number. The sample of
+/// the first attempt therefore passes the CRC and has the right phase. Only its epoch tells.
+fn stale_epoch(victim: usize, off: Option<Mechanism>) -> StaleEpoch {
+    let mut memory = memory::<Servo>();
+    let mut reading = 0_i16;
+    let mut bench = ServoBench::new(&mut memory, HOME, move |_, _| {
+        reading = reading.wrapping_add(50); // no two samples alike
+        Sample { position: reading, limit: None }
+    });
+    bench.boot();
+    let first_epoch = bench.nodes[A].epoch();
+    assert_eq!(bench.nodes[B].epoch(), first_epoch);
+    bench.is_cut = true;
+    bench.towards = [Vec::new(), Vec::new()];
+    bench.run_until("back to waiting", 400, |bench| bench.modes() == [Mode::Starting; 2]);
+    assert_eq!([A, B].map(|at| bench.nodes[at].counters().agreed), [0, 0]);
+    let first_sample = Phase::new(Cycle(1), Stage::Sample);
+    let stale = bench.captured(victim).into_iter().find(|frame| {
+        let Header { kind, epoch, phase, .. } = frame.header;
+        (kind, epoch, phase) == (Kind::Sample, first_epoch, first_sample)
+    });
+    let stale = stale.expect("both sent their first samples");
+
+    // B has joined again and waits for A's first sample; A still waits for the answer to its cut.
+    bench.is_cut = false;
+    bench.run_until("the second attempt", 2_000, |bench| {
+        let newer = bench.nodes[B].epoch().counter() > first_epoch.counter();
+        newer && bench.modes() == [Mode::Starting, Mode::Duplex]
+    });
+    for node in &mut bench.nodes {
+        node.clear_first_fault(); // the silence of the first attempt
+        if let Some(mechanism) = off {
+            node.switch_off(mechanism);
+        }
+    }
+    let counted = bench.nodes[victim].counters().rejected(Reject::Epoch);
+    let now = bench.now();
+    let handled = bench.nodes[victim].handle_frame(now, &stale.bytes);
+    let counted = bench.nodes[victim].counters().rejected(Reject::Epoch) - counted;
+    if off.is_none() {
+        bench.boot();
+        bench.run_cycles(3);
+    } else {
+        for _ in 0..350 {
+            bench.tick();
+        }
+    }
+    StaleEpoch {
+        handled,
+        counted,
+        modes: bench.modes(),
+        agreed: [A, B].map(|at| bench.nodes[at].counters().agreed),
+        diverged: [A, B].map(|at| bench.nodes[at].counters().diverged),
+        first_faults: [A, B].map(|at| bench.nodes[at].first_fault().map(|fault| fault.faults)),
+    }
+}
+
+#[test]
+fn a_sample_of_an_older_epoch_is_refused() {
+    for victim in [A, B] {
+        let ending = stale_epoch(victim, None);
+        assert_eq!((ending.handled, ending.counted), (Err(Reject::Epoch), 1), "to {}", CHANNELS[victim]);
+        assert_eq!((ending.modes, ending.diverged), ([Mode::Duplex; 2], [0, 0]));
+        assert!(ending.agreed[A] >= 3 && ending.agreed[A] == ending.agreed[B], "{:?}", ending.agreed);
+    }
+}
+
+/// The negative control of the test above: the same frame, and both step on different inputs.
+#[test]
+fn without_the_epoch_check_an_old_sample_leads_to_divergence() {
+    for victim in [A, B] {
+        let ending = stale_epoch(victim, Some(Mechanism::Epoch));
+        assert_eq!((ending.handled, ending.counted), (Ok(()), 0), "to {}", CHANNELS[victim]);
+        assert_eq!((ending.modes, ending.agreed), ([Mode::Safe; 2], [0, 0]));
+        assert_eq!(ending.diverged, [1, 1]);
+        for faults in ending.first_faults {
+            assert!(faults.is_some_and(|faults| faults.contains(Faults::INPUT_DIVERGENCE)), "{faults:?}");
+        }
+    }
+}
+
+/// Inputs and outputs of any length.
+struct Wordy;
+
+impl Program for Wordy {
+    type Input = Vec<u8>;
+    type Output = Vec<u8>;
+    type State = [u8; 64];
+    const SAFE: Vec<u8> = Vec::new();
+    const VERSION: u32 = 1;
+
+    fn agree(a: &Vec<u8>, b: &Vec<u8>) -> Agreement<Vec<u8>> {
+        Agreement::on(a.max(b).clone())
+    }
+
+    fn step(cycle: Cycle, state: &mut Tracked<[u8; 64]>, input: &Vec<u8>) -> Vec<u8> {
+        state.update(|s| &s[0], |count: u8| count.wrapping_add(1));
+        state.set(|s| &s[63], input.len() as u8);
+        input.iter().take(4).copied().chain([cycle.0 as u8]).collect()
+    }
+}
+
+const SMALL_FRAME: usize = 64;
+/// Input bytes that fill a small frame: header and CRC, digest, and the length's own byte aside.
+const LONGEST_INPUT: usize = SMALL_FRAME - OVERHEAD_BYTES - wire::SAMPLE_DIGEST_BYTES - 1;
+
+#[test]
+fn a_sample_too_long_for_a_frame_begins_nothing() {
+    let mut memory = memory::<Wordy>();
+    let mut bench = Bench::<Wordy, SMALL_FRAME>::new(&mut memory, HOME, |channel, cycle| {
+        vec![cycle.0 as u8 ^ channel.index() as u8; LONGEST_INPUT]
+    });
+    let try_too_long = |bench: &mut Bench<'_, Wordy, SMALL_FRAME>| {
+        for at in [A, B] {
+            for more in [1, 2, 100, 1_000] {
+                let (before, timeout) = (Snapshot::of(&bench.nodes[at]), bench.nodes[at].poll_timeout());
+                let now = bench.now();
+                let begun = bench.nodes[at].begin(now, vec![1; LONGEST_INPUT + more]);
+                let length_bytes = if LONGEST_INPUT + more < 128 { 1 } else { 2 };
+                let need_bytes = SMALL_FRAME - 1 + length_bytes + more;
+                assert_eq!(begun, Err(BufferTooSmall { need_bytes, have_bytes: SMALL_FRAME }));
+                assert_eq!(Snapshot::of(&bench.nodes[at]), before);
+                assert_eq!(bench.nodes[at].poll_timeout(), timeout, "no slot was opened");
+            }
+        }
+    };
+    try_too_long(&mut bench);
+    bench.boot();
+    bench.run_cycles(2);
+    try_too_long(&mut bench);
+    bench.run_cycles(2);
+
+    // What just fits was sent all the time, in frames of full length.
+    for at in [A, B] {
+        let longest = bench.captured(at).iter().map(|frame| frame.bytes.len()).max();
+        assert_eq!(longest, Some(SMALL_FRAME));
+    }
+
+    // A vote that decodes but does not fit this node's buffer.
+    bench.cut_in_mid_cycle();
+    for at in [A, B] {
+        let (cycle, epoch) = (bench.nodes[at].cycle(), bench.nodes[at].epoch());
+        let vote = [[0; 8].to_vec(), bytes_of(&vec![1_u8; SMALL_FRAME])].concat();
+        let frame = bench.forge(Kind::Vote, CHANNELS[1 - at], epoch, Phase::new(cycle, Stage::Vote), &vote);
+        bench.refuse(at, &frame, Reject::TooLong);
+    }
+    bench.is_cut = false;
+    bench.run_cycles(2);
+}
+
+#[test]
+fn a_frame_stays_due_until_a_buffer_has_room() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(11));
+    bench.is_stingy = true;
+    bench.boot();
+    bench.run_cycles(3);
+    let kinds: BTreeSet<u8> =
+        [A, B].into_iter().flat_map(|at| bench.captured(at)).map(|f| f.header.kind as u8).collect();
+    assert_eq!(kinds.len(), 4, "Hello, Cut, Sample and Vote were held back");
+}
+
+macro_rules! program_of_output {
+    ($name:ident, $output:ty, $safe:expr) => {
+        struct $name;
+
+        impl Program for $name {
+            type Input = u8;
+            type Output = $output;
+            type State = u32;
+            const SAFE: $output = $safe;
+            const VERSION: u32 = 1;
+
+            fn agree(a: &u8, b: &u8) -> Agreement<u8> {
+                Agreement::on(*a.max(b))
+            }
+
+            fn step(_: Cycle, _: &mut Tracked<u32>, _: &u8) -> $output {
+                Self::SAFE
+            }
+        }
+    };
+}
+
+program_of_output!(Wide, [[u8; 32]; 2], [[1; 32]; 2]);
+program_of_output!(Widest, [[u8; 32]; 20], [[1; 32]; 20]);
+
+/// Starts a channel and returns why it does not.
+fn refusal<P: Program, const FRAME: usize>(config: Config) -> Option<ConfigError> {
+    let mut storage = Storage::<P::State>::new();
+    Node::<P, FRAME>::new(ChannelId::A, storage.cells(), config).err()
+}
+
+#[test]
+fn a_frame_buffer_too_small_is_refused_with_figures() {
+    let good = Config { nonce: 1, ..Config::DEFAULT };
+    let too_small = |need_bytes, have_bytes| Some(ConfigError::FrameTooSmall { need_bytes, have_bytes });
+    // A vote of 64 output bytes.
+    let vote_bytes = OVERHEAD_BYTES + wire::VOTE_DIGEST_BYTES + 64;
+    assert_eq!(vote_bytes, 84);
+    assert_eq!(refusal::<Wide, 83>(good), too_small(84, 83));
+    assert_eq!(refusal::<Wide, 84>(good), None);
+    // A larger buffer than the longest frame does not help.
+    assert_eq!(refusal::<Widest, 655>(good), too_small(660, 655));
+    assert_eq!(refusal::<Widest, 1_000>(good), too_small(660, 655));
+    // However small the output, a `Hello` of eight numbers and the flags must fit.
+    let hello_bytes = OVERHEAD_BYTES + 8 * 5 + 1;
+    assert_eq!(hello_bytes, 53);
+    assert_eq!(refusal::<Servo, 0>(good), too_small(53, 0));
+    assert_eq!(refusal::<Servo, 52>(good), too_small(53, 52));
+    assert_eq!(refusal::<Servo, 53>(good), None);
+    assert!(too_small(53, 52).unwrap().to_string().contains("53"), "the figures are in the text");
+}
+
+#[test]
+fn a_configuration_that_cannot_work_starts_no_node() {
+    let good = Config { nonce: 1, ..Config::DEFAULT };
+    let refused = refusal::<Servo, MAX_FRAME_BYTES>;
+    assert_eq!(refused(good), None);
+    assert_eq!(refused(Config::DEFAULT), Some(ConfigError::NonceMissing));
+    assert_eq!(
+        refused(Config { vote_window_us: 100_001, ..good }),
+        Some(ConfigError::WindowExceedsPeriod { vote_window_us: 100_001, period_us: 100_000 })
+    );
+    assert_eq!(
+        refused(Config { link_delay_us: 40_000, ..good }),
+        Some(ConfigError::WindowTooShort { vote_window_us: 60_000, exchange_us: 80_000 })
+    );
+    assert_eq!(
+        refused(Config { retransmit_us: 70_000, ..good }),
+        Some(ConfigError::RetransmitOutsideWindow { retransmit_us: 70_000, vote_window_us: 60_000 })
+    );
+    assert_eq!(refused(Config { hello_us: 0, ..good }), Some(ConfigError::HelloIntervalMissing));
+    assert_eq!(
+        refused(Config { period_us: 600_000_001, ..good }),
+        Some(ConfigError::PeriodTooLong { period_us: 600_000_001, longest_us: 600_000_000 })
+    );
+}
