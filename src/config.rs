@@ -15,14 +15,21 @@ pub enum Drive {
 }
 
 /// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce).
+///
+/// On a serial line a byte takes `10 / baud` seconds, a sample's frame the input's postcard
+/// bytes + 18, a vote's the output's + 22. In a period, one after the other: two frames each
+/// way and one step (within `vote_window_us`, with room for repetitions); then, if the peer
+/// is silent, the arbiter's answer, a check of all state, one step more, and the drive.
+/// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
-    /// Identity of the pair; enters every CRC.
+    /// Identity of the pair, any number; enters every CRC. Boards with the same identity *and*
+    /// the same [`ChannelId`](crate::ChannelId) drop each other's frames and never pair.
     pub pair: PairId,
-    /// A number that differs at every boot of this channel: from a random source, or a
-    /// boot counter in non-volatile memory. It is how a peer's reboot is noticed and how
-    /// frames from before it are told apart.
+    /// A number, not 0, that differs at every boot of this channel: from a random source, or
+    /// a boot counter in non-volatile memory. It is how a peer's reboot is noticed and how
+    /// frames from before it are told apart. It need not differ from the peer's.
     pub nonce: u32,
     /// Time from the start of a cycle to the start of the next.
     pub period_us: u32,
@@ -33,9 +40,12 @@ pub struct Config {
     pub retransmit_us: u32,
     /// Time between two `Hello`s of a channel that is not in the cycle.
     pub hello_us: u32,
-    /// Time a frame takes from one channel to the other, for the alignment of starts.
+    /// Time a sample's frame takes from one channel to the other, with what the drivers add:
+    /// starts are aligned by it, and twice it must fit the vote window.
     pub link_delay_us: u32,
-    /// Held cycles that are borne before the arbiter is asked.
+    /// Held cycles that are borne before the arbiter is asked. 0 takes over at the first
+    /// missed deadline, so a link that is silent for a vote window costs the redundancy; on a
+    /// line with bursts of that length take 1 or 2, and have the outputs hold as long.
     pub patience: u8,
     /// Which channel drives.
     pub drive: Drive,

@@ -30,20 +30,25 @@ pub enum Claim {
 
 /// Makes sure that at most one channel owns the outputs.
 ///
-/// Both channels hold an arbiter of the same kind. It may be a rule, a pin, an atomic
-/// word or a relay; what it must assure is that of two channels with contradicting
-/// claims at most one is granted, and that `confirms` turns false on the other.
+/// Both channels hold an arbiter of the same kind: a rule, a pin, or a relay with a memory.
+///
+/// One with a memory keeps one epoch, the one it lets through, at first [`Epoch::NONE`]. It
+/// grants `to` if `to.counter()` is above that of the epoch kept, and keeps `to` from then on;
+/// the same claim again is granted again; anything else is refused. It answers
+/// [`Claim::Granted`] only once the other channel *is* cut off, and [`Claim::Pending`] until
+/// then, for instance while a contact moves: the cycle is held meanwhile. It may forget the
+/// epoch only when both channels are off.
 pub trait Arbiter {
     /// Asks for the outputs in epoch `to`, whose owner is the claimant; `from` is the
     /// epoch of the claimant's state. Asked again with the same figures while pending.
     fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim;
 
     /// Returns whether `epoch` still owns the outputs through `me`. Asked at every
-    /// release and as each output is opened; must be quick.
+    /// release and as each output is opened: answer from a cached word or a pin.
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool;
 
-    /// Returns the newest epoch the arbiter knows of, so that a refused claimant can
-    /// number its next claim.
+    /// Returns the epoch that is let through, as far as known, so that channels that have both
+    /// rebooted can number their next claim above it. Needed of every arbiter with a memory.
     fn newest(&self) -> Epoch {
         Epoch::NONE
     }

@@ -12,7 +12,8 @@ pub enum Mode {
     Simplex,
     /// Healthy, but not allowed to own the outputs.
     Standby,
-    /// Drives the safe output. Latched: only a reboot leaves it.
+    /// Drives the safe output. Latched: only a reboot leaves it. After a divergence both
+    /// channels are here, and both are to be restarted; save the first-fault record before.
     Safe,
 }
 

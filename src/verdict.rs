@@ -1,4 +1,14 @@
 //! VERDICT  what a cycle came to, and what may be driven of it.
+//!
+//! ```text
+//! outcome    released by the owner     by the other (Drive::Owner)   by the other (Drive::Both)
+//! Agreed     this cycle's output       nothing: hold                 this cycle's, unless late
+//! Alone      this cycle's output       -                             -
+//! TookOver   the dead owner's last cycle, unless proven driven; then this cycle's
+//! Held       nothing: hold             nothing: hold                 nothing: hold
+//! Waiting    nothing: out of service   nothing: out of service       nothing: out of service
+//! Safe       the safe output           nothing                       the safe output
+//! ```
 
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
@@ -66,20 +76,41 @@ impl<O> Verdict<O> {
     /// Hands out what may be driven, oldest first; each opens only while `arbiter` confirms.
     pub fn release(self, arbiter: &dyn Arbiter) -> Release<'_, O> {
         let lease = self.holder.map(|me| Lease { arbiter, epoch: self.epoch, me });
-        Release(self.released.map(|sealed| sealed.map(|sealed| sealed.under(lease))))
+        let is_out_of_service = matches!(self.mode, Mode::Starting | Mode::Standby);
+        Release { voted: self.released.map(|sealed| sealed.map(|sealed| sealed.under(lease))), is_out_of_service }
     }
 }
 
 /// The outputs to be driven, oldest first: none (hold the last one), one, or two when a
 /// takeover also drives the last cycle of the dead owner, which may not have done so.
 #[must_use = "what is released must be driven"]
-pub struct Release<'l, O>([Option<Voted<'l, O>>; 2]);
+pub struct Release<'l, O> {
+    voted: [Option<Voted<'l, O>>; 2],
+    is_out_of_service: bool,
+}
+
+impl<O> Release<'_, O> {
+    /// Whether the channel is starting or standing by: actuators wired to it alone belong in
+    /// their safe position, for it neither drives nor holds them.
+    pub fn is_out_of_service(&self) -> bool {
+        self.is_out_of_service
+    }
+
+    /// Damages the values after the vote, for fault injection.
+    #[cfg(feature = "sim")]
+    pub fn damaged_by(self, damage: impl Fn(&mut O)) -> Self
+    where
+        O: serde::Serialize,
+    {
+        Self { voted: self.voted.map(|voted| voted.map(|voted| voted.damaged_by(&damage))), ..self }
+    }
+}
 
 impl<'l, O> Iterator for Release<'l, O> {
     type Item = Voted<'l, O>;
 
     fn next(&mut self) -> Option<Voted<'l, O>> {
-        let [first, second] = &mut self.0;
+        let [first, second] = &mut self.voted;
         first.take().or_else(|| second.take())
     }
 }

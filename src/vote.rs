@@ -139,7 +139,7 @@ impl<O: serde::Serialize> Voted<'_, O> {
     /// Hands out the output, to be driven at once.
     ///
     /// # Errors
-    /// [`OpenError`]: drive the safe output instead.
+    /// [`OpenError`]: what to drive instead depends on which.
     pub fn open(self) -> Result<O, OpenError> {
         // Without the black box the optimiser sees that nothing changed the value since it
         // was sealed, and removes the check.
@@ -155,7 +155,7 @@ impl<O: serde::Serialize> Voted<'_, O> {
 
     /// Damages the value after the vote, for fault injection.
     #[cfg(feature = "sim")]
-    pub fn damaged_by(mut self, damage: impl FnOnce(&mut O)) -> Self {
+    pub(crate) fn damaged_by(mut self, damage: impl FnOnce(&mut O)) -> Self {
         damage(&mut self.sealed.value);
         self
     }
@@ -165,9 +165,10 @@ impl<O: serde::Serialize> Voted<'_, O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OpenError {
-    /// The value changed after the vote: drive the safe output.
+    /// The value changed after the vote: drive the safe output instead.
     Damaged,
-    /// The arbiter no longer confirms this channel: the other one drives.
+    /// The arbiter no longer confirms this channel. The other one drives: leave shared
+    /// actuators alone, and put those wired to this channel only into their safe position.
     LeaseLost,
 }
 

@@ -9,6 +9,9 @@ use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Node, Program, 
 
 /// One channel with its link and its arbiter.
 ///
+/// `FRAME` bounds every frame: at least 53, and the postcard bytes of the input + 16 and of
+/// the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
+///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
 pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> {
@@ -58,7 +61,10 @@ where
     ///
     /// `sample` is called at the start of the cycle, so that what it reads is fresh. The
     /// verdict is there by the vote deadline, or when the arbiter has answered, and at the
-    /// end of the period at the latest.
+    /// end of the period at the latest; so the call returns within two periods in every mode,
+    /// also while starting, standing by or safe, and a watchdog may be fed after it. `sample`
+    /// is called each time, also when the cycle has no use for it. A sensor that fails is
+    /// part of what is sampled: put a validity flag into the input, and let `agree` choose.
     ///
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; the cycle has not begun.

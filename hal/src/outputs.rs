@@ -2,7 +2,7 @@
 
 use embedded_hal::digital::{self, OutputPin, PinState};
 use embedded_hal::pwm::{self, SetDutyCycle};
-use twinstep::{OpenError, Program, Voted};
+use twinstep::{OpenError, Program, Release};
 
 /// Something that follows one part of the program's output.
 ///
@@ -102,7 +102,12 @@ impl<O, Pwm: SetDutyCycle, Part: Fn(&O) -> Duty> Actuator<O> for DutyOutput<Pwm,
     }
 }
 
-/// All actuators of a program. Takes nothing but voted outputs.
+/// All actuators of a program that are wired to this board. Takes nothing but voted outputs.
+///
+/// On any error, and while the channel starts or stands by, every one of them is told the
+/// safe output. That is right for pins of this board behind a relay or a combining gate; for
+/// a bus that both boards write, use [`Voted::open`](twinstep::Voted::open) and leave the bus
+/// alone when it fails. Call [`make_safe`](Self::make_safe) once before the loop.
 pub struct Outputs<P: Program, T> {
     actuators: T,
     program: core::marker::PhantomData<fn() -> P>,
@@ -145,15 +150,16 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
         self.actuators
     }
 
-    /// Drives what a verdict released, in order; with nothing released the outputs stay.
+    /// Drives what a verdict released, in order. With nothing released the outputs stay,
+    /// except in a channel that is out of service: there they go to the safe output.
     ///
     /// # Errors
     /// [`DriveError`] of the first thing that failed, once every actuator has been told the
     /// safe output, also those before the failed one and whatever else fails meanwhile.
-    pub fn drive<'l>(&mut self, released: impl IntoIterator<Item = Voted<'l, P::Output>>) -> Result<(), DriveError>
-    where
-        P::Output: 'l,
-    {
+    pub fn drive(&mut self, released: Release<'_, P::Output>) -> Result<(), DriveError> {
+        if released.is_out_of_service() {
+            return self.make_safe();
+        }
         for voted in released {
             let driven = voted.open().map_err(DriveError::Open).and_then(|output| self.follow(&output));
             if driven.is_err() {

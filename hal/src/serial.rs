@@ -10,7 +10,11 @@ use embedded_io::{Read, ReadReady, Write};
 use heapless::Vec;
 use twinstep::wire::MAX_FRAME_BYTES;
 
-/// A link over a byte stream such as a UART. `FRAME` bounds the length of a frame.
+/// A link over a byte stream such as a UART, full duplex. `FRAME` bounds the length of a
+/// frame; take the same as for the [`Lockstep`](crate::Lockstep).
+///
+/// Nobody reads while the program steps: `stream` must buffer what arrives, by interrupt or
+/// DMA, at least one frame. Sending may block; its time counts against the vote window.
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
     stream: S,
     decoder: DecoderState,

@@ -8,7 +8,7 @@ use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinTran
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmTransaction};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
-use twinstep::sim::Storage;
+use twinstep::sim::{Pair, Setup, Storage};
 use twinstep::{
     Agreement, Arbiter, ChannelId, Claim, Config, Cycle, Epoch, Grounds, Instant, Node, OpenError, Outcome,
 };
@@ -86,10 +86,10 @@ fn drive(
         PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan)),
     ));
     let released = verdict(500).release(arbiter);
-    let result = outputs.drive(released.map(|voted| match damage {
-        true => voted.damaged_by(|drive| drive.heater_permille = 999),
-        false => voted,
-    }));
+    let result = outputs.drive(match damage {
+        true => released.damaged_by(|drive| drive.heater_permille = 999),
+        false => released,
+    });
     valve.done();
     heater.done();
     fan.done();
@@ -165,11 +165,40 @@ fn without_the_lease_nothing_but_the_safe_output_is_driven() {
 }
 
 #[test]
-fn nothing_released_means_hold() {
-    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(Pin::new(&[]), |_: &Drive| PinState::High),));
-    assert_eq!(outputs.drive(None), Ok(()));
-    let (valve,) = outputs.into_inner();
-    valve.into_inner().done();
+fn a_channel_that_starts_makes_its_outputs_safe() {
+    let mut storage = Storage::new();
+    let config = Config { nonce: 1, ..Config::DEFAULT };
+    let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
+    let mut arbiter = Always { holds: true };
+    node.begin(Instant::from_micros(0), 500).unwrap();
+    let verdict = node.poll_verdict(Instant::from_micros(0), &mut arbiter).unwrap();
+    assert_eq!(verdict.outcome(), Outcome::Waiting);
+
+    let mut fan = Pin::new(&[pin(State::High)]);
+    let follow = |drive: &Drive| PinState::from(drive.fan);
+    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(fan.clone(), follow),));
+    assert_eq!(outputs.drive(verdict.release(&arbiter)), Ok(()));
+    fan.done();
+}
+
+/// A held cycle: the peer is silent, and the patience is not yet used up.
+#[test]
+fn nothing_released_in_service_means_hold() {
+    let mut storages = [Storage::new(), Storage::new()];
+    let config = Config { patience: 5, ..Config::DEFAULT };
+    let setup = Setup { config, ..Setup::default() };
+    let mut pair = Pair::<Heater>::new(&setup, &mut storages, |_: ChannelId, _: Cycle| 500).unwrap();
+    pair.run(20);
+    let now = pair.local_time(ChannelId::A);
+    let node = pair.node(ChannelId::A).unwrap();
+    let _ = node.begin(now.plus_us(200_000), 500).unwrap();
+    let verdict = node.poll_verdict(now.plus_us(300_000), &mut Always { holds: true }).unwrap();
+    assert_eq!(verdict.outcome(), Outcome::Held);
+
+    let mut untouched = Pin::new(&[]);
+    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
+    assert_eq!(outputs.drive(verdict.release(&HOLDS)), Ok(()));
+    untouched.done();
 }
 
 #[test]

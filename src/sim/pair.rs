@@ -328,7 +328,8 @@ impl<'m, P: Program> Pair<'m, P> {
         })
     }
 
-    fn local_time(&self, channel: ChannelId) -> Instant {
+    /// Returns what a channel's clock shows.
+    pub fn local_time(&self, channel: ChannelId) -> Instant {
         let drift = i64::from(self.setup.drift_ppm[channel.index()]);
         let gained = self.now.cast_signed() * drift / 1_000_000;
         let offset = self.clock_offsets[channel.index()];

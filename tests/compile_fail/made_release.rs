@@ -3,7 +3,7 @@
 use twinstep::Release;
 
 fn make() -> Release<'static, u8> {
-    Release([None, None])
+    Release { voted: [None, None], is_out_of_service: false }
 }
 
 fn main() {
