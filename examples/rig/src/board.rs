@@ -60,6 +60,7 @@ impl Board {
             .stderr(Stdio::null()) // "Timer with period zero" at every start of this board
             .spawn()
             .with_context(|| format!("cannot start {}", qemu.display()))?;
+        prefer(process.id());
         let log = process.stdout.take();
         let cross_link = accept(&cross_link, &mut process)?;
         let field_bus = accept(&field_bus, &mut process)?;
@@ -92,6 +93,13 @@ impl Drop for Board {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Asks the host to run a process before others, so that a busy host does not look like a
+/// dead board. Where that is not allowed the run goes on without.
+pub(crate) fn prefer(process: u32) {
+    let arguments = ["-n", "-10", "-p", &process.to_string()];
+    let _ = Command::new("renice").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {

@@ -1,6 +1,6 @@
 //! A run on two emulated boards: the rig carries their link, and is their plant and relay.
 
-use crate::board::{Board, Heard, Line};
+use crate::board::{Board, Heard, Line, prefer};
 use crate::cross_link::CrossLink;
 use crate::frames::{Deframer, framed};
 use crate::judge::Judge;
@@ -41,6 +41,7 @@ struct Run<'p> {
 
 /// Runs `plan` on two boards that boot `image`.
 pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) -> Result<Outcome> {
+    prefer(std::process::id()); // the link is no faster than the rig that carries it
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
     let (sender, heard) = channel();
     let mut rng = fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5);
