@@ -138,9 +138,11 @@ impl Epoch {
         if self.0 & 1 == 0 { ChannelId::A } else { ChannelId::B }
     }
 
-    /// Returns the first epoch after everything in `self`, owned by `owner`.
+    /// Returns the first epoch after everything in `self`, owned by `owner`. The counter stays
+    /// at its end, where no claim is newer any more: after two thousand million changes.
     pub const fn successor(self, owner: ChannelId) -> Self {
-        Self::new(self.counter().saturating_add(1), owner)
+        let last = u32::MAX >> 1;
+        Self::new(if self.counter() < last { self.counter() + 1 } else { last }, owner)
     }
 
     /// Returns the low half, which is sent in every frame.

@@ -58,9 +58,10 @@ pub trait Arbiter {
         ChannelId::A
     }
 
-    /// Whether it keeps apart two channels that both start alone without hearing each other.
+    /// Whether it keeps apart two channels that both start alone without hearing each other:
+    /// it does if it remembers, outside of both, which epoch it let through.
     fn allows_solo_boot(&self) -> bool {
-        true
+        false
     }
 }
 
@@ -90,10 +91,6 @@ impl Arbiter for Preferred {
 
     fn first_owner(&self) -> ChannelId {
         self.0
-    }
-
-    fn allows_solo_boot(&self) -> bool {
-        false
     }
 }
 

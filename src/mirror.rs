@@ -83,6 +83,9 @@ impl<'m, T: State> Mirror<'m, T> {
     /// voted: something wrote the working copy since. The checkpoint then holds that
     /// damage, and its digests say so.
     pub fn commit(&mut self, voted: u32) -> Result<(), CommitDamaged> {
+        if self.marks().take_unknown() {
+            self.mark_by_comparison();
+        }
         let bytes = self.working.as_bytes();
         let (checkpoint, digests) = (&mut *self.checkpoint, &mut *self.digests);
         let mut region = self.region;

@@ -23,7 +23,7 @@ pub enum Mode {
 pub enum ModeEvent {
     /// Both channels start from the same empty state.
     CutOver,
-    /// The first common cycle did not come about.
+    /// An empty channel starts over: its first cycle did not come about.
     BootFailed,
     /// The arbiter granted the outputs to this channel alone.
     Granted,
@@ -49,7 +49,7 @@ impl Mode {
         use ModeEvent::{BootFailed, CutOver, Fatal, Granted, LeaseLost, Overtaken, Refused};
         match (self, event) {
             (Starting, CutOver) => Some(Duplex),
-            (Duplex, BootFailed) => Some(Starting),
+            (Duplex | Standby, BootFailed) => Some(Starting),
             (Starting | Duplex | Standby, Granted) => Some(Simplex),
             (Duplex, Refused | LeaseLost | Overtaken) => Some(Standby),
             (Simplex, LeaseLost) => Some(Standby),
@@ -57,7 +57,7 @@ impl Mode {
             (Starting, BootFailed | Refused | LeaseLost | Overtaken)
             | (Duplex, CutOver)
             | (Simplex, CutOver | BootFailed | Granted | Refused | Overtaken)
-            | (Standby, CutOver | BootFailed | Refused | LeaseLost | Overtaken)
+            | (Standby, CutOver | Refused | LeaseLost | Overtaken)
             | (Safe, _) => None,
         }
     }
@@ -95,7 +95,7 @@ mod tests {
                 "D.S...!", // Starting
                 ".sSbbb!", // Duplex
                 "....b.!", // Simplex
-                "..S...!", // Standby
+                ".sS...!", // Standby
                 ".......", // Safe
             ]
         );

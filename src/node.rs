@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
-//! Every call does a bounded amount of work: at most one `step`, one pass over the state.
+//! Every call does a bounded amount of work: at most two `step`s, a check of the checkpoint
+//! and a rollback, when a takeover falls together with the arrival of the peer's sample.
 
 mod boot;
 mod cycle;
@@ -179,8 +180,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 }
                 Begun::New(self.cycle)
             }
-            // Not sent, not agreed: a younger sample is better. Once both are held, the
-            // agreed input stays, since the peer may have settled on it.
+            // Without the peer's sample nothing was voted on this one: a younger one is better.
+            // Once both are held, the agreed input stays, since the peer may have settled on it.
             (Mode::Standby, Progress::Sampled) if self.samples.theirs.is_none() => {
                 self.samples.mine = Some(sample);
                 Begun::New(self.cycle)
@@ -200,7 +201,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         // so no longer confirm this one; its answer decides.
         if may_own && self.pressing.is_none() && !self.confirmed(arbiter) {
             self.fault(Faults::LEASE_LOST);
-            self.change_mode(now, ModeEvent::LeaseLost);
+            self.stand_by(now, ModeEvent::LeaseLost);
         }
         match self.mode {
             Mode::Starting => self.poll_starting(now, arbiter),
@@ -348,6 +349,14 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.pressing = None;
         bump(&mut self.counters.mode_changes);
         true
+    }
+
+    /// Leaves service without having lost anything; an empty channel starts over instead.
+    fn stand_by(&mut self, now: Instant, event: ModeEvent) {
+        self.change_mode(now, event);
+        if self.empty {
+            self.start_over(now);
+        }
     }
 
     /// Latches the safe state.

@@ -39,7 +39,7 @@ impl<'t, T: State> Tracked<'t, T> {
 
     /// Replaces the named field by a function of it, if there is such a field:
     /// `state.try_update(|s| s.log.get(i), |x| x + 1)` needs no panicking index.
-    /// Returns whether there was.
+    /// Returns whether it was written.
     pub fn try_update<U: IntoBytes + Immutable + Copy>(
         &mut self,
         field: impl FnOnce(&T) -> Option<&U>,
@@ -47,8 +47,7 @@ impl<'t, T: State> Tracked<'t, T> {
     ) -> bool {
         let Some(place) = field(self.state) else { return false };
         let (start, value) = (offset_in(self.state, place), change(*place));
-        self.write(start, value.as_bytes());
-        true
+        self.write(start, value.as_bytes())
     }
 
     /// Lets `change` write anywhere in the named part, all of which is marked.
@@ -75,15 +74,16 @@ impl<'t, T: State> Tracked<'t, T> {
         change(self.state)
     }
 
-    fn write(&mut self, start: usize, value: &[u8]) {
+    fn write(&mut self, start: usize, value: &[u8]) -> bool {
         let Some(bytes) = span(self.state, start, value.len()) else {
             self.marks.stray();
-            return;
+            return false;
         };
         for (to, from) in bytes.iter_mut().zip(value) {
             *to = *from;
         }
         self.marks.mark_span(start, value.len());
+        true
     }
 }
 

@@ -24,8 +24,8 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> 
     logged_mode: Option<twinstep::Mode>,
 }
 
-/// Frames taken from the link before the cycle is looked at again, so that a babbling peer
-/// cannot keep a deadline from being seen.
+/// Frames taken from the link, and given to it, before the cycle is looked at again, so that
+/// neither a babbling peer nor a slow link can keep a deadline from being seen.
 const FRAMES_AT_ONCE: usize = 8;
 
 impl<'m, P, L, A, const FRAME: usize> Lockstep<'m, P, L, A, FRAME>
@@ -120,7 +120,8 @@ where
             }
         }
         let verdict = self.node.poll_verdict(clock.now(), &mut self.arbiter);
-        while let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? {
+        for _ in 0..FRAMES_AT_ONCE {
+            let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? else { break };
             let frame = self.buffer.get(..length).unwrap_or_default();
             if self.link.send(frame).is_err() {
                 self.link_errors = self.link_errors.saturating_add(1);

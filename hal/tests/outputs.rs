@@ -50,6 +50,9 @@ impl Arbiter for Always {
     fn confirms(&self, _: Epoch, _: ChannelId) -> bool {
         self.holds
     }
+    fn allows_solo_boot(&self) -> bool {
+        true
+    }
 }
 
 /// Runs a channel that starts alone up to its first output.

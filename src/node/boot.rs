@@ -15,8 +15,11 @@ use crate::wire::{BufferTooSmall, Cut, Kind, Reject};
 pub(super) enum Boot {
     /// Nothing but say `Hello`.
     Listening,
-    /// As the leader: cut over the peer of this nonce, once the first owner has the lease.
-    Leading { joiner_nonce: u32 },
+    /// As the leader: cut over the peer of this nonce, once the first owner has the lease
+    /// in epoch `to`.
+    Leading { joiner_nonce: u32, to: Option<Epoch> },
+    /// Start alone, once this channel has the lease in epoch `to`.
+    Alone { to: Epoch },
     /// As the leader: the `Cut` goes out until the first frame of its epoch comes back.
     Cutting { joiner_nonce: u32, resend_at: Instant, until: Instant },
     /// As the led one: the `Cut` is good, and this channel is to own; it claims first.
@@ -44,30 +47,51 @@ impl Boot {
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        self.advance_boot(now, arbiter);
+        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+    }
+
+    fn advance_boot<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
+        if self.boot == Boot::Listening {
+            self.resolve_to_start_alone(now, arbiter);
+        }
+        if let Boot::Leading { joiner_nonce, to: None } = self.boot {
+            // The arbiter may remember more than two fresh boots do.
+            let newest = self.newest.max(arbiter.newest().counter());
+            let first = arbiter.first_owner();
+            let to = Some(Epoch::new(newest, first).successor(first));
+            self.boot = Boot::Leading { joiner_nonce, to };
+        }
         match self.boot {
-            Boot::Listening => self.poll_solo(now, arbiter),
-            Boot::Leading { joiner_nonce } => {
-                let first = arbiter.first_owner();
-                let to = Epoch::new(self.newest, first).successor(first);
-                if first != self.me || self.claim_first(now, arbiter, to) {
+            Boot::Leading { joiner_nonce, to: Some(to) } => {
+                if to.owner() != self.me || self.claim_first(now, arbiter, to) {
                     (self.epoch, self.newest, self.peer_nonce) = (to, to.counter(), joiner_nonce);
                     let until = now.plus_us(self.config.period_us);
                     self.boot = Boot::Cutting { joiner_nonce, resend_at: now, until };
+                    // A `Hello` now would use up the challenge that the `Cut` carries.
+                    self.handshake.answer_due = false;
+                }
+            }
+            Boot::Alone { to } => {
+                if self.claim_first(now, arbiter, to) {
+                    (self.epoch, self.newest) = (to, to.counter());
+                    self.boot = Boot::Listening;
+                    self.change_mode(now, ModeEvent::Granted);
+                    self.schedule.start_at_once(now);
                 }
             }
             Boot::Cutting { until, .. } if now >= until => {
                 self.boot = Boot::Listening;
                 self.outgoing.hello_at(now);
             }
-            Boot::Cutting { .. } => {}
             Boot::Joining => {
                 let to = self.epoch;
                 if self.claim_first(now, arbiter, to) {
                     self.enter_duplex(now);
                 }
             }
+            Boot::Listening | Boot::Leading { to: None, .. } | Boot::Cutting { .. } => {}
         }
-        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
     }
 
     /// Claims the first ownership of epoch `to`; a refusal leads back to listening.
@@ -79,7 +103,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 false
             }
             Claim::Refused => {
-                // Most likely the arbiter remembers a newer epoch than two fresh boots do.
                 self.newest = self.newest.max(arbiter.newest().counter());
                 self.fault(Faults::LEASE_REFUSED);
                 self.boot = Boot::Listening;
@@ -88,23 +111,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Starts alone, if that is the policy and the peer has not been heard for long enough.
-    fn poll_solo<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
+    /// Resolves to start alone, if that is the policy, the peer has not been heard for long
+    /// enough, and the arbiter does not remember the peer as the owner: it may be serving
+    /// behind a cut link, and an empty channel never takes over from a serving one.
+    fn resolve_to_start_alone<A: Arbiter>(&mut self, now: Instant, arbiter: &A) {
         let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
-        if due && arbiter.allows_solo_boot() {
-            let to = self.next_epoch();
-            if self.claim_first(now, arbiter, to) {
-                (self.epoch, self.newest) = (to, to.counter());
-                self.change_mode(now, ModeEvent::Granted);
-                self.schedule.start_at_once(now);
-            }
+        let remembered = arbiter.newest();
+        let free = remembered == Epoch::NONE || remembered.owner() == self.me;
+        if due && free && arbiter.allows_solo_boot() {
+            self.newest = self.newest.max(remembered.counter());
+            self.boot = Boot::Alone { to: self.next_epoch() };
         }
     }
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
         if self.me == ChannelId::A && self.boot == Boot::Listening {
-            self.boot = Boot::Leading { joiner_nonce };
+            self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }
 
@@ -134,8 +157,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Whether a frame of this phase is the peer's answer to the cut.
-    pub(super) fn answers_cut(&self, phase: Phase) -> bool {
-        self.boot.is_cutting() && phase == Phase::new(self.cycle.next(), Stage::Sample)
+    pub(super) fn answers_cut(&self, kind: Kind, phase: Phase) -> bool {
+        self.boot.is_cutting() && kind == Kind::Sample && phase == Phase::new(self.cycle.next(), Stage::Sample)
     }
 
     pub(super) fn enter_duplex(&mut self, now: Instant) {

@@ -20,8 +20,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             self.outgoing.vote_is_new(now, &self.config);
         }
-        if self.progress == Progress::Settled || !self.slot_open() {
+        if !self.slot_open() {
             return None;
+        }
+        if self.progress == Progress::Settled {
+            // The pair cut over in a slot that began while starting: the cycle has its own.
+            return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if self.pressing.is_some() {
             // The peer's vote is too late now: the arbiter may already have moved on to the
@@ -32,10 +36,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.compare(now));
         }
         if now >= self.schedule.deadline {
-            self.fault(Faults::PEER_SILENT);
             if self.held >= self.config.patience {
+                self.fault(Faults::PEER_SILENT);
                 self.press(Grounds::Silence);
             } else {
+                self.faults |= Faults::PEER_SILENT; // borne, so not worth the record
                 self.held = self.held.saturating_add(1);
                 bump(&mut self.counters.held);
                 return Some(self.verdict(Outcome::Held, [None, None], None));

@@ -16,6 +16,7 @@ pub(super) struct Outgoing {
     /// When what the peer has not acknowledged is sent again.
     resend_at: Instant,
     hello_at: Instant,
+    answered_at: Option<Instant>,
     /// The last phase that the peer has of this channel without a gap.
     peer_has: Phase,
 }
@@ -33,6 +34,15 @@ impl Outgoing {
 
     pub(super) fn hello_at(&mut self, at: Instant) {
         self.hello_at = at;
+    }
+
+    /// Whether a stale `Hello` is answered at once; if so, the next ones have to wait.
+    pub(super) fn may_answer(&mut self, now: Instant, config: &Config) -> bool {
+        let waits = self.answered_at.is_some_and(|at| now < at.plus_us(config.retransmit_us));
+        if !waits {
+            self.answered_at = Some(now);
+        }
+        !waits
     }
 
     /// Starts anew with a peer that has everything up to `phase`.

@@ -25,7 +25,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Takes one frame as it came from the link, without delimiters.
     ///
     /// # Errors
-    /// [`Reject`]: why the frame was dropped. It is counted, and nothing has changed.
+    /// [`Reject`]: why the frame was dropped. It is counted. The cycle, the state and the
+    /// samples are as before; a stale `Hello` may still be answered, and a frame of a newer
+    /// epoch tells a channel without the lease to stand by.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
@@ -68,16 +70,20 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
         let grounds = if empty { Grounds::PeerEmpty } else { Grounds::PeerStandsBy };
+        // Equal counter, other owner: both went on alone from one parent.
+        let split = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
         match self.mode {
             Mode::Starting if empty && !owns => self.lead(hello.nonce),
             Mode::Duplex if !owns => {
                 self.fault(Faults::PEER_LEFT);
                 self.press(grounds);
             }
-            Mode::Duplex => self.overtaken_by(now, hello),
-            Mode::Simplex if owns => self.note_split_brain(hello),
-            Mode::Standby if !owns && (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
-            Mode::Starting | Mode::Simplex | Mode::Standby | Mode::Safe => {}
+            Mode::Duplex if split => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Duplex if hello.epoch.counter() > self.epoch.counter() => self.overtaken(now),
+            Mode::Simplex | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns => self.forget_overtaken_cycle(hello),
+            Mode::Standby if (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
+            Mode::Starting | Mode::Duplex | Mode::Simplex | Mode::Standby | Mode::Safe => {}
         }
         Ok(())
     }
@@ -89,29 +95,30 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.boot.is_cutting() {
             self.boot.cut_at_once(now);
         } else {
-            self.handshake.answer_due = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
+            let wants_answer = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
+            // Not more often than frames are repeated, however often the link repeats them.
+            self.handshake.answer_due |= wants_answer && self.outgoing.may_answer(now, &self.config);
         }
     }
 
-    /// The peer serves alone in an epoch of its own. A channel that holds the lease never
-    /// stands by because of a frame; whether it still does is the arbiter's to say.
-    fn overtaken_by(&mut self, now: Instant, hello: &Hello) {
-        self.note_split_brain(hello);
-        if hello.epoch.counter() > self.epoch.counter() {
-            self.overtaken(now);
-        }
-    }
-
+    /// The peer serves in a newer epoch. A channel that holds the lease never stands by
+    /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        if self.epoch.owner() != self.me && self.change_mode(now, ModeEvent::Overtaken) {
+        if self.epoch.owner() != self.me && self.mode == Mode::Duplex {
             self.fault(Faults::OVERTAKEN);
+            self.stand_by(now, ModeEvent::Overtaken);
         }
     }
 
-    /// Equal counter, other owner: both went on alone from one parent.
-    fn note_split_brain(&mut self, hello: &Hello) {
-        if hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner() {
-            self.fault(Faults::SPLIT_BRAIN);
+    /// The pair went on without this channel, so the cycle it was in is long done: should it
+    /// serve again, it is with a fresh sample and without a word of what it had then.
+    fn forget_overtaken_cycle(&mut self, hello: &Hello) {
+        if hello.epoch.counter() <= self.epoch.counter() {
+            return;
+        }
+        (self.last, self.samples.theirs, self.samples.ahead) = (None, None, None);
+        if self.progress == Progress::Voted {
+            self.progress = Progress::Sampled;
         }
     }
 
@@ -132,7 +139,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         match self.mode {
             Mode::Duplex | Mode::Safe => {}
-            Mode::Starting if self.answers_cut(header.phase) => {
+            Mode::Starting if self.answers_cut(header.kind, header.phase) => {
                 // Only a frame that decodes is an answer.
                 self.sample(payload)?;
                 self.enter_duplex(now);
@@ -188,7 +195,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
             (Kind::Sample, 4) if voted => Ok(Relation::Repetition),
             // The peer is one cycle behind and still waits for the vote.
-            (Kind::Vote, -3) => Ok(Relation::Repetition),
+            (Kind::Sample, -4) | (Kind::Vote, -3) => Ok(Relation::Repetition),
             _ => Err(Reject::Phase),
         }
     }

@@ -16,6 +16,9 @@ use crate::verdict::{Outcome, Verdict};
 pub(super) struct Pressing {
     to: Epoch,
     grounds: Grounds,
+    /// The checkpoint was found sound before the arbiter was asked: a channel that cannot
+    /// serve takes nothing away from one that can.
+    is_sound: bool,
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
@@ -23,7 +26,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn press(&mut self, grounds: Grounds) {
         if self.pressing.is_none() {
             let to = self.next_epoch();
-            self.pressing = Some(Pressing { to, grounds });
+            self.pressing = Some(Pressing { to, grounds, is_sound: false });
         }
     }
 
@@ -34,10 +37,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Asks the arbiter for what is being pressed.
     pub(super) fn poll_pressing<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let Pressing { to, grounds } = self.pressing?;
-        if self.empty && self.mode == Mode::Duplex {
-            // The first common cycle did not come about: nothing to save, nothing released.
-            return Some(self.fail_boot(now));
+        let Pressing { to, grounds, is_sound } = self.pressing?;
+        if self.empty && self.mode == Mode::Duplex && self.samples.theirs.is_none() {
+            // The first common cycle did not come about: without this channel's vote nobody
+            // can have released it, so there is nothing to save.
+            self.start_over(now);
+            return Some(self.verdict(Outcome::Waiting, [None, None], None));
+        }
+        if !is_sound {
+            if !self.mirror.verify() {
+                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+            }
+            self.pressing = Some(Pressing { to, grounds, is_sound: true });
         }
         match self.ask(arbiter, to, grounds) {
             Claim::Granted => Some(self.take_over(now, to)),
@@ -46,7 +57,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.pressing = None;
                 self.fault(Faults::LEASE_REFUSED);
                 bump(&mut self.counters.refused);
-                self.change_mode(now, ModeEvent::Refused);
+                self.stand_by(now, ModeEvent::Refused);
                 Some(self.verdict(Outcome::Waiting, [None, None], None))
             }
             Claim::Pending if self.schedule.slot_is_over(now) => {
@@ -73,13 +84,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
         let was_owner = self.epoch.owner() == self.me;
         let proven_driven = self.samples.theirs.is_some();
-        (self.epoch, self.newest) = (to, to.counter());
+        (self.epoch, self.newest) = (to, self.newest.max(to.counter()));
         self.change_mode(now, ModeEvent::Granted);
         bump(&mut self.counters.takeovers);
 
-        if !self.mirror.verify() {
-            return self.fatal(now, Faults::CHECKPOINT_DAMAGED);
-        }
         self.mirror.rollback();
         self.samples.ahead = None; // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
@@ -96,7 +104,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Goes back to waiting for the peer, as empty as at boot.
-    pub(super) fn fail_boot(&mut self, now: Instant) -> Verdict<P::Output> {
+    pub(super) fn start_over(&mut self, now: Instant) {
         self.change_mode(now, ModeEvent::BootFailed);
         self.boot = Boot::Listening;
         if self.progress != Progress::Settled {
@@ -107,14 +115,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.my_vote.forget();
         self.peer_vote.forget();
         self.mirror.rollback();
-        self.verdict(Outcome::Waiting, [None, None], None)
     }
 
     pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         if !self.slot_open() {
             return None;
         }
-        if self.pressing.is_some() {
+        if self.pressing.is_some() && self.progress != Progress::Settled {
             return self.poll_pressing(now, arbiter);
         }
         Some(self.verdict(Outcome::Waiting, [None, None], None))

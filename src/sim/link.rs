@@ -72,7 +72,8 @@ impl Direction {
     }
 }
 
-/// Sends a frame through the faults: to `there`, and perhaps back to its sender.
+/// Sends a frame through the faults: to `there`, and perhaps back to its sender. Returns how
+/// many of its bytes were flipped.
 pub(super) fn send(
     rng: &mut Rng,
     faults: &LinkFaults,
@@ -80,12 +81,14 @@ pub(super) fn send(
     frame: &[u8],
     there: &mut Direction,
     back: &mut Direction,
-) {
+) -> u64 {
     let late = |rng: &mut Rng| arrival + rng.u64(0..=faults.late_us);
+    let mut flipped = 0;
     let mut bytes = frame.to_vec();
     for byte in &mut bytes {
         if rng.f64() < faults.flip {
             *byte ^= 1 << rng.u32(0..8);
+            flipped += 1;
         }
     }
     if rng.f64() < faults.truncate {
@@ -102,8 +105,9 @@ pub(super) fn send(
         there.deliver_at(late(rng), bytes.clone());
     }
     if rng.f64() < faults.lose {
-        return;
+        return flipped;
     }
     let at = if rng.f64() < faults.delay { late(rng) } else { arrival };
     there.deliver_at(at, bytes);
+    flipped
 }

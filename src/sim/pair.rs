@@ -75,6 +75,12 @@ pub struct Report {
     pub safe: u32,
     /// Outputs found damaged as they were opened.
     pub damaged: u32,
+    /// Outputs that did not open since their channel had lost the lease.
+    pub cut_off: u32,
+    /// Bytes that the link carried.
+    pub carried_bytes: u64,
+    /// Bytes that the link flipped.
+    pub damaged_bytes: u64,
 }
 
 /// A simulated pair: two real nodes, a link, an arbiter, and the oracle.
@@ -267,7 +273,9 @@ impl<'m, P: Program> Pair<'m, P> {
             if !self.is_cut {
                 let [a, b] = &mut self.towards;
                 let (there, back) = if at == 0 { (b, a) } else { (a, b) };
-                send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
+                self.report.carried_bytes += length as u64;
+                self.report.damaged_bytes +=
+                    send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
             }
         }
         // What is released is driven after the channel's own vote went out, as on a board.
@@ -286,7 +294,7 @@ impl<'m, P: Program> Pair<'m, P> {
                 Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
                 Ok(output) => self.drive(channel, outcome, cycle, &output),
                 Err(OpenError::Damaged) => self.report.damaged += 1,
-                Err(OpenError::LeaseLost) => {}
+                Err(OpenError::LeaseLost) => self.report.cut_off += 1,
             }
         }
     }

@@ -19,7 +19,12 @@ struct Inner {
     /// The last claim sent, and the last one answered.
     asked: Option<Epoch>,
     answered: Option<Epoch>,
+    /// How often the claim was looked after since it was sent.
+    looks: u8,
 }
+
+/// A claim is sent again after so many looks at it: it, or its answer, may be lost.
+const LOOKS_AT_MOST: u8 = 16;
 
 impl FieldBus {
     /// Makes the bus over a UART.
@@ -31,6 +36,7 @@ impl FieldBus {
             through: Epoch::NONE,
             asked: None,
             answered: None,
+            looks: 0,
         }))
     }
 
@@ -89,8 +95,9 @@ impl Arbiter for Relay<'_> {
             if inner.listened().answered == Some(to) {
                 return if inner.through == to { Claim::Granted } else { Claim::Refused };
             }
-            if inner.asked != Some(to) {
-                inner.asked = Some(to);
+            inner.looks = inner.looks.saturating_add(1);
+            if inner.asked != Some(to) || inner.looks >= LOOKS_AT_MOST {
+                (inner.asked, inner.looks) = (Some(to), 0);
                 inner.send(&ToPlant::Claim { to });
             }
             Claim::Pending

@@ -72,7 +72,7 @@ impl CrossLink {
         }
         self.cycle = judge.votes().latest(from).map_or(self.cycle, |voted| voted.0 + 1).max(self.cycle);
         let kills = self.plan.kind == Kind::Failover && owner == Some(from) && self.strikes_now(from, judge);
-        let strike = self.cut_or_heal();
+        let strike = self.cut_or_heal(judge.latest());
         let bytes = if self.is_cut { Vec::new() } else { self.damaged(byte) };
         Carried { bytes, kills, strike }
     }
@@ -94,10 +94,12 @@ impl CrossLink {
         strikes
     }
 
-    fn cut_or_heal(&mut self) -> Option<&'static str> {
+    fn cut_or_heal(&mut self, at_the_plant: u32) -> Option<&'static str> {
         if self.plan.kind != Kind::Partition {
             return None;
         }
+        // While the link is cut, only the plant sees the cycles go on.
+        self.cycle = self.cycle.max(at_the_plant);
         let cut = (self.plan.strikes_at..self.plan.heals_at).contains(&self.cycle);
         let changed = cut != self.is_cut;
         self.is_cut = cut;

@@ -95,7 +95,8 @@ impl Run<'_> {
             figures.carried_bytes = Some(self.link.carried_bytes());
         }
         figures.kill_cycle = self.link.kill_cycle();
-        let ending = Ending { modes: self.modes, checks_link_overhead: true };
+        let link_changes = self.plant.link_changes();
+        let ending = Ending { modes: self.modes, link_changes, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
         let logs = self.logs.map(LogDecoder::into_lines);
         Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, logs })

@@ -81,7 +81,7 @@ struct Options {
     /// Print the boards' decoded logs
     #[arg(long)]
     log: bool,
-    /// Negative control: a relay that lets both boards through; the claims must fail
+    /// Negative control of `partition` on boards: a relay that lets both through; the claims must fail
     #[arg(long)]
     broken_relay: bool,
 }
@@ -117,6 +117,9 @@ fn say(line: &str) {
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
     if kinds.len() > 1 && (options.json.is_some() || options.svg.is_some()) {
         bail!("--json and --svg belong to one scenario, not to `all`");
+    }
+    if options.broken_relay && (options.sim || kinds != [Kind::Partition]) {
+        bail!("--broken-relay is a control of `partition` on boards: elsewhere only one board ever claims");
     }
     let bench = if options.sim { None } else { Some(Bench::provide()?) };
     let mut passed = true;

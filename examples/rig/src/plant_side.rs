@@ -64,6 +64,11 @@ impl PlantSide {
         self.injections.push(Injection { cycle, channel: board.map(ChannelId::index), what: what.into() });
     }
 
+    /// Returns how often something was done to the link.
+    pub(crate) fn link_changes(&self) -> usize {
+        self.injections.iter().filter(|injection| injection.channel.is_none()).count()
+    }
+
     /// Returns the record for the renderers.
     pub(crate) fn record(&self, plan: &Plan) -> Record {
         let rows = self.rows.values().filter(|row| row.cycle > 0).cloned().collect();

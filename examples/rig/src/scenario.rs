@@ -82,6 +82,7 @@ impl Plan {
         }
         match self.kind {
             Kind::Failover => {
+                claims.push(claim("no board drove without the lease", figures.cut_off == 0));
                 let same_cycle = figures.kill_cycle.is_some() && figures.takeover_cycle == figures.kill_cycle;
                 claims.push(claim("the owner was killed", figures.kill_cycle.is_some()));
                 claims.push(claim("takeover in the cycle of the kill", same_cycle && figures.takeovers == 1));
@@ -91,9 +92,11 @@ impl Plan {
                 let injected = rate.is_some_and(|(damaged, carried)| damaged > 0 && damaged * 2_000 >= carried);
                 claims.push(claim("at least one byte in 2000 was damaged", injected));
                 claims.push(claim("no takeover", figures.takeovers == 0));
+                claims.push(claim("no board drove without the lease", figures.cut_off == 0));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
             Kind::Partition => {
+                claims.push(claim("the link was cut, and healed again", ending.link_changes == 2));
                 let one_alone = matches!(
                     ending.modes,
                     [Some(ModeCode::Simplex), Some(ModeCode::Standby)]
@@ -110,6 +113,8 @@ impl Plan {
 pub(crate) struct Ending {
     /// The modes of the boards that are alive.
     pub(crate) modes: [Option<ModeCode>; 2],
+    /// How often the link was cut or healed.
+    pub(crate) link_changes: usize,
     /// Whether the run carried real bytes.
     pub(crate) checks_link_overhead: bool,
 }

@@ -41,13 +41,8 @@ impl World<Tank> for SharedPlant {
 /// Runs `plan` on a simulated pair.
 pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
     let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0 })));
-    let link = LinkFaults {
-        flip: plan.byte_errors / 2.0,
-        lose: plan.byte_errors * 10.0,
-        repeat: plan.byte_errors * 10.0,
-        late_us: 100_000,
-        ..LinkFaults::NONE
-    };
+    // Frames are the simulated link's unit: bytes are flipped, and no byte is lost or repeated.
+    let link = LinkFaults { flip: plan.byte_errors, ..LinkFaults::NONE };
     let setup = Setup { seed: plan.seed, link, ..Setup::default() };
     let period_us = u64::from(setup.config.period_us);
     let mut memory = [Storage::new(), Storage::new()];
@@ -96,12 +91,14 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
         owners_max: report.owners_max as usize,
         takeovers: report.takeovers,
         held: report.held,
-        damaged_bytes: (plan.kind == Kind::Noise).then_some(report.rejected.into()),
-        carried_bytes: (plan.kind == Kind::Noise).then_some(2 * u64::from(report.released) * 52),
+        cut_off: report.cut_off,
+        damaged_bytes: (plan.kind == Kind::Noise).then_some(report.damaged_bytes),
+        carried_bytes: (plan.kind == Kind::Noise).then_some(report.carried_bytes),
         ..figures
     };
     let modes = CHANNELS.map(|channel| pair.mode(channel).map(Into::into));
-    let claims = plan.claims(&figures, &Ending { modes, checks_link_overhead: false });
+    let link_changes = world.0.borrow().plant.link_changes();
+    let claims = plan.claims(&figures, &Ending { modes, link_changes, checks_link_overhead: false });
     let record = world.0.borrow().plant.record(&plan);
     Ok(Outcome { record, figures, claims, logs: Default::default() })
 }
