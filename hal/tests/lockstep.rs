@@ -1,0 +1,156 @@
+//! The run loop in virtual time, with the peer behind its link.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use twinstep::sim::Storage;
+use twinstep::wire::MAX_FRAME_BYTES;
+use twinstep::{Agreement, ChannelId, Config, ConfigError, Cycle, Instant, Mode, Node, Outcome, Preferred, Program};
+use twinstep_hal::{Clock, Link, Lockstep};
+
+struct Counter;
+
+impl Program for Counter {
+    type Input = u8;
+    type Output = u32;
+    type State = u32;
+    const SAFE: u32 = 0;
+    const VERSION: u32 = 1;
+    fn agree(a: &u8, b: &u8) -> Agreement<u8> {
+        Agreement::on(*a.max(b))
+    }
+    fn step(_: Cycle, state: &mut twinstep::Tracked<u32>, input: &u8) -> u32 {
+        state.update(|s| s, |sum| sum.wrapping_add(u32::from(*input)));
+        **state
+    }
+}
+
+const CONFIG: Config = Config { nonce: 1, ..Config::DEFAULT };
+const ARBITER: Preferred = Preferred(ChannelId::A);
+
+/// Virtual time, which passes as the loop waits. A loop that never returns runs out of it.
+#[derive(Clone)]
+struct Time(Rc<Cell<u64>>);
+
+impl Time {
+    fn pass(&self, span_us: u64) {
+        self.0.set(self.0.get() + span_us);
+        assert!(self.0.get() < 20_000_000, "the loop does not come back");
+    }
+}
+
+impl Clock for Time {
+    fn now(&mut self) -> Instant {
+        Instant::from_micros(self.0.get())
+    }
+    fn wait_until(&mut self, _: Instant) {
+        self.pass(200);
+    }
+}
+
+/// A link with the other channel at its end, which gets on whenever the link is looked at.
+struct Peer<'m> {
+    node: Node<'m, Counter>,
+    time: Time,
+    frame: [u8; MAX_FRAME_BYTES],
+    is_dead: Rc<Cell<bool>>,
+    boots_at_us: u64,
+}
+
+impl Peer<'_> {
+    fn is_there(&self) -> bool {
+        !self.is_dead.get() && self.time.0.get() >= self.boots_at_us
+    }
+}
+
+impl Link for Peer<'_> {
+    type Error = Infallible;
+
+    fn send(&mut self, frame: &[u8]) -> Result<(), Infallible> {
+        if self.is_there() {
+            let _ = self.node.handle_frame(self.time.now(), frame);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<&[u8]>, Infallible> {
+        if !self.is_there() {
+            return Ok(None);
+        }
+        let now = self.time.now();
+        let _ = self.node.poll_verdict(now, &mut ARBITER.clone());
+        if now >= self.node.next_start() {
+            let _ = self.node.begin(now, 2).unwrap();
+            let _ = self.node.poll_verdict(now, &mut ARBITER.clone());
+        }
+        let length = self.node.poll_transmit(now, &mut self.frame).unwrap();
+        Ok(length.and_then(|length| self.frame.get(..length)))
+    }
+}
+
+/// Runs both channels with a sensor that takes `sensor_us` to read; `me` runs in the loop.
+fn run(me: ChannelId, sensor_us: u64, boots_at_us: u64, kill_peer: bool) -> (Mode, u32, u32) {
+    let periods = 40;
+    let time = Time(Rc::new(Cell::new(0)));
+    let is_dead = Rc::new(Cell::new(false));
+    let (mut mine, mut theirs) = (Storage::new(), Storage::new());
+    let node = Node::new(me.other(), theirs.cells(), Config { nonce: 2, ..CONFIG }).unwrap();
+    let peer = Peer { node, time: time.clone(), frame: [0; MAX_FRAME_BYTES], is_dead: is_dead.clone(), boots_at_us };
+    let mut pair = Lockstep::<Counter, _, _>::new(me, mine.cells(), peer, ARBITER, CONFIG).unwrap();
+    let (mut agreed, mut alone) = (0, 0);
+    for period in 0..periods {
+        is_dead.set(kill_peer && period >= periods / 2);
+        let before = time.0.get();
+        let verdict = pair
+            .cycle(&mut time.clone(), || {
+                time.pass(sensor_us);
+                1
+            })
+            .unwrap();
+        agreed += u32::from(verdict.outcome() == Outcome::Agreed);
+        alone += u32::from(matches!(verdict.outcome(), Outcome::Alone | Outcome::TookOver));
+        let took = time.0.get() - before;
+        assert!(took <= 2 * u64::from(CONFIG.period_us), "a cycle took {took} us");
+    }
+    (pair.node().mode(), agreed, alone)
+}
+
+/// A slow sensor makes frames wait in the link between `begin` and the first look at them,
+/// also the one that cuts over.
+#[test]
+fn the_loop_reaches_duplex_however_long_the_sensor_takes() {
+    for me in [ChannelId::A, ChannelId::B] {
+        for sensor_us in [0, 1_000, 20_000] {
+            // The peer boots around the start of one of this channel's periods.
+            for boots_at_us in (198_000..202_000).step_by(50) {
+                let (mode, agreed, _) = run(me, sensor_us, boots_at_us, false);
+                let case = format!("{me}, sensor takes {sensor_us} us, peer boots at {boots_at_us} us");
+                assert_eq!(mode, Mode::Duplex, "{case}");
+                assert!(agreed >= 30, "{case}: {agreed} cycles agreed");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_owner_goes_on_alone_and_the_other_stands_by() {
+    let (mode, agreed, alone) = run(ChannelId::A, 1_000, 0, true);
+    assert_eq!(mode, Mode::Simplex);
+    assert!(agreed >= 15 && alone >= 19, "{agreed} agreed, {alone} alone");
+    let (mode, _, alone) = run(ChannelId::B, 1_000, 0, true);
+    assert_eq!((mode, alone), (Mode::Standby, 0));
+}
+
+#[test]
+fn solo_boot_is_refused_without_an_arbiter_that_remembers() {
+    let mut memory = Storage::new();
+    let time = Time(Rc::new(Cell::new(0)));
+    let mut other = Storage::new();
+    let node = Node::new(ChannelId::B, other.cells(), CONFIG).unwrap();
+    let peer = Peer { node, time, frame: [0; MAX_FRAME_BYTES], is_dead: Rc::default(), boots_at_us: 0 };
+    let config = Config { solo_boot_after_us: Some(1), ..CONFIG };
+    let pair = Lockstep::<Counter, _, _>::new(ChannelId::A, memory.cells(), peer, ARBITER, config);
+    assert_eq!(pair.err(), Some(ConfigError::SoloBootNeedsArbiter));
+}
