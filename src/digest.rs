@@ -176,6 +176,19 @@ mod tests {
         assert_eq!(split.finish(), reference.checksum(&bytes));
     }
 
+    /// Computed by another program from the description in `wire.rs`, as a peer in another
+    /// language would.
+    #[test]
+    fn golden_digests() {
+        let mut digest = ValueDigest::new();
+        assert_eq!(digest.finish(), 0x4E18_6C51);
+        digest.extend(&[1, 2, 3, 4, 5]);
+        assert_eq!(digest.finish(), 0x3E35_5934);
+        let block: [u8; BLOCK_BYTES] = core::array::from_fn(|i| i as u8);
+        assert_eq!(block_digest(3, &block), 0xD97A_4D5C);
+        assert_eq!(block_digest(0, &[1, 2, 3, 4, 5, 6]), 0x6B90_8321);
+    }
+
     #[test]
     fn any_change_within_one_word_changes_a_block_digest() {
         let block: [u8; BLOCK_BYTES] = core::array::from_fn(|i| (i * 7) as u8);

@@ -27,8 +27,21 @@
 //!                 postcard of the output
 //! ```
 //!
-//! Value digest and region digest: see [`digest`](crate::digest) and
-//! [`mirror`](crate::mirror). Anything that does not parse is dropped with a [`Reject`].
+//! Digests, all modulo 2^32, words little-endian, a short last word filled up with zeros:
+//!
+//! ```text
+//! mix(h, w)      h = (h xor w) * 0x9E3779B1; h = h xor (h >> 15); h = h + (h << 2)
+//! value digest   from 0x243F6A88, mix in each word of the bytes, then their number
+//! block digest   from mix(0x243F6A88, index of the block), mix in each word of its 64 bytes
+//!                (the last block may be shorter)
+//! region digest  sum of the block digests
+//! program hash   value digest of (version, bytes of the state, value digest of the safe
+//!                output), each a u32
+//! config hash    value digest of (period_us, vote_window_us, retransmit_us,
+//!                patience << 8 | 1 if only the owner drives), each a u32
+//! ```
+//!
+//! Anything that does not parse is dropped with a [`Reject`].
 
 use crate::digest::Crc32c;
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
