@@ -6,7 +6,7 @@ mod support;
 
 use support::{Drive, Servo, sensor};
 use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
-use twinstep::{ChannelId, Config, FirstFault, Mechanism, Mode, canonical};
+use twinstep::{ChannelId, Config, Faults, FirstFault, Mechanism, Mode, canonical};
 
 /// What happens to the pair in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -222,6 +222,53 @@ fn a_perfect_link_holds_nothing() {
         assert_eq!((held, takeovers, missing), (0, 0, 0), "{case:?}");
         assert!(rejected <= 6, "{rejected} frames dropped: {case:?}");
         assert!(released >= 210, "{released} cycles released: {case:?}");
+    }
+}
+
+/// Two channels that start alone behind a cut link: the relay remembers the first, and the
+/// second waits for good instead of numbering its claim above it.
+#[test]
+fn of_two_that_start_alone_one_serves_and_the_other_waits() {
+    for seed in 0..20 {
+        let config = Config { solo_boot_after_us: Some(200_000), ..Config::DEFAULT };
+        let arbiter = ArbiterKind::Relay { asks: 1 + (seed % 3) as u8 };
+        let setup = Setup { seed, config, arbiter, drift_ppm: [300, -300], ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(seed)).unwrap();
+        pair.cut(true);
+        pair.run(60);
+        let mut modes = [ChannelId::A, ChannelId::B].map(|channel| pair.mode(channel).unwrap());
+        modes.sort_by_key(|mode| *mode == Mode::Simplex);
+        assert_eq!(modes, [Mode::Starting, Mode::Simplex], "seed {seed}");
+        let report = pair.report();
+        assert_eq!((report.wrong, report.missing, report.owners_max, report.cut_off), (0, 0, 1, 0), "{report:?}");
+        assert!(report.released >= 50, "{report:?}");
+    }
+}
+
+/// A flipped output that still decodes: both channels drive the safe output from then on, and
+/// both have both votes on record.
+#[test]
+fn a_divergence_stops_both_with_both_votes_on_record() {
+    for liar in [ChannelId::A, ChannelId::B] {
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(1)).unwrap();
+        pair.run(20);
+        let before = pair.report();
+        assert_eq!(before.safe, 0);
+        pair.node(liar).unwrap().flip_next_output_bit(1); // in the torque's lowest bits
+        pair.run(20);
+        let report = pair.report();
+        assert_eq!((report.wrong, report.diverged), (0, 2), "{report:?}");
+        assert!(report.safe >= 15 && report.released <= before.released + 1, "{report:?}");
+        for channel in [ChannelId::A, ChannelId::B] {
+            assert_eq!(pair.mode(channel), Some(Mode::Safe));
+            let first = *pair.node(channel).unwrap().first_fault().unwrap();
+            assert_eq!(first.faults, Faults::OUTPUT_DIVERGENCE);
+            let [Some(a), Some(b)] = first.votes else { panic!("{first:?}") };
+            assert_eq!((a.input_digest, a.state_digest), (b.input_digest, b.state_digest));
+            assert_ne!(a.output_digest, b.output_digest);
+        }
     }
 }
 
