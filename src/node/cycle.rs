@@ -66,10 +66,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// are there, else on its own sample, and commits.
     pub(super) fn serve_alone(&mut self) -> Result<Sealed<P::Output>, Faults> {
         self.step_both()?;
-        let (cycle, digest) = (self.cycle, self.mirror.pending_digest());
-        let vote = self.my_vote.of(cycle).ok_or(Faults::OUTPUT_TOO_LARGE)?;
-        let sealed = vote::single(cycle, &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
-        self.settle(digest)?;
+        let vote = self.my_vote.of(self.cycle).ok_or(Faults::OUTPUT_TOO_LARGE)?;
+        let sealed = vote::single(self.cycle, &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
+        // Against the digest taken right after the step, so that a change since then shows.
+        self.settle(vote.state_digest)?;
         bump(&mut self.counters.alone);
         Ok(sealed)
     }
