@@ -8,7 +8,7 @@
 //! ```text
 //! ids, digest, mechanism        newtypes; digests and CRC; switches for negative controls
 //! canonical                     the bytes of a value
-//! memory, tracked, mirror       MIRROR: state in blocks, what was written, the checkpoint
+//! memory, marks, tracked, mirror  MIRROR: state in blocks, what was written, the checkpoint
 //! fault                         faults, the first-fault record
 //! program, rule                 what the user writes
 //! config, wire                  timing and policy; the frame format
@@ -53,6 +53,7 @@ pub mod wire;
 
 mod agree;
 mod handshake;
+mod marks;
 
 pub use config::{Config, ConfigError, Drive};
 pub use fault::{Faults, FirstFault};

@@ -4,7 +4,7 @@
 //! working     [Block; n]   what `step` writes; the only copy it can reach
 //! checkpoint  [Block; n]   the last state both channels agreed on
 //! digests     [u32; n]     digest of each checkpoint block
-//! marks       [u8; n]      bit map of the blocks written since the last commit
+//! marks       [u8; n]      written since the last commit; to be sent to a joiner
 //! ```
 
 use crate::digest::BLOCK_BYTES;
@@ -36,6 +36,7 @@ pub const fn blocks<T>() -> usize {
 /// Holds a program's state and its shadow: `Memory<Plant, { blocks::<Plant>() }>`.
 ///
 /// All zero at first, so that a static of it takes no flash.
+#[repr(C)]
 pub struct Memory<T, const BLOCKS: usize> {
     working: [Block; BLOCKS],
     checkpoint: [Block; BLOCKS],

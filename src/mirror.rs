@@ -4,20 +4,50 @@
 //! vote carries the digest the region would have; the commit copies the marked blocks
 //! into the checkpoint and digests them in the same pass, and must arrive at the digest
 //! that was voted. The region digest is the sum of the block digests, so it is kept by
-//! difference.
+//! difference: the cost of a cycle follows what was written, not the size of the state.
+//!
+//! ```text
+//! this file   write, commit, roll back
+//! scrub       flipped bits in memory that nobody writes: found and mended
+//! exchange    blocks for the peer and from the peer; where two channels differ
+//! ```
+
+mod exchange;
+mod scrub;
+
+pub use exchange::{BlockRefused, Halving, Range};
+pub use scrub::Scrubbed;
 
 use crate::digest::{BLOCK_BYTES, block_digest, block_seed, mix, partial_word};
+use crate::marks::{CopySet, Marks, Summary};
 use crate::memory::{Block, Cells, State};
-use crate::tracked::{Marks, Summary, Tracked};
+use crate::tracked::Tracked;
 
 /// The mirrored memory of one channel.
 pub struct Mirror<'m, T> {
     working: &'m mut T,
     checkpoint: &'m mut [Block],
     digests: &'m mut [u32],
-    map: &'m mut [u8],
+    marks: &'m mut [u8],
     summary: Summary,
-    region: u32,
+    region: RegionDigest,
+    /// Where the scrub goes on.
+    scrub_at: usize,
+    /// Blocks committed last.
+    written: u32,
+}
+
+/// The region digest, kept twice so that a flipped bit of it shows.
+#[derive(Clone, Copy)]
+struct RegionDigest {
+    value: u32,
+    inverse: u32,
+}
+
+impl RegionDigest {
+    const fn new(value: u32) -> Self {
+        Self { value, inverse: !value }
+    }
 }
 
 impl<'m, T: State> Mirror<'m, T> {
@@ -25,24 +55,39 @@ impl<'m, T: State> Mirror<'m, T> {
     /// the first checkpoint.
     pub fn new(cells: Cells<'m, T>, init: impl FnOnce(&mut T)) -> Self {
         let Cells { working, checkpoint, digests, marks } = cells;
-        for byte in working.as_mut_bytes() {
+        let summary = Summary::for_blocks(marks.len());
+        let region = RegionDigest::new(0);
+        let mut mirror = Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, written: 0 };
+        mirror.reset(init);
+        mirror
+    }
+
+    /// Starts over as [`new`](Self::new) does.
+    pub fn reset(&mut self, init: impl FnOnce(&mut T)) {
+        for byte in self.working.as_mut_bytes() {
             *byte = 0;
         }
-        init(working);
-        for block in checkpoint.iter_mut() {
+        init(self.working);
+        for block in self.checkpoint.iter_mut() {
             *block = Block::ZERO;
         }
         let mut region = 0_u32;
-        let copies = checkpoint.iter_mut().zip(digests.iter_mut());
-        for ((index, bytes), (copy, digest)) in indexed_blocks(working).zip(copies) {
+        let copies = self.checkpoint.iter_mut().zip(self.digests.iter_mut());
+        for ((index, bytes), (copy, digest)) in indexed_blocks(self.working).zip(copies) {
             *digest = copy_and_digest(index, bytes, copy);
             region = region.wrapping_add(*digest);
         }
-        for byte in marks.iter_mut() {
-            *byte = 0;
+        for mark in self.marks.iter_mut() {
+            *mark = 0;
         }
-        let summary = Summary::for_blocks(marks.len());
-        Self { working, checkpoint, digests, map: marks, summary, region }
+        self.summary = Summary::for_blocks(self.marks.len());
+        self.region = RegionDigest::new(region);
+        (self.scrub_at, self.written) = (0, 0);
+    }
+
+    /// Gives the memory back.
+    pub fn into_cells(self) -> Cells<'m, T> {
+        Cells { working: self.working, checkpoint: self.checkpoint, digests: self.digests, marks: self.marks }
     }
 
     /// Returns the working copy.
@@ -50,25 +95,33 @@ impl<'m, T: State> Mirror<'m, T> {
         self.working
     }
 
+    /// Returns how many blocks there are.
+    pub fn blocks(&self) -> u32 {
+        self.digests.len() as u32
+    }
+
+    /// Returns how many blocks the last commit copied.
+    pub fn written_blocks(&self) -> u32 {
+        self.written
+    }
+
     /// Opens the working copy for one step.
     pub fn tracked(&mut self) -> Tracked<'_, T> {
-        Tracked::new(self.working, Marks { map: self.map, summary: &mut self.summary })
+        Tracked::new(self.working, Marks { map: self.marks, summary: &mut self.summary })
     }
 
     /// Returns the digest of the checkpoint.
     pub fn committed_digest(&self) -> u32 {
-        self.region
+        self.region.value
     }
 
     /// Returns the digest the region will have once the marked blocks are committed.
     pub fn pending_digest(&mut self) -> u32 {
-        if self.marks().take_unknown() {
-            self.mark_by_comparison();
-        }
+        self.find_unknown();
         let (bytes, digests) = (self.working.as_bytes(), &*self.digests);
-        let mut region = self.region;
-        let marks = Marks { map: self.map, summary: &mut self.summary };
-        marks.for_each(|block| {
+        let mut region = self.region.value;
+        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
+        marks.each_dirty(|block| {
             if let (Some(fresh), Some(old)) = (block_bytes(bytes, block), digests.get(block)) {
                 region = region.wrapping_sub(*old).wrapping_add(block_digest(block as u32, fresh));
             }
@@ -83,14 +136,12 @@ impl<'m, T: State> Mirror<'m, T> {
     /// voted: something wrote the working copy since. The checkpoint then holds that
     /// damage, and its digests say so.
     pub fn commit(&mut self, voted: u32) -> Result<(), CommitDamaged> {
-        if self.marks().take_unknown() {
-            self.mark_by_comparison();
-        }
+        self.find_unknown();
         let bytes = self.working.as_bytes();
         let (checkpoint, digests) = (&mut *self.checkpoint, &mut *self.digests);
-        let mut region = self.region;
-        let mut marks = Marks { map: self.map, summary: &mut self.summary };
-        marks.for_each(|block| {
+        let mut region = self.region.value;
+        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
+        self.written = marks.drain_dirty(|block| {
             let cells = (block_bytes(bytes, block), checkpoint.get_mut(block), digests.get_mut(block));
             if let (Some(fresh), Some(copy), Some(digest)) = cells {
                 let old = *digest;
@@ -98,8 +149,7 @@ impl<'m, T: State> Mirror<'m, T> {
                 region = region.wrapping_sub(old).wrapping_add(*digest);
             }
         });
-        marks.clear();
-        self.region = region;
+        self.region = RegionDigest::new(region);
         if region == voted { Ok(()) } else { Err(CommitDamaged) }
     }
 
@@ -110,12 +160,10 @@ impl<'m, T: State> Mirror<'m, T> {
         for block in self.checkpoint.iter() {
             let length = rest.len().min(BLOCK_BYTES);
             let Some((bytes, tail)) = rest.split_at_mut_checked(length) else { break };
-            for (to, from) in bytes.iter_mut().zip(&block.0) {
-                *to = *from;
-            }
+            copy(bytes, &block.0);
             rest = tail;
         }
-        self.marks().clear();
+        self.marks().clear_dirty();
     }
 
     /// Recomputes every checkpoint digest; true if each one and their sum hold.
@@ -123,11 +171,10 @@ impl<'m, T: State> Mirror<'m, T> {
         let mut region = 0_u32;
         let mut sound = true;
         for ((index, digest), block) in (0..).zip(self.digests.iter()).zip(self.checkpoint.iter()) {
-            let length = block_length::<T>(index as usize);
-            sound &= block.0.get(..length).is_some_and(|bytes| block_digest(index, bytes) == *digest);
+            sound &= block_digest(index, trimmed::<T>(index as usize, block)) == *digest;
             region = region.wrapping_add(*digest);
         }
-        sound && region == self.region
+        sound && region == self.region.value
     }
 
     /// Returns how often a tracked write named memory outside of the state, and forgets it.
@@ -135,31 +182,51 @@ impl<'m, T: State> Mirror<'m, T> {
         self.marks().take_stray()
     }
 
-    /// Flips one bit of the working copy behind the mirror's back, for fault injection.
-    #[cfg(feature = "sim")]
-    pub(crate) fn flip_working_bit(&mut self, bit: usize) {
+    /// Returns which blocks the donor still has to send.
+    pub(crate) fn copy_set(&mut self) -> CopySet<'_> {
+        CopySet(self.marks())
+    }
+
+    fn marks(&mut self) -> Marks<'_> {
+        Marks { map: self.marks, summary: &mut self.summary }
+    }
+
+    /// Marks what [`Tracked::modify`] may have written.
+    fn find_unknown(&mut self) {
+        if !self.marks().take_unknown() {
+            return;
+        }
+        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
+        for ((index, fresh), copy) in indexed_blocks(self.working).zip(self.checkpoint.iter()) {
+            if !same_words(fresh, trimmed::<T>(index as usize, copy)) {
+                marks.dirty(index as usize);
+            }
+        }
+    }
+}
+
+/// Faults from outside, behind the mirror's back.
+#[cfg(feature = "sim")]
+impl<T: State> Mirror<'_, T> {
+    /// Flips one bit of the working copy.
+    pub fn flip_working_bit(&mut self, bit: usize) {
         if let Some(byte) = self.working.as_mut_bytes().get_mut(bit / 8) {
             *byte ^= 1 << (bit % 8);
         }
     }
 
-    fn marks(&mut self) -> Marks<'_> {
-        Marks { map: self.map, summary: &mut self.summary }
+    /// Flips one bit of the checkpoint.
+    pub fn flip_checkpoint_bit(&mut self, bit: usize) {
+        let block = self.checkpoint.get_mut(bit / 8 / BLOCK_BYTES);
+        if let Some(byte) = block.and_then(|block| block.0.get_mut(bit / 8 % BLOCK_BYTES)) {
+            *byte ^= 1 << (bit % 8);
+        }
     }
 
-    /// Marks the blocks in which the working copy differs from the checkpoint.
-    fn mark_by_comparison(&mut self) {
-        let mut marks = Marks { map: self.map, summary: &mut self.summary };
-        for ((index, fresh), copy) in indexed_blocks(self.working).zip(self.checkpoint.iter()) {
-            let (fresh_words, fresh_tail) = fresh.as_chunks::<4>();
-            let (copy_words, _) = copy.0.as_chunks::<4>();
-            let tail = fresh_words.len() * 4;
-            let copy_tail = copy.0.get(tail..tail + fresh_tail.len());
-            let same = fresh_words.iter().zip(copy_words).all(|(a, b)| a == b) && copy_tail == Some(fresh_tail);
-            if !same {
-                marks.mark(index as usize);
-            }
-        }
+    /// Flips one bit of a block digest, or, after the last of these, of the region digest.
+    pub fn flip_digest_bit(&mut self, bit: usize) {
+        let digest = self.digests.get_mut(bit / 32).unwrap_or(&mut self.region.value);
+        *digest ^= 1 << (bit % 32);
     }
 }
 
@@ -182,23 +249,37 @@ fn block_bytes(bytes: &[u8], block: usize) -> Option<&[u8]> {
     bytes.get(start..end)
 }
 
+/// Returns the part of a checkpoint block that belongs to the state.
+fn trimmed<T>(index: usize, block: &Block) -> &[u8] {
+    block.0.get(..block_length::<T>(index)).unwrap_or_default()
+}
+
 fn block_length<T>(block: usize) -> usize {
     size_of::<T>().saturating_sub(block.saturating_mul(BLOCK_BYTES)).min(BLOCK_BYTES)
 }
 
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+fn same_words(a: &[u8], b: &[u8]) -> bool {
+    let ((a_words, a_tail), (b_words, b_tail)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    a_tail == b_tail && a_words.iter().zip(b_words).all(|(a, b)| a == b)
+}
+
 /// Copies a block and digests what was copied, in one pass.
-fn copy_and_digest(index: u32, bytes: &[u8], copy: &mut Block) -> u32 {
+fn copy_and_digest(index: u32, bytes: &[u8], copied: &mut Block) -> u32 {
     let (words, tail) = bytes.as_chunks::<4>();
-    let (copies, _) = copy.0.as_chunks_mut::<4>();
+    let (copies, _) = copied.0.as_chunks_mut::<4>();
     let mut state = block_seed(index);
-    for (word, copied) in words.iter().zip(copies) {
-        *copied = *word;
+    for (word, copy) in words.iter().zip(copies) {
+        *copy = *word;
         state = mix(state, u32::from_le_bytes(*word));
     }
     if !tail.is_empty() {
-        for (to, from) in copy.0.iter_mut().skip(words.len() * 4).zip(tail) {
-            *to = *from;
-        }
+        copy(copied.0.get_mut(words.len() * 4..).unwrap_or_default(), tail);
         state = mix(state, partial_word(tail));
     }
     state

@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["canonical"],
     // One row of the map, whose members are built upon each other.
     &["memory"],
+    &["marks"],
     &["tracked"],
     &["mirror"],
     &["fault"],

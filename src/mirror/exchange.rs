@@ -1,0 +1,155 @@
+//! Exchange: blocks for the peer and from the peer, and where two channels differ.
+
+use super::{Mirror, RegionDigest, block_digest, block_length, copy, trimmed};
+use crate::memory::State;
+use zerocopy::IntoBytes;
+
+/// Why a block was not taken; nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BlockRefused {
+    /// There is no such block.
+    OutOfRange {
+        /// The block's number.
+        index: u32,
+        /// How many blocks there are.
+        blocks: u32,
+    },
+    /// The block has another length.
+    Length {
+        /// Bytes the block takes.
+        need_bytes: usize,
+        /// Bytes there are.
+        have_bytes: usize,
+    },
+    /// The block does not match the digest that this channel holds of it.
+    Digest,
+}
+
+impl<T: State> Mirror<'_, T> {
+    /// Returns the bytes of a checkpoint block; the last one may be shorter than the others.
+    pub fn block(&self, index: u32) -> Option<&[u8]> {
+        Some(trimmed::<T>(index as usize, self.checkpoint.get(index as usize)?))
+    }
+
+    /// Checks that there is such a block and that it takes so many bytes.
+    ///
+    /// # Errors
+    /// [`BlockRefused`] with the figures.
+    pub fn check_block(&self, index: u32, have_bytes: usize) -> Result<(), BlockRefused> {
+        let blocks = self.blocks();
+        if index >= blocks {
+            return Err(BlockRefused::OutOfRange { index, blocks });
+        }
+        let need_bytes = block_length::<T>(index as usize);
+        if have_bytes == need_bytes { Ok(()) } else { Err(BlockRefused::Length { need_bytes, have_bytes }) }
+    }
+
+    /// Writes a donated block into both copies.
+    ///
+    /// # Errors
+    /// [`BlockRefused`]; nothing was written.
+    pub fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+        self.check_block(index, bytes.len())?;
+        let digest = block_digest(index, bytes);
+        let place = index as usize;
+        if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
+            copy(&mut kept.0, bytes);
+            let region = self.region.value.wrapping_sub(*old).wrapping_add(digest);
+            self.region = RegionDigest::new(region);
+            *old = digest;
+        }
+        let start = place * super::BLOCK_BYTES;
+        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
+        Ok(())
+    }
+
+    /// Mends a block from the peer's copy, if that matches the digest held here.
+    ///
+    /// # Errors
+    /// [`BlockRefused`]; nothing was written.
+    pub fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+        self.check_block(index, bytes.len())?;
+        if self.digests.get(index as usize) != Some(&block_digest(index, bytes)) {
+            return Err(BlockRefused::Digest);
+        }
+        self.put_block(index, bytes)
+    }
+
+    /// Takes donated memory as the agreed state: true if every block holds its digest and
+    /// they add up to `region_digest`. The working copy is then the checkpoint.
+    pub fn adopt(&mut self, region_digest: u32) -> bool {
+        let sound = self.verify() && self.region.value == region_digest;
+        self.rollback();
+        sound
+    }
+
+    /// Returns the sum of the block digests of a range, as far as there are such blocks.
+    pub fn range_digest(&self, range: Range) -> u32 {
+        let digests = self.digests.iter().skip(range.first as usize).take(range.blocks as usize);
+        digests.fold(0, |sum, digest| sum.wrapping_add(*digest))
+    }
+}
+
+/// Some blocks in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Range {
+    /// The first block.
+    pub first: u32,
+    /// How many blocks; some of them may lie behind the last one there is.
+    pub blocks: u32,
+}
+
+/// The search for the blocks in which two channels differ: compare the digests of
+/// [`range`](Self::range) and say what came of it. Ranges that differ are halved until single
+/// blocks are left; ranges that are the same are passed over.
+///
+/// ```
+/// use twinstep::mirror::{Halving, Range};
+/// let (mut search, mut found) = (Halving::new(100), Vec::new());
+/// while let Some(Range { first, blocks }) = search.range() {
+///     let differs = (first..first + blocks).contains(&42); // in life: digests are compared
+///     if differs && blocks == 1 {
+///         found.push(first);
+///     }
+///     search = search.after(!differs);
+/// }
+/// assert_eq!(found, [42]);
+/// ```
+///
+/// Sums of unrelated block digests are equal by chance once in 2^32; the digest of the whole
+/// region is compared at the end in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Halving {
+    range: Option<Range>,
+    end: u32,
+}
+
+impl Halving {
+    /// Starts with so many blocks.
+    pub const fn new(blocks: u32) -> Self {
+        // The halves of a power of two are aligned to their length, which tells where in the
+        // search a range stands without a stack.
+        let whole = if blocks > 1 << 31 { 1 << 31 } else { blocks.next_power_of_two() };
+        Self { range: if blocks > 0 { Some(Range { first: 0, blocks: whole }) } else { None }, end: blocks }
+    }
+
+    /// Returns the range to be compared; `None` when the search is over.
+    pub const fn range(&self) -> Option<Range> {
+        self.range
+    }
+
+    /// Returns the search after the comparison of [`range`](Self::range).
+    #[must_use]
+    pub fn after(self, is_same: bool) -> Self {
+        let range = self.range.and_then(|Range { first, blocks }| {
+            if !is_same && blocks > 1 {
+                return Some(Range { first, blocks: blocks / 2 });
+            }
+            let first = first.saturating_add(blocks);
+            (first < self.end).then(|| Range { first, blocks: 1 << first.trailing_zeros() })
+        });
+        Self { range, ..self }
+    }
+}

@@ -1,0 +1,123 @@
+//! Scrub: flipped bits in memory that nobody writes, found and mended.
+//!
+//! Of each block there are two copies and a digest, and all digests add up to the region
+//! digest. A single flip leaves enough of them to tell which one is wrong:
+//!
+//! ```text
+//! working holds   checkpoint holds
+//! yes             yes                nothing
+//! no              yes                the working copy is mended from the checkpoint
+//! yes             no                 the checkpoint is mended from the working copy
+//! no              no                 a copy whose digest would make the region add up
+//!                                    is right, and the block's digest was not; else
+//!                                    the block is beyond repair on this channel
+//! ```
+//!
+//! A block written since the last commit has no working copy to be compared.
+
+use super::{Mirror, RegionDigest, block_bytes, block_digest, copy, copy_and_digest, trimmed};
+use crate::memory::State;
+use zerocopy::IntoBytes;
+
+/// What a scrub found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Scrubbed {
+    /// Blocks of the working copy that were mended.
+    pub working: u32,
+    /// Blocks of the checkpoint that were mended.
+    pub checkpoint: u32,
+    /// Digests that were mended.
+    pub digests: u32,
+    /// A block that this channel cannot mend by itself.
+    pub beyond_repair: Option<u32>,
+}
+
+impl<T: State> Mirror<'_, T> {
+    /// Checks the region digest and the next `blocks` blocks, round and round, and mends what
+    /// can be mended. Two digests a block, one for a block written since the last commit.
+    ///
+    /// A block beyond repair is checked again by the next call.
+    pub fn scrub(&mut self, blocks: u32) -> Scrubbed {
+        let mut found = Scrubbed { digests: u32::from(self.mend_region()), ..Scrubbed::default() };
+        for _ in 0..blocks.min(self.blocks()) {
+            if !self.scrub_block(self.scrub_at, &mut found) {
+                found.beyond_repair = Some(self.scrub_at as u32);
+                return found;
+            }
+            self.scrub_at = if self.scrub_at + 1 < self.digests.len() { self.scrub_at + 1 } else { 0 };
+        }
+        found
+    }
+
+    /// Checks all blocks, as before a takeover.
+    pub fn scrub_all(&mut self) -> Scrubbed {
+        self.scrub(self.blocks())
+    }
+
+    /// Mends the region digest if one of its two copies was damaged.
+    fn mend_region(&mut self) -> bool {
+        let RegionDigest { value, inverse } = self.region;
+        if value == !inverse {
+            return false;
+        }
+        // If the sum agrees with neither, a block's digest is damaged too, or in its place.
+        let sum = self.sum_of_digests();
+        if sum == value || sum == !inverse {
+            self.region = RegionDigest::new(sum);
+        }
+        true
+    }
+
+    fn sum_of_digests(&self) -> u32 {
+        self.digests.iter().fold(0, |sum, digest| sum.wrapping_add(*digest))
+    }
+
+    /// Checks a block; false if it is beyond repair.
+    fn scrub_block(&mut self, block: usize, found: &mut Scrubbed) -> bool {
+        let is_dirty = self.marks().is_dirty(block);
+        let index = block as u32;
+        let Some(digest) = self.digests.get(block).copied() else { return true };
+        let Some(kept) = self.checkpoint.get(block) else { return true };
+        let kept_digest = block_digest(index, trimmed::<T>(block, kept));
+        let working_digest = match block_bytes(self.working.as_bytes(), block) {
+            Some(bytes) if !is_dirty => block_digest(index, bytes),
+            _ => kept_digest,
+        };
+        let holds = |computed: u32| computed == digest;
+        match (holds(working_digest), holds(kept_digest)) {
+            (true, true) => return true,
+            (false, true) => self.mend_working(block, found),
+            (true, false) => self.mend_checkpoint(block, found),
+            (false, false) => {
+                let others = self.sum_of_digests().wrapping_sub(digest);
+                let adds_up = |computed: u32| others.wrapping_add(computed) == self.region.value;
+                let right = [kept_digest, working_digest].into_iter().find(|computed| adds_up(*computed));
+                let (Some(right), Some(place)) = (right, self.digests.get_mut(block)) else { return false };
+                *place = right;
+                found.digests += 1;
+                match (working_digest == right, kept_digest == right) {
+                    (false, true) => self.mend_working(block, found),
+                    (true, false) => self.mend_checkpoint(block, found),
+                    _ => {}
+                }
+            }
+        }
+        true
+    }
+
+    fn mend_working(&mut self, block: usize, found: &mut Scrubbed) {
+        let start = block * super::BLOCK_BYTES;
+        let Some(kept) = self.checkpoint.get(block) else { return };
+        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), &kept.0);
+        found.working += 1;
+    }
+
+    fn mend_checkpoint(&mut self, block: usize, found: &mut Scrubbed) {
+        let bytes = block_bytes(self.working.as_bytes(), block);
+        if let (Some(bytes), Some(kept)) = (bytes, self.checkpoint.get_mut(block)) {
+            copy_and_digest(block as u32, bytes, kept);
+            found.checkpoint += 1;
+        }
+    }
+}
