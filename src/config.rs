@@ -49,6 +49,17 @@ pub struct Config {
     pub patience: u8,
     /// Which channel drives.
     pub drive: Drive,
+    /// Blocks of memory checked each cycle: a flipped bit in memory that nobody writes is found
+    /// within `blocks / scrub_blocks` cycles. About 260 instructions a block.
+    pub scrub_blocks: u16,
+    /// Blocks of memory, of 64 bytes, that a donor sends each cycle at most while the other
+    /// channel joins. A block's frame takes 83 bytes on the link, plus delimiters, and the
+    /// rest of the period must be long enough for them.
+    pub copy_blocks: u16,
+    /// Cycles that a copy may take: one that would take longer is refused, with the figures.
+    pub copy_limit_cycles: u32,
+    /// Clean duplex cycles after which a channel that has joined may own the outputs.
+    pub probation_cycles: u16,
     /// Time without any word of the peer after which an empty channel starts alone;
     /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
@@ -67,6 +78,10 @@ impl Config {
         link_delay_us: 3_000,
         patience: 0,
         drive: Drive::Owner,
+        scrub_blocks: 4,
+        copy_blocks: 4,
+        copy_limit_cycles: 36_000,
+        probation_cycles: 8,
         solo_boot_after_us: None,
     };
 
@@ -100,6 +115,29 @@ impl Config {
         Ok(())
     }
 
+    /// Checks that a state of so many blocks can be copied and scrubbed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the figures that do not go together.
+    pub const fn check_copy(&self, blocks: u32) -> Result<(), ConfigError> {
+        if blocks > MOST_BLOCKS {
+            return Err(ConfigError::StateTooLarge { blocks, most_blocks: MOST_BLOCKS });
+        }
+        if self.scrub_blocks == 0 {
+            return Err(ConfigError::ScrubBudgetMissing);
+        }
+        if self.copy_blocks == 0 {
+            return Err(ConfigError::CopyBudgetMissing);
+        }
+        // Even if nothing is written meanwhile.
+        let need_cycles = blocks.div_ceil(self.copy_blocks as u32) + 1;
+        let limit_cycles = self.copy_limit_cycles;
+        if need_cycles > limit_cycles {
+            return Err(ConfigError::CopyTooSlow { blocks, copy_blocks: self.copy_blocks, need_cycles, limit_cycles });
+        }
+        Ok(())
+    }
+
     /// Returns the hash of what both channels must have in common.
     pub(crate) fn hash(&self) -> u32 {
         let mut digest = ValueDigest::new();
@@ -112,6 +150,8 @@ impl Config {
 }
 
 const LONGEST_PERIOD_US: u32 = 600_000_000;
+/// Blocks are numbered by 16 bits on the link.
+const MOST_BLOCKS: u32 = 1 << 16;
 
 /// A configuration that cannot work, with the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +200,28 @@ pub enum ConfigError {
     Memory(MemoryMismatch),
     /// The arbiter cannot keep two channels apart that both start alone.
     SoloBootNeedsArbiter,
+    /// `scrub_blocks` is 0: flipped bits would never be found.
+    ScrubBudgetMissing,
+    /// `copy_blocks` is 0: the other channel could never join.
+    CopyBudgetMissing,
+    /// A copy takes more cycles than the limit, even if nothing is written meanwhile.
+    CopyTooSlow {
+        /// Blocks of the state.
+        blocks: u32,
+        /// Blocks sent each cycle.
+        copy_blocks: u16,
+        /// Cycles the copy takes at least.
+        need_cycles: u32,
+        /// The limit.
+        limit_cycles: u32,
+    },
+    /// The state has more blocks than can be numbered.
+    StateTooLarge {
+        /// Blocks of the state.
+        blocks: u32,
+        /// The most there can be.
+        most_blocks: u32,
+    },
 }
 
 impl From<MemoryMismatch> for ConfigError {
@@ -200,6 +262,15 @@ impl core::fmt::Display for ConfigError {
             Self::SoloBootNeedsArbiter => {
                 write!(f, "starting alone needs an arbiter that remembers who owns the outputs")
             }
+            Self::ScrubBudgetMissing => write!(f, "scrub_blocks is 0: flipped bits would never be found"),
+            Self::CopyBudgetMissing => write!(f, "copy_blocks is 0: the other channel could never join"),
+            Self::CopyTooSlow { blocks, copy_blocks, need_cycles, limit_cycles } => write!(
+                f,
+                "copying {blocks} blocks, {copy_blocks} a cycle, takes {need_cycles} cycles; the limit is {limit_cycles}"
+            ),
+            Self::StateTooLarge { blocks, most_blocks } => {
+                write!(f, "the state takes {blocks} blocks, more than {most_blocks}")
+            }
         }
     }
 }
@@ -231,6 +302,19 @@ mod tests {
         }
         assert_eq!(Config { hello_us: 0, ..good }.check(), Err(ConfigError::HelloIntervalMissing));
         assert!(matches!(Config { period_us: u32::MAX, ..good }.check(), Err(ConfigError::PeriodTooLong { .. })));
+    }
+
+    #[test]
+    fn a_copy_that_cannot_end_in_time_is_refused_with_its_figures() {
+        let good = Config { nonce: 1, copy_blocks: 8, copy_limit_cycles: 9, ..Config::DEFAULT };
+        assert_eq!(good.check_copy(64), Ok(()));
+        assert_eq!(
+            good.check_copy(65),
+            Err(ConfigError::CopyTooSlow { blocks: 65, copy_blocks: 8, need_cycles: 10, limit_cycles: 9 })
+        );
+        assert_eq!(Config { copy_blocks: 0, ..good }.check_copy(1), Err(ConfigError::CopyBudgetMissing));
+        assert_eq!(Config { scrub_blocks: 0, ..good }.check_copy(1), Err(ConfigError::ScrubBudgetMissing));
+        assert!(matches!(good.check_copy(65_537), Err(ConfigError::StateTooLarge { .. })));
     }
 
     #[test]

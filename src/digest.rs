@@ -74,6 +74,11 @@ impl ValueDigest {
         }
     }
 
+    /// Returns the digest with the bytes of a number added, after whole words only.
+    pub(crate) const fn with(self, number: u32) -> Self {
+        Self { state: mix(self.state, number), word: number, length: self.length.wrapping_add(4) }
+    }
+
     /// Adds bytes in order.
     pub fn extend(&mut self, bytes: &[u8]) {
         for byte in bytes {

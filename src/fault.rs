@@ -34,6 +34,16 @@ bitflags::bitflags! {
         const OUTPUT_TOO_LARGE = 1 << 12;
         /// A tracked write named memory outside of the state; it was not done.
         const STRAY_WRITE = 1 << 13;
+        /// Flipped bits in memory were found, and mended.
+        const MEMORY_REPAIRED = 1 << 14;
+        /// A block of memory is damaged beyond what this channel can mend by itself.
+        const MEMORY_DAMAGED = 1 << 15;
+        /// The copy to a joining peer cannot end in time.
+        const COPY_REFUSED = 1 << 16;
+        /// The copy to a joining peer was given up: no answer.
+        const COPY_FAILED = 1 << 17;
+        /// This channel has joined too short a time ago to own the outputs.
+        const ON_PROBATION = 1 << 18;
     }
 }
 

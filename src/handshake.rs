@@ -41,6 +41,11 @@ impl Handshake {
         fresh
     }
 
+    /// Notes the newest challenge of the peer, from a frame of this pair of boots.
+    pub(crate) fn hear_challenge(&mut self, nonce: u32, challenge: u32) {
+        self.heard = Some((nonce, challenge));
+    }
+
     /// Returns the peer's newest challenge, as far as heard.
     pub(crate) fn heard_challenge(&self) -> u32 {
         self.heard.unwrap_or_default().1

@@ -1,5 +1,6 @@
 //! JOURNAL  counters: nothing is lost silently.
 
+use crate::mirror::Scrubbed;
 use crate::wire::Reject;
 
 /// Counts of what happened since boot; each stays at its maximum.
@@ -28,6 +29,24 @@ pub struct Counters {
     pub retransmitted: u32,
     /// Tracked writes that named memory outside of the state.
     pub stray_writes: u32,
+    /// Blocks of the working copy that the scrub mended.
+    pub working_repairs: u32,
+    /// Blocks of the checkpoint that the scrub mended.
+    pub checkpoint_repairs: u32,
+    /// Digests that the scrub mended.
+    pub digest_repairs: u32,
+    /// Blocks mended from the peer's copy.
+    pub peer_repairs: u32,
+    /// Times this channel took itself out of service since its memory was beyond repair.
+    pub self_exclusions: u32,
+    /// Copies begun as the donor.
+    pub copies_begun: u32,
+    /// Copies that ended without the peer in duplex: given up, refused, or not answered.
+    pub copies_failed: u32,
+    /// Blocks sent as the donor, repetitions included.
+    pub blocks_sent: u32,
+    /// Times this channel joined a serving one.
+    pub joined: u32,
     rejected: [u32; Reject::ALL.len()],
 }
 
@@ -40,6 +59,18 @@ impl Counters {
     /// Returns how many frames were dropped in all.
     pub fn rejected_total(&self) -> u32 {
         self.rejected.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Returns how many repairs of memory there were in all.
+    pub fn repairs(&self) -> u32 {
+        let local = self.working_repairs.saturating_add(self.checkpoint_repairs);
+        local.saturating_add(self.digest_repairs).saturating_add(self.peer_repairs)
+    }
+
+    pub(crate) fn scrubbed(&mut self, found: &Scrubbed) {
+        self.working_repairs = self.working_repairs.saturating_add(found.working);
+        self.checkpoint_repairs = self.checkpoint_repairs.saturating_add(found.checkpoint);
+        self.digest_repairs = self.digest_repairs.saturating_add(found.digests);
     }
 
     pub(crate) fn reject(&mut self, cause: Reject) {

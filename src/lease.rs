@@ -14,6 +14,8 @@ pub enum Grounds {
     PeerEmpty,
     /// A fresh `Hello` says that the peer stands by and owns nothing.
     PeerStandsBy,
+    /// The claimant owns, and goes on with a peer that joins.
+    PeerJoins,
 }
 
 /// What an arbiter answers to a claim.
@@ -80,7 +82,7 @@ impl Arbiter for Preferred {
         let granted = match grounds {
             Grounds::First => to.owner() == self.0,
             Grounds::PeerEmpty => true,
-            Grounds::Silence | Grounds::PeerStandsBy => to.owner() == from.owner(),
+            Grounds::Silence | Grounds::PeerStandsBy | Grounds::PeerJoins => to.owner() == from.owner(),
         };
         if granted { Claim::Granted } else { Claim::Refused }
     }
@@ -121,7 +123,7 @@ mod tests {
         let (a2, b2) = (Epoch::new(2, A), Epoch::new(2, B));
         assert!(ask(Epoch::NONE, b1, Grounds::First));
         assert!(!ask(Epoch::NONE, a1, Grounds::First));
-        for grounds in [Grounds::Silence, Grounds::PeerStandsBy] {
+        for grounds in [Grounds::Silence, Grounds::PeerStandsBy, Grounds::PeerJoins] {
             assert!(ask(b1, b2, grounds), "the owner goes on alone");
             assert!(!ask(b1, a2, grounds), "the other one does not");
         }

@@ -14,6 +14,7 @@
 //! config, wire                  timing and policy; the frame format
 //! lease                         who owns the outputs: the arbiter
 //! agree, vote, handshake, mode  one idea each, as pure as they come
+//! reintegrate                   who copies what to a channel that joins
 //! journal, verdict              counters; what a cycle came to
 //! node                          one channel: the cycle from top to bottom
 //! sim                           a seeded pair in virtual time (feature `sim`)
@@ -54,6 +55,7 @@ pub mod wire;
 mod agree;
 mod handshake;
 mod marks;
+pub mod reintegrate;
 
 pub use config::{Config, ConfigError, Drive};
 pub use fault::{Faults, FirstFault};

@@ -41,6 +41,10 @@ impl Summary {
         Self { shift: shift.max(LEAST_SHIFT), ..Self::default() }
     }
 
+    pub(crate) fn uncopied(&self) -> u32 {
+        self.uncopied
+    }
+
     fn group_of(&self, block: usize) -> u32 {
         1_u32.wrapping_shl(block as u32 >> self.shift)
     }
@@ -161,6 +165,11 @@ impl CopySet<'_> {
         (summary.uncopied, summary.is_copying, summary.cursor) = (self.0.map.len() as u32, true, 0);
     }
 
+    /// Does not send again what is written meanwhile: a negative control.
+    pub(crate) fn ignore_writes(&mut self) {
+        self.0.summary.is_copying = false;
+    }
+
     /// Ends the copy.
     pub(crate) fn end(&mut self) {
         for mark in self.0.map.iter_mut() {
@@ -171,7 +180,7 @@ impl CopySet<'_> {
 
     /// Returns how many blocks are to be sent or in flight.
     pub(crate) fn left(&self) -> u32 {
-        self.0.summary.uncopied
+        self.0.summary.uncopied()
     }
 
     /// Returns the next block to be sent, round and round.

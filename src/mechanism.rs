@@ -30,6 +30,14 @@ pub enum Mechanism {
     Overdue,
     /// Keeping an agreed input final for a channel that then goes on alone.
     FinalInput,
+    /// Checking some blocks of memory each cycle.
+    Scrub,
+    /// Sending a block again that was written after it was sent.
+    Resend,
+    /// Checking the copied state against its digest at the cut.
+    CutDigest,
+    /// Keeping a channel that has just joined from owning.
+    Probation,
 }
 
 impl Mechanisms {

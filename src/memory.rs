@@ -94,6 +94,18 @@ impl<'m, T: State> Cells<'m, T> {
     }
 }
 
+#[cfg(feature = "sim")]
+impl<T: State> Cells<'_, T> {
+    /// Fills the memory with noise, as it is after a loss of power.
+    pub(crate) fn scramble(&mut self, mut noise: impl FnMut() -> u8) {
+        let digests = self.digests.as_mut_bytes();
+        let copies = self.working.as_mut_bytes().iter_mut().chain(self.checkpoint.as_mut_bytes());
+        for byte in copies.chain(digests).chain(self.marks.iter_mut()) {
+            *byte = noise();
+        }
+    }
+}
+
 impl<'m, T: State, const BLOCKS: usize> TryFrom<&'m mut Memory<T, BLOCKS>> for Cells<'m, T> {
     type Error = MemoryMismatch;
 

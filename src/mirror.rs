@@ -182,6 +182,11 @@ impl<'m, T: State> Mirror<'m, T> {
         self.marks().take_stray()
     }
 
+    /// Returns how many blocks the joiner does not have yet.
+    pub(crate) fn uncopied_blocks(&self) -> u32 {
+        self.summary.uncopied()
+    }
+
     /// Returns which blocks the donor still has to send.
     pub(crate) fn copy_set(&mut self) -> CopySet<'_> {
         CopySet(self.marks())

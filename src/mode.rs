@@ -10,6 +10,10 @@ pub enum Mode {
     Duplex,
     /// Serves alone.
     Simplex,
+    /// Serves alone and copies its state to the peer, which joins.
+    Donor,
+    /// Takes over the state of the peer, which serves; has none of its own.
+    Joining,
     /// Healthy, but not allowed to own the outputs.
     Standby,
     /// Drives the safe output. Latched: only a reboot leaves it. After a divergence both
@@ -21,10 +25,17 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModeEvent {
-    /// Both channels start from the same empty state.
+    /// Both channels go on from the same state.
     CutOver,
-    /// An empty channel starts over: its first cycle did not come about.
-    BootFailed,
+    /// A channel starts over as empty: its first cycle or its joining did not come about, or
+    /// its memory is beyond repair.
+    StartOver,
+    /// The first block of the peer's state is there.
+    Joins,
+    /// A peer wants to join.
+    Donates,
+    /// The copy was given up.
+    CopyEnded,
     /// The arbiter granted the outputs to this channel alone.
     Granted,
     /// The arbiter refused them.
@@ -39,25 +50,42 @@ pub enum ModeEvent {
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 5] = [Self::Starting, Self::Duplex, Self::Simplex, Self::Standby, Self::Safe];
+    pub const ALL: [Self; 7] =
+        [Self::Starting, Self::Duplex, Self::Simplex, Self::Donor, Self::Joining, Self::Standby, Self::Safe];
+
+    /// Whether the channel takes part in the cycle.
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Duplex | Self::Simplex | Self::Donor)
+    }
+
+    /// Whether the channel serves without the peer.
+    pub const fn serves_alone(self) -> bool {
+        matches!(self, Self::Simplex | Self::Donor)
+    }
 
     /// Returns the mode after `event`, or `None` if it changes nothing here.
     ///
-    /// In particular no frame makes a channel stand by that holds the lease alone.
+    /// In particular no frame makes a channel stand by that holds the lease alone, and a
+    /// joining channel never becomes the donor.
     pub const fn after(self, event: ModeEvent) -> Option<Self> {
-        use Mode::{Duplex, Safe, Simplex, Standby, Starting};
-        use ModeEvent::{BootFailed, CutOver, Fatal, Granted, LeaseLost, Overtaken, Refused};
+        use Mode::{Donor, Duplex, Joining, Safe, Simplex, Standby, Starting};
+        use ModeEvent::{CopyEnded, CutOver, Donates, Fatal, Granted, Joins, LeaseLost, Overtaken, Refused, StartOver};
         match (self, event) {
-            (Starting, CutOver) => Some(Duplex),
-            (Duplex | Standby, BootFailed) => Some(Starting),
+            (Starting | Donor | Joining, CutOver) => Some(Duplex),
+            (Duplex | Joining | Standby, StartOver) => Some(Starting),
+            (Starting | Standby, Joins) => Some(Joining),
+            (Simplex, Donates) => Some(Donor),
+            (Donor, CopyEnded) => Some(Simplex),
             (Starting | Duplex | Standby, Granted) => Some(Simplex),
-            (Duplex, Refused | LeaseLost | Overtaken) => Some(Standby),
-            (Simplex, LeaseLost) => Some(Standby),
-            (Starting | Duplex | Simplex | Standby, Fatal) => Some(Safe),
-            (Starting, BootFailed | Refused | LeaseLost | Overtaken)
-            | (Duplex, CutOver)
-            | (Simplex, CutOver | BootFailed | Granted | Refused | Overtaken)
-            | (Standby, CutOver | Refused | LeaseLost | Overtaken)
+            (Duplex, Refused | Overtaken) => Some(Standby),
+            (Duplex | Simplex | Donor, LeaseLost) => Some(Standby),
+            (Starting | Duplex | Simplex | Donor | Joining | Standby, Fatal) => Some(Safe),
+            (Starting, StartOver | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
+            | (Duplex, CutOver | Joins | Donates | CopyEnded)
+            | (Simplex, CutOver | StartOver | Joins | CopyEnded | Granted | Refused | Overtaken)
+            | (Donor, StartOver | Joins | Donates | Granted | Refused | Overtaken)
+            | (Joining, Joins | Donates | CopyEnded | Granted | Refused | LeaseLost | Overtaken)
+            | (Standby, CutOver | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
             | (Safe, _) => None,
         }
     }
@@ -65,8 +93,18 @@ impl Mode {
 
 impl ModeEvent {
     /// All events.
-    pub const ALL: [Self; 7] =
-        [Self::CutOver, Self::BootFailed, Self::Granted, Self::Refused, Self::LeaseLost, Self::Overtaken, Self::Fatal];
+    pub const ALL: [Self; 10] = [
+        Self::CutOver,
+        Self::StartOver,
+        Self::Joins,
+        Self::Donates,
+        Self::CopyEnded,
+        Self::Granted,
+        Self::Refused,
+        Self::LeaseLost,
+        Self::Overtaken,
+        Self::Fatal,
+    ];
 }
 
 #[cfg(test)]
@@ -81,6 +119,8 @@ mod tests {
             Some(Mode::Starting) => 's',
             Some(Mode::Duplex) => 'D',
             Some(Mode::Simplex) => 'S',
+            Some(Mode::Donor) => 'd',
+            Some(Mode::Joining) => 'j',
             Some(Mode::Standby) => 'b',
             Some(Mode::Safe) => '!',
         };
@@ -88,15 +128,18 @@ mod tests {
             .iter()
             .map(|mode| ModeEvent::ALL.iter().map(|event| glyph(mode.after(*event))).collect())
             .collect();
-        // cut over, boot failed, granted, refused, lease lost, overtaken, fatal
+        // cut over, start over, joins, donates, copy ended; granted, refused, lease lost,
+        // overtaken, fatal
         assert_eq!(
             rows,
             [
-                "D.S...!", // Starting
-                ".sSbbb!", // Duplex
-                "....b.!", // Simplex
-                ".sS...!", // Standby
-                ".......", // Safe
+                "D.j..S...!", // Starting
+                ".s...Sbbb!", // Duplex
+                "...d...b.!", // Simplex
+                "D...S..b.!", // Donor
+                "Ds.......!", // Joining
+                ".sj..S...!", // Standby
+                "..........", // Safe
             ]
         );
     }

@@ -14,7 +14,9 @@
 //! and a rollback, when a takeover falls together with the arrival of the peer's sample.
 
 mod boot;
+mod copy;
 mod cycle;
+mod memory;
 mod outgoing;
 mod receive;
 mod schedule;
@@ -37,6 +39,8 @@ use crate::vote::{self, Sealed};
 use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
 use crate::{canonical, wire};
 use boot::Boot;
+use copy::{Copying, Cutting};
+use memory::Mending;
 use outgoing::Outgoing;
 use schedule::Schedule;
 use takeover::Pressing;
@@ -86,6 +90,16 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     held: u8,
     pressing: Option<Pressing>,
 
+    copying: Copying,
+    /// The `Cut` that waits for its answer.
+    cut: Option<Cutting>,
+    mending: Mending,
+    /// Clean cycles still to go before a channel that has joined may own.
+    probation: u16,
+    /// This channel has committed alone since it was last in duplex, so a peer that did as well
+    /// has another lineage.
+    is_fork: bool,
+
     schedule: Schedule,
     outgoing: Outgoing,
 
@@ -122,8 +136,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         ConfigError: From<M::Error>,
     {
         config.check()?;
+        config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
         let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
-        let need_bytes = (OVERHEAD_BYTES + VOTE_DIGEST_BYTES + safe_bytes).max(wire::LONGEST_HELLO_BYTES);
+        let longest = wire::LONGEST_HELLO_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
+        let need_bytes = (OVERHEAD_BYTES + VOTE_DIGEST_BYTES + safe_bytes).max(longest);
         let have_bytes = FRAME.min(MAX_FRAME_BYTES);
         if need_bytes > have_bytes {
             return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
@@ -149,6 +165,11 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             last: None,
             held: 0,
             pressing: None,
+            copying: Copying::default(),
+            cut: None,
+            mending: Mending::default(),
+            probation: 0,
+            is_fork: false,
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             faults: Faults::empty(),
@@ -167,8 +188,11 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
+        self.copying.is_open = false;
         Ok(match (self.mode, self.progress) {
-            (Mode::Duplex | Mode::Simplex | Mode::Standby, Progress::Settled) => {
+            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
+                self.donor_begins_cycle(now);
+                self.scrub(now);
                 self.cycle = self.cycle.next();
                 self.progress = Progress::Sampled;
                 self.samples.advance(sample);
@@ -186,8 +210,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.samples.mine = Some(sample);
                 Begun::New(self.cycle)
             }
-            (Mode::Duplex | Mode::Simplex | Mode::Standby, _) => Begun::Continuing(self.cycle),
-            (Mode::Starting | Mode::Safe, _) => Begun::Idle,
+            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, _) => Begun::Continuing(self.cycle),
+            (Mode::Starting | Mode::Joining | Mode::Safe, _) => Begun::Idle,
         })
     }
 
@@ -196,10 +220,11 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.schedule.poll_again_at = None;
-        let may_own = matches!(self.mode, Mode::Duplex | Mode::Simplex) && self.epoch.owner() == self.me;
+        let may_own = self.mode.serves() && self.epoch.owner() == self.me;
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
-        if may_own && self.pressing.is_none() && !self.confirmed(arbiter) {
+        let claims = self.pressing.is_some() || self.copying.raising.is_some();
+        if may_own && !claims && !self.confirmed(arbiter) {
             self.fault(Faults::LEASE_LOST);
             self.stand_by(now, ModeEvent::LeaseLost);
         }
@@ -207,6 +232,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
             Mode::Simplex => self.poll_simplex(now),
+            Mode::Donor => self.poll_donor(now, arbiter),
+            Mode::Joining => self.poll_joining(now),
             Mode::Standby => self.poll_standby(now, arbiter),
             Mode::Safe => self.slot_open().then(|| self.safe_verdict()),
         }
@@ -257,6 +284,17 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         (self.progress == Progress::Settled).then_some(self.cycle)
     }
 
+    /// Returns whether the channel has no agreed state: it has committed no cycle since its
+    /// boot, or is taking over the peer's state.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// Ends the channel and gives its memory back.
+    pub fn into_memory(self) -> Cells<'m, P::State> {
+        self.mirror.into_cells()
+    }
+
     /// Returns the input that the last step used.
     pub fn agreed_input(&self) -> Option<&P::Input> {
         self.agreed.as_ref().map(|kept| &kept.value)
@@ -293,10 +331,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.mechanisms = Mechanisms::without(mechanism);
     }
 
-    /// Flips a bit of the working state behind the mirror's back.
+    /// Returns the memory, to flip bits behind the mirror's back.
     #[cfg(feature = "sim")]
-    pub fn flip_state_bit(&mut self, bit: usize) {
-        self.mirror.flip_working_bit(bit);
+    pub fn memory(&mut self) -> &mut Mirror<'m, P::State> {
+        &mut self.mirror
     }
 
     /// Flips a bit of the output in the next vote, as a fault in the step would.
@@ -318,7 +356,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     fn keys(&self) -> Keys {
         let nonces = self.me.in_order(self.config.nonce, self.peer_nonce);
-        Keys { pair: self.config.pair, epoch: self.epoch, nonces }
+        Keys { pair: self.config.pair, epoch: self.link_epoch(), nonces }
     }
 
     fn slot_open(&self) -> bool {
@@ -346,7 +384,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.mode = mode;
         self.handshake.renew();
         self.outgoing.hello_at(now);
-        self.pressing = None;
+        (self.pressing, self.cut) = (None, None);
+        self.end_copy();
         bump(&mut self.counters.mode_changes);
         true
     }

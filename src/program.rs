@@ -1,6 +1,7 @@
 //! PROGRAM  what the user writes.
 
 use crate::canonical;
+use crate::digest::ValueDigest;
 use crate::ids::Cycle;
 use crate::memory::State;
 use crate::tracked::Tracked;
@@ -27,6 +28,11 @@ pub trait Program {
     /// The program's version: raise it with every change. Channels whose versions
     /// differ do not pair.
     const VERSION: u32;
+
+    /// Hash of the state's layout: channels whose layouts differ do not pair. Size and
+    /// alignment are always in it; name the offsets of the fields to have their order in it
+    /// too, `layout_hash::<Plant>(&[offset_of!(Plant, integral), offset_of!(Plant, log)])`.
+    const LAYOUT: u32 = layout_hash::<Self::State>(&[]);
 
     /// Fills the state, in place, on zeroed memory.
     fn init(state: &mut Self::State) {
@@ -74,11 +80,45 @@ impl<I> Agreement<I> {
     }
 }
 
-/// Returns what distinguishes a program and its data layout from another one.
+/// Returns what distinguishes a program from another one.
 pub fn program_hash<P: Program>() -> u32 {
-    let mut digest = crate::digest::ValueDigest::new();
-    for number in [P::VERSION, size_of::<P::State>() as u32, canonical::digest(&P::SAFE).unwrap_or_default()] {
+    let mut digest = ValueDigest::new();
+    for number in [P::VERSION, canonical::digest(&P::SAFE).unwrap_or_default()] {
         digest.extend(&number.to_le_bytes());
     }
     digest.finish()
+}
+
+/// Returns the hash of a state's layout: of its size and alignment, of the byte order, since
+/// memory is mirrored as it lies there, and of the offsets given.
+pub const fn layout_hash<T>(mut offsets: &[usize]) -> u32 {
+    let digest = ValueDigest::new().with(size_of::<T>() as u32).with(align_of::<T>() as u32);
+    let mut digest = digest.with(cfg!(target_endian = "big") as u32);
+    while let [first, rest @ ..] = offsets {
+        digest = digest.with(*first as u32);
+        offsets = rest;
+    }
+    digest.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_hash_covers_size_alignment_and_the_offsets_given() {
+        let mut seen = std::collections::HashSet::new();
+        assert!(seen.insert(layout_hash::<u32>(&[])));
+        assert!(seen.insert(layout_hash::<[u8; 4]>(&[])), "another alignment");
+        assert!(seen.insert(layout_hash::<[u8; 5]>(&[])), "another size");
+        assert!(seen.insert(layout_hash::<[u8; 5]>(&[0, 4])));
+        assert!(seen.insert(layout_hash::<[u8; 5]>(&[4, 0])), "another order");
+        let mut by_hand = ValueDigest::new();
+        for number in [5_u32, 1, 0, 4, 0] {
+            by_hand.extend(&number.to_le_bytes());
+        }
+        if cfg!(target_endian = "little") {
+            assert_eq!(layout_hash::<[u8; 5]>(&[4, 0]), by_hand.finish(), "as wire.rs describes it");
+        }
+    }
 }

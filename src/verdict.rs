@@ -28,7 +28,7 @@ pub enum Outcome {
     TookOver,
     /// No result by the deadline: the last released output stays, the cycle goes on.
     Held,
-    /// Not in service: starting, or standing by.
+    /// Not in service: starting, joining, or standing by.
     Waiting,
     /// In the safe state: the safe output is all that is released.
     Safe,
@@ -76,7 +76,7 @@ impl<O> Verdict<O> {
     /// Hands out what may be driven, oldest first; each opens only while `arbiter` confirms.
     pub fn release(self, arbiter: &dyn Arbiter) -> Release<'_, O> {
         let lease = self.holder.map(|me| Lease { arbiter, epoch: self.epoch, me });
-        let is_out_of_service = matches!(self.mode, Mode::Starting | Mode::Standby);
+        let is_out_of_service = matches!(self.mode, Mode::Starting | Mode::Joining | Mode::Standby);
         Release { voted: self.released.map(|sealed| sealed.map(|sealed| sealed.under(lease))), is_out_of_service }
     }
 }
@@ -90,7 +90,7 @@ pub struct Release<'l, O> {
 }
 
 impl<O> Release<'_, O> {
-    /// Whether the channel is starting or standing by: actuators wired to it alone belong in
+    /// Whether the channel is starting, joining or standing by: actuators wired to it alone belong in
     /// their safe position, for it neither drives nor holds them.
     pub fn is_out_of_service(&self) -> bool {
         self.is_out_of_service

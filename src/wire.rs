@@ -12,19 +12,31 @@
 //!             gap, minus the phase above, clamped
 //! byte 8..    payload
 //! last 4      CRC-32C (reflected, 0x82F63B78, start and final xor 0xFFFFFFFF) over all
-//!             bytes before it, then, unsent: pair identity (4), and in Sample and Vote
+//!             bytes before it, then, unsent: pair identity (4), and from kind 3 on
 //!             also epoch's high 16 bits (2), boot nonce of A (4), boot nonce of B (4)
 //!
 //! kind 1  Hello   postcard of (nonce, challenge, echoed nonce, echoed challenge, epoch,
-//!                 committed cycle, program hash, configuration hash: all u32; flags: u8)
-//!                 flags: 1 empty, 2 owns the outputs, 4 outside of the cycle
+//!                 committed cycle, program hash, layout hash, configuration hash: all u32;
+//!                 flags: u8)
+//!                 flags: 1 empty, 2 owns the outputs, 4 outside of the cycle, 8 went on
+//!                 alone and was overtaken
 //!                 phase = 4 * committed cycle + 3
 //! kind 2  Cut     postcard of (nonce of the sender, nonce of the receiver, challenge of
 //!                 the receiver, epoch, last cycle before the first common one, region
-//!                 digest: all u32); phase = 4 * that cycle + 3
+//!                 digest, microseconds until the first common cycle: all u32);
+//!                 phase = 4 * that cycle + 3
 //! kind 3  Sample  value digest of the input (4), postcard of the input
 //! kind 4  Vote    value digest of the agreed input (4), region digest of the state (4),
 //!                 postcard of the output
+//! kind 5  Block   postcard of (serial: u16, block: u16, bytes of the block);
+//!                 phase = 4 * committed cycle + 3, as in the kinds below
+//! kind 6  Ack     postcard of (challenge: u32, highest serial taken: u16, bit n: serial
+//!                 highest - n was taken: u32)
+//! kind 7  Want    postcard of (block: u16)
+//! kind 8  Compare postcard of (first block: u16, exponent of their number: u8, sum of
+//!                 their digests: u32)
+//! kind 9  Same    postcard of (first block: u16, exponent: u8, same: bool); the phase is
+//!                 that of the Compare it answers
 //! ```
 //!
 //! Digests, all modulo 2^32, words little-endian, a short last word filled up with zeros:
@@ -35,13 +47,20 @@
 //! block digest   from mix(0x243F6A88, index of the block), mix in each word of its 64 bytes
 //!                (the last block may be shorter)
 //! region digest  sum of the block digests
-//! program hash   value digest of (version, bytes of the state, value digest of the safe
-//!                output), each a u32
+//! program hash   value digest of (version, value digest of the safe output), each a u32
+//! layout hash    value digest of (bytes of the state, its alignment, 1 on big-endian
+//!                targets else 0, then whatever the program names: offsets of its fields),
+//!                each a u32
 //! config hash    value digest of (period_us, vote_window_us, retransmit_us,
 //!                patience << 8 | 1 if only the owner drives), each a u32
 //! ```
 //!
 //! Anything that does not parse is dropped with a [`Reject`].
+
+mod copy;
+
+pub(crate) use copy::longest_block_bytes;
+pub use copy::{AckPayload, BlockPayload, ComparePayload, SamePayload, WantPayload};
 
 use crate::digest::Crc32c;
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
@@ -58,8 +77,8 @@ pub const VOTE_DIGEST_BYTES: usize = 8;
 /// Bytes that a sample's payload takes beside the input.
 pub const SAMPLE_DIGEST_BYTES: usize = 4;
 
-/// The longest `Hello`: eight numbers of up to five bytes and the flags.
-pub(crate) const LONGEST_HELLO_BYTES: usize = OVERHEAD_BYTES + 8 * 5 + 1;
+/// The longest `Hello`: nine numbers of up to five bytes and the flags.
+pub(crate) const LONGEST_HELLO_BYTES: usize = OVERHEAD_BYTES + 9 * 5 + 1;
 
 const HEADER_BYTES: usize = 8;
 const CRC_BYTES: usize = 4;
@@ -76,6 +95,16 @@ pub enum Kind {
     Sample = 3,
     /// One channel's vote.
     Vote = 4,
+    /// A block of memory.
+    Block = 5,
+    /// Which blocks arrived.
+    Ack = 6,
+    /// Asks for a block.
+    Want = 7,
+    /// A digest of some blocks, to be compared.
+    Compare = 8,
+    /// What came of the comparison.
+    Same = 9,
 }
 
 impl Kind {
@@ -85,13 +114,18 @@ impl Kind {
             2 => Some(Self::Cut),
             3 => Some(Self::Sample),
             4 => Some(Self::Vote),
+            5 => Some(Self::Block),
+            6 => Some(Self::Ack),
+            7 => Some(Self::Want),
+            8 => Some(Self::Compare),
+            9 => Some(Self::Same),
             _ => None,
         }
     }
 
-    /// Whether the frame belongs to a cycle and so to one pair of boots in one epoch.
-    const fn is_cycle_frame(self) -> bool {
-        matches!(self, Self::Sample | Self::Vote)
+    /// Whether the frame belongs to one pair of boots in one epoch.
+    const fn is_between_two_boots(self) -> bool {
+        !matches!(self, Self::Hello | Self::Cut)
     }
 }
 
@@ -125,11 +159,15 @@ pub enum Reject {
     PeerDiffers,
     /// Not expected in this mode.
     Mode,
+    /// A block out of range or of a wrong length.
+    Block,
+    /// A block, or the whole copied state, does not match its digest.
+    Digest,
 }
 
 impl Reject {
     /// All causes, in the order in which they are counted.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::TooShort,
         Self::TooLong,
         Self::Version,
@@ -143,6 +181,8 @@ impl Reject {
         Self::Stale,
         Self::PeerDiffers,
         Self::Mode,
+        Self::Block,
+        Self::Digest,
     ];
 }
 
@@ -162,6 +202,8 @@ impl core::fmt::Display for Reject {
             Self::Stale => "stale echo",
             Self::PeerDiffers => "peer differs in program or configuration",
             Self::Mode => "not expected in this mode",
+            Self::Block => "block out of range or of a wrong length",
+            Self::Digest => "memory differs from its digest",
         })
     }
 }
@@ -276,7 +318,7 @@ pub fn build(
 
 fn frame_crc(covered: &[u8], kind: Kind, epoch: Epoch, keys: &Keys) -> u32 {
     let mut crc = Crc32c::new().with(covered).with(&keys.pair.0.to_le_bytes());
-    if kind.is_cycle_frame() {
+    if kind.is_between_two_boots() {
         let [a, b] = keys.nonces;
         crc = crc.with(&epoch.high().to_le_bytes()).with(&a.to_le_bytes()).with(&b.to_le_bytes());
     }
@@ -293,6 +335,8 @@ bitflags::bitflags! {
         const OWNS = 2;
         /// It is outside of the cycle and wants an answer.
         const OUTSIDE = 4;
+        /// It went on alone, and so did its peer from an older state: a person must decide.
+        const FORKED = 8;
     }
 }
 
@@ -311,8 +355,10 @@ pub struct Hello {
     pub epoch: Epoch,
     /// The last cycle the sender has committed.
     pub committed: u32,
-    /// Hash of program and state layout.
+    /// Hash of the program.
     pub program_hash: u32,
+    /// Hash of the state's layout.
+    pub layout_hash: u32,
     /// Hash of the configuration.
     pub config_hash: u32,
     /// Bits of [`Standing`].
@@ -340,6 +386,7 @@ impl Hello {
         epoch: Epoch::NONE,
         committed: 0,
         program_hash: 0,
+        layout_hash: 0,
         config_hash: 0,
         standing_bits: 0,
     };
@@ -360,6 +407,8 @@ pub struct Cut {
     pub base: u32,
     /// Digest of the state that both start from.
     pub region_digest: u32,
+    /// Microseconds from the sending of this frame to the sender's start of the next cycle.
+    pub starts_in_us: u32,
 }
 
 /// The payload of a `Vote`.

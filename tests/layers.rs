@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "wire"],
     &["lease"],
     &["agree", "vote", "handshake", "mode"],
+    &["reintegrate"],
     &["journal", "verdict"],
     &["node"],
     &["sim"],

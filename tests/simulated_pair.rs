@@ -85,7 +85,7 @@ impl Case {
             }
             Event::StateFlips => {
                 if let Some(node) = pair.node(owner.other()) {
-                    node.flip_state_bit(rng.usize(0..8 * 64));
+                    node.memory().flip_working_bit(rng.usize(0..8 * 64));
                 }
             }
         }

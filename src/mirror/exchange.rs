@@ -2,7 +2,6 @@
 
 use super::{Mirror, RegionDigest, block_digest, block_length, copy, trimmed};
 use crate::memory::State;
-use zerocopy::IntoBytes;
 
 /// Why a block was not taken; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

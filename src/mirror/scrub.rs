@@ -17,7 +17,6 @@
 
 use super::{Mirror, RegionDigest, block_bytes, block_digest, copy, copy_and_digest, trimmed};
 use crate::memory::State;
-use zerocopy::IntoBytes;
 
 /// What a scrub found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

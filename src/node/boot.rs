@@ -1,14 +1,14 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
+use super::copy::Cutting;
 use super::{Node, Progress};
-use crate::agree::Samples;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
-use crate::wire::{BufferTooSmall, Cut, Kind, Reject};
+use crate::wire::{Cut, Kind, Reject};
 
 /// What a starting channel is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Boot {
     /// Start alone, once this channel has the lease in epoch `to`.
     Alone { to: Epoch },
     /// As the leader: the `Cut` goes out until the first frame of its epoch comes back.
-    Cutting { joiner_nonce: u32, resend_at: Instant, until: Instant },
+    Cutting { until: Instant },
     /// As the led one: the `Cut` is good, and this channel is to own; it claims first.
     Joining,
 }
@@ -29,19 +29,6 @@ pub(super) enum Boot {
 impl Boot {
     pub(super) fn is_cutting(&self) -> bool {
         matches!(self, Self::Cutting { .. })
-    }
-
-    pub(super) fn cut_at_once(&mut self, now: Instant) {
-        if let Self::Cutting { resend_at, .. } = self {
-            *resend_at = now;
-        }
-    }
-
-    pub(super) fn resend_at(&self) -> Option<Instant> {
-        match *self {
-            Self::Cutting { resend_at, .. } => Some(resend_at),
-            _ => None,
-        }
     }
 }
 
@@ -67,7 +54,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 if to.owner() != self.me || self.claim_first(now, arbiter, to) {
                     (self.epoch, self.newest, self.peer_nonce) = (to, to.counter(), joiner_nonce);
                     let until = now.plus_us(self.config.period_us);
-                    self.boot = Boot::Cutting { joiner_nonce, resend_at: now, until };
+                    self.boot = Boot::Cutting { until };
+                    self.cut = Some(Cutting { joiner_nonce, resend_at: now });
                     // A `Hello` now would use up the challenge that the `Cut` carries.
                     self.handshake.answer_due = false;
                 }
@@ -77,17 +65,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     (self.epoch, self.newest) = (to, to.counter());
                     self.boot = Boot::Listening;
                     self.change_mode(now, ModeEvent::Granted);
-                    self.schedule.start_at_once(now);
+                    self.schedule.start_at(now);
                 }
             }
-            Boot::Cutting { until, .. } if now >= until => {
+            Boot::Cutting { until } if now >= until => {
                 self.boot = Boot::Listening;
+                self.cut = None;
                 self.outgoing.hello_at(now);
             }
             Boot::Joining => {
                 let to = self.epoch;
                 if self.claim_first(now, arbiter, to) {
-                    self.enter_duplex(now);
+                    self.enter_duplex(now, now);
                 }
             }
             Boot::Listening | Boot::Leading { to: None, .. } | Boot::Cutting { .. } => {}
@@ -133,9 +122,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Joins at a cut, if it is meant for this boot and for this state.
     pub(super) fn handle_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.mode != Mode::Starting {
-            return Err(Reject::Mode);
+        match (self.mode, self.copying.serving) {
+            (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, cut),
+            (Mode::Starting, None) => self.handle_first_cut(now, cut),
+            _ => Err(Reject::Mode),
         }
+    }
+
+    fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
         let meant = cut.joiner_nonce == self.handshake.nonce()
             && cut.joiner_challenge == self.handshake.challenge()
             && cut.epoch.counter() > self.newest;
@@ -151,7 +145,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if cut.epoch.owner() == self.me {
             self.boot = Boot::Joining;
         } else {
-            self.enter_duplex(now);
+            self.enter_duplex(now, now);
         }
         Ok(())
     }
@@ -161,32 +155,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.boot.is_cutting() && kind == Kind::Sample && phase == Phase::new(self.cycle.next(), Stage::Sample)
     }
 
-    pub(super) fn enter_duplex(&mut self, now: Instant) {
+    /// Both go on from the same state, the next cycle beginning at `start`.
+    pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
         self.boot = Boot::Listening;
         self.change_mode(now, ModeEvent::CutOver);
-        self.progress = Progress::Settled;
-        self.samples = Samples::none();
+        self.forget_cycle();
+        self.is_fork = false;
         self.outgoing.restart(Phase::new(self.cycle, Stage::Settled));
-        self.schedule.start_at_once(now);
-    }
-
-    pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let Boot::Cutting { joiner_nonce, resend_at, until } = self.boot else { return Ok(None) };
-        if now < resend_at {
-            return Ok(None);
-        }
-        let cut = Cut {
-            nonce: self.config.nonce,
-            joiner_nonce,
-            joiner_challenge: self.handshake.heard_challenge(),
-            epoch: self.epoch,
-            base: self.committed().0,
-            region_digest: self.mirror.committed_digest(),
-        };
-        let phase = Phase::new(self.committed(), Stage::Settled);
-        let length = self.transmit(Kind::Cut, phase, buffer, &cut)?;
-        self.boot = Boot::Cutting { joiner_nonce, resend_at: now.plus_us(self.config.retransmit_us), until };
-        Ok(Some(length))
+        self.schedule.start_at(start);
     }
 
     /// Returns the last cycle that this channel's checkpoint contains.

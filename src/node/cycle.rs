@@ -8,13 +8,15 @@ use crate::ids::Instant;
 use crate::journal::bump;
 use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
+use crate::mode::ModeEvent;
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::{self, Sealed};
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        if self.progress == Progress::Sampled && self.samples.theirs.is_some() {
+        // A step on damaged memory would be the peer's to suffer.
+        if self.progress == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
             if let Err(faults) = self.step_both() {
                 return Some(self.fatal(now, faults));
             }
@@ -36,7 +38,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.compare(now));
         }
         if now >= self.schedule.deadline {
-            if self.held >= self.config.patience {
+            let patience_is_over = self.held >= self.config.patience;
+            if patience_is_over && self.mending.waits() {
+                self.exclude_myself(now);
+                return Some(self.verdict(Outcome::Waiting, [None, None], None));
+            }
+            if patience_is_over && self.probation > 0 && self.mechanisms.on(Mechanism::Probation) {
+                self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
+                self.stand_by(now, ModeEvent::Refused);
+                return Some(self.verdict(Outcome::Waiting, [None, None], None));
+            }
+            // A joiner that does not answer is no reason to wait: it drives nothing yet.
+            if patience_is_over || self.cut.is_some() {
                 self.fault(Faults::PEER_SILENT);
                 self.press(Grounds::Silence);
             } else {
@@ -53,8 +66,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.slot_open() || self.progress == Progress::Settled {
             return None;
         }
+        if self.mending.waits() {
+            return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)); // nobody left to ask
+        }
         match self.serve_alone() {
             Ok(sealed) => {
+                self.donor_committed(now);
                 let holder = Some(self.me);
                 Some(self.verdict(Outcome::Alone, [None, Some(sealed)], holder))
             }
@@ -71,6 +88,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Against the digest taken right after the step, so that a change since then shows.
         self.settle(vote.state_digest)?;
         bump(&mut self.counters.alone);
+        self.is_fork = true; // should the peer go on alone as well
         Ok(sealed)
     }
 
@@ -120,12 +138,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.fatal(now, faults);
         }
         bump(&mut self.counters.agreed);
+        self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
 
         let owner = self.epoch.owner() == self.me;
         let late = self.held > 0;
         if late {
             // The peer may be in the next cycle by now: follow at once.
-            self.schedule.start_at_once(now);
+            self.schedule.start_at(now);
         } else {
             self.schedule.steer(&self.config);
         }

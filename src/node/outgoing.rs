@@ -74,10 +74,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Some(length) = self.transmit_cut(now, buffer)? {
             return Ok(Some(length));
         }
+        if let Some(length) = self.transmit_answers(buffer)? {
+            return Ok(Some(length));
+        }
+        if self.mode == Mode::Donor {
+            return self.transmit_copy(now, buffer);
+        }
         // In the safe state a peer that lacks this channel's vote still gets it: it must
         // see the divergence, not a silent peer.
         if !matches!(self.mode, Mode::Duplex | Mode::Safe) {
             return Ok(None);
+        }
+        if let Some(length) = self.transmit_mending(now, buffer)? {
+            return Ok(Some(length));
         }
         self.resend(now);
         if self.outgoing.sample_due {
@@ -118,7 +127,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
         let waits = self.mode == Mode::Duplex && self.progress != Progress::Settled;
         let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
-        [hello, waits.then_some(self.outgoing.resend_at), self.boot.resend_at()].into_iter().flatten().min()
+        let cut = self.cut.map(|cut| cut.resend_at);
+        let resend = waits.then_some(self.outgoing.resend_at);
+        [hello, resend, cut, self.copy_timeout(), self.mending.timeout()].into_iter().flatten().min()
     }
 
     /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
@@ -144,8 +155,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn sends_hellos(&self) -> bool {
         match self.mode {
             Mode::Starting => !self.boot.is_cutting(),
-            Mode::Simplex | Mode::Standby => true,
-            Mode::Duplex | Mode::Safe => false,
+            Mode::Simplex | Mode::Donor | Mode::Standby => true,
+            Mode::Duplex | Mode::Joining | Mode::Safe => false,
         }
     }
 
@@ -157,12 +168,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let mut standing = Standing::empty();
         standing.set(Standing::EMPTY, self.empty);
         standing.set(Standing::OUTSIDE, self.mode != Mode::Duplex);
-        let serves = matches!(self.mode, Mode::Duplex | Mode::Simplex);
-        standing.set(Standing::OWNS, serves && self.epoch.owner() == self.me);
+        standing.set(Standing::OWNS, self.mode.serves() && self.epoch.owner() == self.me);
+        standing.set(Standing::FORKED, self.is_fork && self.mode == Mode::Standby);
         let hello = Hello {
             epoch: self.epoch,
             committed: self.committed().0,
             program_hash: program_hash::<P>(),
+            layout_hash: P::LAYOUT,
             config_hash: self.config.hash(),
             ..Hello::BLANK
         };
@@ -210,7 +222,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn header(&self, kind: Kind, phase: Phase) -> Header {
-        Header { kind, sender: self.me, epoch: self.epoch, phase, ack: self.ack() }
+        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack: self.ack() }
     }
 
     /// Returns the last phase that this channel has of the peer without a gap.

@@ -50,14 +50,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.handle_cut(now, &cut)
             }
             Kind::Sample | Kind::Vote => self.handle_cycle_frame(now, &header, payload),
+            Kind::Block => self.handle_block(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
         }
     }
 
     fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
         let standing = hello.standing().ok_or(Reject::Payload)?;
-        if (hello.program_hash, hello.config_hash) != (program_hash::<P>(), self.config.hash()) {
+        let hashes = (hello.program_hash, hello.layout_hash, hello.config_hash);
+        if hashes != (program_hash::<P>(), P::LAYOUT, self.config.hash()) {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::PeerDiffers);
+        }
+        if self.mode == Mode::Joining && hello.nonce == self.peer_nonce {
+            return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
         if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
             self.answer_stale(now, standing);
@@ -72,18 +81,33 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let grounds = if empty { Grounds::PeerEmpty } else { Grounds::PeerStandsBy };
         // Equal counter, other owner: both went on alone from one parent.
         let split = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
+        let split = split || standing.contains(Standing::FORKED);
         match self.mode {
-            Mode::Starting if empty && !owns => self.lead(hello.nonce),
+            Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
+            Mode::Starting if empty => self.lead(hello.nonce),
+            Mode::Joining if empty => self.start_over(now), // the donor has lost its state
             Mode::Duplex if !owns => {
                 self.fault(Faults::PEER_LEFT);
                 self.press(grounds);
             }
             Mode::Duplex if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Duplex if hello.epoch.counter() > self.epoch.counter() => self.overtaken(now),
-            Mode::Simplex | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
-            Mode::Standby if owns => self.forget_overtaken_cycle(hello),
+            Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
+            // The peer's state does not contain what this channel did alone.
+            Mode::Standby if owns && self.is_fork => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns => {
+                self.forget_overtaken_cycle(hello);
+                self.offered(now, hello);
+            }
             Mode::Standby if (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
-            Mode::Starting | Mode::Duplex | Mode::Simplex | Mode::Standby | Mode::Safe => {}
+            Mode::Starting
+            | Mode::Duplex
+            | Mode::Simplex
+            | Mode::Donor
+            | Mode::Joining
+            | Mode::Standby
+            | Mode::Safe => {}
         }
         Ok(())
     }
@@ -92,8 +116,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// cuts over answers with the `Cut`: a `Hello` of its own would use up the challenge that
     /// the `Cut` carries. A channel in the safe state is silent: nobody is to lean on it.
     fn answer_stale(&mut self, now: Instant, standing: Standing) {
-        if self.boot.is_cutting() {
-            self.boot.cut_at_once(now);
+        if let (true, Some(cut)) = (self.boot.is_cutting(), &mut self.cut) {
+            cut.resend_at = now;
         } else {
             let wants_answer = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
             // Not more often than frames are repeated, however often the link repeats them.
@@ -142,11 +166,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Starting if self.answers_cut(header.kind, header.phase) => {
                 // Only a frame that decodes is an answer.
                 self.sample(payload)?;
-                self.enter_duplex(now);
+                self.enter_duplex(now, now);
             }
-            Mode::Starting | Mode::Simplex | Mode::Standby => return Err(Reject::Mode),
+            Mode::Starting | Mode::Simplex | Mode::Donor | Mode::Joining | Mode::Standby => {
+                return Err(Reject::Mode);
+            }
         }
-        match self.relation(header)? {
+        let relation = self.relation(header)?;
+        self.cut = None; // answered
+        match relation {
             Relation::CurrentSample => {
                 self.samples.theirs = Some(self.sample(payload)?);
                 self.schedule.peer_started(now, false, &self.config);

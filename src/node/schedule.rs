@@ -53,10 +53,10 @@ impl Schedule {
         self.next_start = self.slot_start.plus_us(config.period_us).shifted_us(correction);
     }
 
-    /// Makes the next start due now: at cut-over, and to catch up after a held cycle.
-    pub(super) fn start_at_once(&mut self, now: Instant) {
-        self.next_start = now;
-        self.peer_start = None;
+    /// Sets the next start: at cut-over, and at once to catch up after a held cycle.
+    pub(super) fn start_at(&mut self, start: Instant) {
+        self.next_start = start;
+        (self.peer_start, self.peer_start_ahead) = (None, None);
     }
 
     /// Notes that the peer is there.

@@ -1,9 +1,11 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
 use super::boot::Boot;
+use super::memory::Mending;
 use super::{Node, Progress};
+use crate::agree::Samples;
 use crate::fault::Faults;
-use crate::ids::{Epoch, Instant};
+use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::bump;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
@@ -45,7 +47,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if !is_sound {
-            if !self.mirror.verify() {
+            let found = self.mirror.scrub_all();
+            self.note(&found);
+            if found.beyond_repair.is_some() {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
             self.pressing = Some(Pressing { to, grounds, is_sound: true });
@@ -85,6 +89,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let was_owner = self.epoch.owner() == self.me;
         let proven_driven = self.samples.theirs.is_some();
         (self.epoch, self.newest) = (to, self.newest.max(to.counter()));
+        if self.cut.is_some() {
+            bump(&mut self.counters.copies_failed); // the joiner did not answer the cut
+        }
         self.change_mode(now, ModeEvent::Granted);
         bump(&mut self.counters.takeovers);
 
@@ -105,16 +112,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Goes back to waiting for the peer, as empty as at boot.
     pub(super) fn start_over(&mut self, now: Instant) {
-        self.change_mode(now, ModeEvent::BootFailed);
+        self.change_mode(now, ModeEvent::StartOver);
         self.boot = Boot::Listening;
-        if self.progress != Progress::Settled {
-            self.cycle = self.cycle.previous();
-            self.progress = Progress::Settled;
-        }
-        self.samples = crate::agree::Samples::none();
+        (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
+        self.forget_cycle();
+        self.copying.serving = None;
+        self.mending = Mending::default();
+        self.mirror.reset(P::init);
+    }
+
+    /// Forgets what belongs to a cycle: the next one begins from the checkpoint.
+    pub(super) fn forget_cycle(&mut self) {
+        self.progress = Progress::Settled;
+        self.samples = Samples::none();
+        (self.agreed, self.last, self.held) = (None, None, 0);
         self.my_vote.forget();
         self.peer_vote.forget();
-        self.mirror.rollback();
     }
 
     pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {

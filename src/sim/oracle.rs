@@ -54,6 +54,13 @@ impl<P: Program> Oracle<P> {
         Self { samples: BTreeMap::new(), states, outputs: BTreeMap::new(), latest: Cycle(0) }
     }
 
+    /// Nobody has the state any more: the next first cycle starts from the beginning.
+    pub fn forget_state(&mut self) {
+        if self.latest != Cycle(0) {
+            *self = Self::new();
+        }
+    }
+
     /// Notes that a channel fixed its sample; a later one of the same cycle replaces it.
     pub fn sampled(&mut self, channel: ChannelId, cycle: Cycle, sample: P::Input) {
         let samples = self.samples.entry(cycle.0).or_default();

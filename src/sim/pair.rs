@@ -7,14 +7,16 @@ use super::storage::Storage;
 use super::votes::VoteTap;
 use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
+use crate::journal::Counters;
 use crate::lease::Arbiter;
 use crate::mechanism::Mechanism;
+use crate::memory::Cells;
 use crate::mode::Mode;
 use crate::node::{Begun, Node};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::OpenError;
-use crate::wire::MAX_FRAME_BYTES;
+use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
 use std::boxed::Box;
 
@@ -77,6 +79,18 @@ pub struct Report {
     pub damaged: u32,
     /// Outputs that did not open since their channel had lost the lease.
     pub cut_off: u32,
+    /// Times a channel joined a serving one.
+    pub joined: u32,
+    /// Copies that were begun, and those of them that failed.
+    pub copies_begun: u32,
+    /// Copies that were given up, refused, or ended without an answer.
+    pub copies_failed: u32,
+    /// The most blocks of memory that a channel sent in one cycle.
+    pub blocks_in_a_cycle_max: u32,
+    /// Repairs of memory in both channels.
+    pub repairs: u32,
+    /// Times a channel took itself out of service.
+    pub self_exclusions: u32,
     /// Bytes that the link carried.
     pub carried_bytes: u64,
     /// Bytes that the link flipped.
@@ -96,6 +110,14 @@ pub struct Pair<'m, P: Program> {
     is_cut: bool,
     oracle: Oracle<P>,
     votes: VoteTap,
+    /// Memory of dead channels.
+    spare: [Option<Cells<'m, P::State>>; 2],
+    /// The channel that dies with this frame.
+    doomed: Option<(ChannelId, u64)>,
+    frames_sent: u64,
+    /// Blocks that a channel sent in a cycle.
+    blocks_sent: [(u32, u32); 2],
+    pair: PairId,
     report: Report,
     world: Box<dyn World<P> + 'm>,
 }
@@ -120,6 +142,45 @@ impl<P: Program, F: FnMut(ChannelId, Cycle) -> P::Input> World<P> for F {
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
+fn boot<'m, P: Program>(
+    me: ChannelId,
+    cells: Cells<'m, P::State>,
+    setup: &Setup,
+    pair: PairId,
+    rng: &mut Rng,
+) -> Result<Node<'m, P>, ConfigError> {
+    let config = Config { pair, nonce: rng.u32(1..), ..setup.config };
+    let mut node = Node::new(me, cells, config)?;
+    if let Some(mechanism) = setup.off {
+        node.switch_off(mechanism);
+    }
+    Ok(node)
+}
+
+/// Adds what one channel counted.
+fn count(report: &mut Report, counters: &Counters) {
+    report.takeovers += counters.takeovers;
+    report.diverged += counters.diverged;
+    report.held += counters.held;
+    report.rejected += counters.rejected_total();
+    report.joined += counters.joined;
+    report.copies_begun += counters.copies_begun;
+    report.copies_failed += counters.copies_failed;
+    report.repairs += counters.repairs();
+    report.self_exclusions += counters.self_exclusions;
+}
+
+/// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
+fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
+    let Some([first, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
+    if (first >> 1) & 0xF == Kind::Block as u8 {
+        let of = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
+        *blocks = if *cycle == of { *blocks + 1 } else { 1 };
+        *cycle = of;
+    }
+    *blocks
+}
+
 impl<'m, P: Program> Pair<'m, P> {
     /// Makes a pair whose channels read their samples from `world`.
     ///
@@ -132,18 +193,19 @@ impl<'m, P: Program> Pair<'m, P> {
     ) -> Result<Self, ConfigError> {
         let mut rng = Rng::with_seed(setup.seed);
         let pair = PairId(rng.u32(..));
-        let mut node = |me: ChannelId, storage: &'m mut Storage<P::State>| {
-            let config = Config { pair, nonce: rng.u32(1..), ..setup.config };
-            let mut node = Node::new(me, storage.cells(), config)?;
-            if let Some(mechanism) = setup.off {
-                node.switch_off(mechanism);
-            }
-            Ok::<_, ConfigError>(Some(node))
-        };
         let [a, b] = memory;
+        let nodes = [
+            Some(boot(ChannelId::A, a.cells(), setup, pair, &mut rng)?),
+            Some(boot(ChannelId::B, b.cells(), setup, pair, &mut rng)?),
+        ];
         Ok(Self {
             setup: *setup,
-            nodes: [node(ChannelId::A, a)?, node(ChannelId::B, b)?],
+            nodes,
+            spare: [None, None],
+            doomed: None,
+            frames_sent: 0,
+            blocks_sent: [(0, 0); 2],
+            pair,
             now: 0,
             arbiters: SimArbiter::pair(setup.arbiter),
             clock_offsets: [rng.u64(0..1 << 40), rng.u64(0..1 << 40)],
@@ -170,7 +232,30 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Stops a channel dead.
     pub fn kill(&mut self, channel: ChannelId) {
-        self.nodes[channel.index()] = None;
+        let at = channel.index();
+        let Some(node) = self.nodes[at].take() else { return };
+        count(&mut self.report, node.counters());
+        self.spare[at] = Some(node.into_memory());
+        self.towards[at].clear();
+    }
+
+    /// Stops a channel dead right after the link took the frame of this number, counted over
+    /// both directions as [`frames_sent`](Self::frames_sent) does.
+    pub fn kill_at_frame(&mut self, channel: ChannelId, frame: u64) {
+        self.doomed = Some((channel, frame));
+    }
+
+    /// Returns how many frames both channels have sent.
+    pub fn frames_sent(&self) -> u64 {
+        self.frames_sent
+    }
+
+    /// Boots a dead channel again, with another nonce and memory full of noise.
+    pub fn restart(&mut self, channel: ChannelId) {
+        let Some(mut cells) = self.spare[channel.index()].take() else { return };
+        cells.scramble(|| self.rng.u8(..));
+        let node = boot(channel, cells, &self.setup, self.pair, &mut self.rng);
+        self.nodes[channel.index()] = node.ok(); // it was configured alike before
     }
 
     /// Cuts or heals the link; what is in flight is lost.
@@ -210,11 +295,7 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn report(&self) -> Report {
         let mut report = self.report;
         for node in self.nodes.iter().flatten() {
-            let counters = node.counters();
-            report.takeovers += counters.takeovers;
-            report.diverged += counters.diverged;
-            report.held += counters.held;
-            report.rejected += counters.rejected_total();
+            count(&mut report, node.counters());
         }
         report
     }
@@ -250,14 +331,14 @@ impl<'m, P: Program> Pair<'m, P> {
         if self.nodes[at].is_none() {
             self.towards[at].clear();
         }
-        let Some(node) = &mut self.nodes[at] else { return };
+        let Some(mut node) = self.nodes[at].as_mut() else { return };
         while let Some(frame) = self.towards[at].take_due(self.now) {
             let _ = node.handle_frame(local, &frame); // counted by the node
         }
         let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
         if local >= node.next_start() {
             let next = match node.mode() {
-                Mode::Starting | Mode::Safe => node.cycle(),
+                Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
                 _ => node.cycle().next(),
             };
             let sample = self.world.sample(channel, next);
@@ -270,6 +351,9 @@ impl<'m, P: Program> Pair<'m, P> {
         let mut buffer = [0; MAX_FRAME_BYTES];
         while let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") {
             self.votes.observe(channel, &buffer[..length]);
+            self.report.blocks_in_a_cycle_max =
+                self.report.blocks_in_a_cycle_max.max(blocks_in_cycle(&mut self.blocks_sent[at], &buffer[..length]));
+            self.frames_sent += 1;
             if !self.is_cut {
                 let [a, b] = &mut self.towards;
                 let (there, back) = if at == 0 { (b, a) } else { (a, b) };
@@ -277,6 +361,17 @@ impl<'m, P: Program> Pair<'m, P> {
                 self.report.damaged_bytes +=
                     send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
             }
+            if let Some((doomed, frame)) = self.doomed
+                && self.frames_sent >= frame
+            {
+                self.doomed = None;
+                self.kill(doomed);
+                if doomed == channel {
+                    return;
+                }
+            }
+            let Some(living) = &mut self.nodes[at] else { return };
+            node = living;
         }
         // What is released is driven after the channel's own vote went out, as on a board.
         for verdict in verdicts.into_iter().flatten() {
@@ -316,6 +411,11 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Looks at both channels for what must never be.
     fn observe(&mut self) {
+        let mut living = self.nodes.iter().flatten().peekable();
+        if living.peek().is_some() && living.all(Node::is_empty) {
+            // Nobody has any state: if the pair starts again, it is from the beginning.
+            self.oracle.forget_state();
+        }
         let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
         self.report.owners_max = self.report.owners_max.max(owners as u32);
         if let [Some(a), Some(b)] = &self.nodes {

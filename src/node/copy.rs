@@ -1,0 +1,425 @@
+//! Reintegration in the node: donating, joining, and the cut that ends both.
+
+use super::{Node, Progress};
+use crate::fault::Faults;
+use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
+use crate::journal::bump;
+use crate::lease::{Arbiter, Claim, Grounds};
+use crate::mechanism::Mechanism;
+use crate::mirror::Range;
+use crate::mode::{Mode, ModeEvent};
+use crate::program::Program;
+use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Search, Serial};
+use crate::verdict::{Outcome, Verdict};
+use crate::wire::{
+    AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
+};
+
+/// Periods without a word of the donor after which a joiner starts over.
+const SILENT_PERIODS: u32 = 10;
+/// A start further ahead than this many periods is none.
+const FURTHEST_START_PERIODS: u32 = 2;
+
+/// What a node keeps of reintegration, as the donor or as the joiner.
+#[derive(Default)]
+pub(super) struct Copying {
+    pub(super) donor: Option<Donor>,
+    pub(super) joiner: Option<Joiner>,
+    /// The epoch of the peer that serves, by its fresh `Hello`: frames of it are expected.
+    pub(super) serving: Option<Epoch>,
+    /// The claim for the epoch of the cut, while it is on its way.
+    pub(super) raising: Option<Epoch>,
+    /// The verdict of the cycle was taken, so what is left of the period is for the copy.
+    pub(super) is_open: bool,
+    /// Serials are never used twice in one boot.
+    serial: u16,
+    /// A joiner of this nonce was refused.
+    refused: Option<(u32, CopyRefused)>,
+    same_due: Option<(Phase, SamePayload)>,
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Returns how far the copy to a joining peer is; `None` unless this channel is the donor.
+    pub fn copy_progress(&self) -> Option<CopyProgress> {
+        let donor = self.copying.donor.as_ref()?;
+        Some(donor.progress(self.mirror.uncopied_blocks(), self.mirror.blocks()))
+    }
+
+    /// Returns why the copy to the peer was refused, if it was; no other is begun to this boot
+    /// of the peer until [`retry_copy`](Self::retry_copy).
+    pub fn copy_refused(&self) -> Option<&CopyRefused> {
+        self.copying.refused.as_ref().map(|(_, refused)| refused)
+    }
+
+    /// Lets a refused copy be tried again.
+    pub fn retry_copy(&mut self) {
+        self.copying.refused = None;
+    }
+
+    /// Gives up the state of a channel that stands by, so that it joins as an empty one: a
+    /// person's decision after a split brain. Returns whether it did.
+    pub fn discard_state(&mut self, now: Instant) -> bool {
+        let stands_by = self.mode == Mode::Standby;
+        if stands_by {
+            self.start_over(now);
+        }
+        stands_by
+    }
+
+    /// Returns the epoch that the frames of the peer are expected in.
+    pub(super) fn link_epoch(&self) -> Epoch {
+        if self.mode.serves() { self.epoch } else { self.copying.serving.unwrap_or(self.epoch) }
+    }
+
+    // The donor.
+
+    /// Begins a copy to a peer that owns nothing, on its fresh word.
+    pub(super) fn donate(&mut self, now: Instant, hello: &Hello, standing: Standing) {
+        let is_refused = self.copying.refused.is_some_and(|(nonce, _)| nonce == hello.nonce);
+        let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
+        if is_refused || is_under_way || hello.epoch.counter() > self.epoch.counter() {
+            return;
+        }
+        if self.mode == Mode::Donor {
+            bump(&mut self.counters.copies_failed); // to an earlier boot of the peer
+            self.end_copy();
+        }
+        self.peer_nonce = hello.nonce;
+        self.change_mode(now, ModeEvent::Donates);
+        let (budget, limit) = (self.config.copy_blocks, self.config.copy_limit_cycles);
+        let mut donor = Donor::new(self.mirror.copy_set(), budget, limit, self.copying.serial);
+        if !self.mechanisms.on(Mechanism::Resend) {
+            self.mirror.copy_set().ignore_writes();
+        }
+        if !standing.contains(Standing::EMPTY) {
+            donor.search = Some(Search::new(self.mirror.blocks(), now));
+        }
+        self.copying.donor = Some(donor);
+        self.copying.refused = None;
+        bump(&mut self.counters.copies_begun);
+    }
+
+    /// A donor's cycle begins: a new budget, unless the joiner no longer answers.
+    pub(super) fn donor_begins_cycle(&mut self, now: Instant) {
+        let answers = self.copying.donor.as_mut().is_none_or(Donor::begin_cycle);
+        if !answers && self.mode == Mode::Donor {
+            self.fault(Faults::COPY_FAILED);
+            bump(&mut self.counters.copies_failed);
+            self.end_copy();
+            self.change_mode(now, ModeEvent::CopyEnded);
+        }
+    }
+
+    /// A donor has committed a cycle: what it wrote has to be sent again.
+    pub(super) fn donor_committed(&mut self, now: Instant) {
+        let (written, total) = (self.mirror.written_blocks(), self.mirror.blocks());
+        let Some(donor) = &mut self.copying.donor else { return };
+        if let Err(refused) = donor.committed(written, &self.mirror.copy_set(), total) {
+            self.fault(Faults::COPY_REFUSED);
+            bump(&mut self.counters.copies_failed);
+            self.copying.refused = Some((self.peer_nonce, refused));
+            self.end_copy();
+            self.change_mode(now, ModeEvent::CopyEnded);
+        }
+    }
+
+    /// Forgets a copy, as donor and as joiner.
+    pub(super) fn end_copy(&mut self) {
+        if let Some(donor) = self.copying.donor.take() {
+            self.copying.serial = donor.next_serial();
+            self.mirror.copy_set().end();
+        }
+        (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);
+    }
+
+    /// A donor serves alone, and between two cycles it cuts over once all blocks are there.
+    pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        let between_cycles = !self.slot_open() && self.progress == Progress::Settled;
+        let in_time = now.plus_us(self.config.link_delay_us) < self.next_start();
+        let is_done = between_cycles && in_time && self.mirror.uncopied_blocks() == 0;
+        let is_fresh = self.copying.donor.as_ref().is_some_and(|donor| donor.is_epoch_fresh);
+        if is_done && !is_fresh && self.copying.raising.is_none() {
+            self.copying.raising = Some(self.next_epoch());
+        }
+        if let Some(to) = self.copying.raising {
+            // Its outputs open in the new epoch only from the moment of the grant, whose time
+            // nobody knows: nothing is released while the answer is on its way.
+            match self.ask(arbiter, to, Grounds::PeerJoins) {
+                Claim::Granted => {
+                    (self.epoch, self.newest, self.copying.raising) = (to, to.counter(), None);
+                    if let Some(donor) = &mut self.copying.donor {
+                        donor.is_epoch_fresh = true;
+                    }
+                }
+                Claim::Refused => {
+                    self.newest = self.newest.max(arbiter.newest().counter());
+                    self.fault(Faults::LEASE_LOST);
+                    self.stand_by(now, ModeEvent::LeaseLost);
+                    return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
+                }
+                Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => {
+                    self.held = self.held.saturating_add(1);
+                    bump(&mut self.counters.held);
+                    return Some(self.verdict(Outcome::Held, [None, None], None));
+                }
+                Claim::Pending => {
+                    self.schedule.poll_again_soon(now, &self.config);
+                    return None;
+                }
+            }
+        }
+        if self.slot_open() {
+            return self.poll_simplex(now);
+        }
+        self.copying.is_open = true;
+        if is_done {
+            self.cut_over(now);
+        }
+        None
+    }
+
+    /// From here on the donor is in duplex: the joiner's first frame is the answer, and
+    /// without one by the deadline of the next cycle it goes on alone in yet another epoch.
+    fn cut_over(&mut self, now: Instant) {
+        let start = self.next_start();
+        self.end_copy();
+        self.enter_duplex(now, start);
+        self.cut = Some(Cutting { joiner_nonce: self.peer_nonce, resend_at: now });
+    }
+
+    pub(super) fn handle_ack(&mut self, now: Instant, header: &Header, ack: &AckPayload) -> Result<(), Reject> {
+        if header.epoch.counter() > self.epoch.counter() {
+            return Err(Reject::Epoch);
+        }
+        let resend_at = now.plus_us(self.config.retransmit_us);
+        match &mut self.copying.donor {
+            Some(donor) if self.mode == Mode::Donor => {
+                if !donor.acknowledged(&mut self.mirror.copy_set(), ack, resend_at) {
+                    return Err(Reject::Phase);
+                }
+            }
+            _ if self.cut.is_some() => {}
+            _ => return Err(Reject::Mode),
+        }
+        self.handshake.hear_challenge(self.peer_nonce, ack.challenge);
+        Ok(())
+    }
+
+    pub(super) fn handle_same(&mut self, now: Instant, header: &Header, same: &SamePayload) -> Result<(), Reject> {
+        // An answer about another cycle's memory says nothing of this one's.
+        if header.phase != Phase::new(self.committed(), Stage::Settled) {
+            return Err(Reject::Phase);
+        }
+        let search = self.copying.donor.as_mut().and_then(|donor| donor.search.as_mut());
+        let search = search.filter(|_| self.mode == Mode::Donor).ok_or(Reject::Mode)?;
+        let blocks = 1_u32.checked_shl(same.exponent.into()).ok_or(Reject::Payload)?;
+        let asked = Range { first: same.first.into(), blocks };
+        search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
+        Ok(())
+    }
+
+    /// Sends the next block, or the next question of the search.
+    pub(super) fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let is_open = self.copying.is_open && !self.slot_open() && self.progress == Progress::Settled;
+        if !is_open {
+            return Ok(None);
+        }
+        let Some(mut donor) = self.copying.donor.take() else { return Ok(None) };
+        let sent = self.transmit_for(&mut donor, now, buffer);
+        self.copying.donor = Some(donor);
+        sent
+    }
+
+    fn transmit_for(
+        &mut self,
+        donor: &mut Donor,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        let phase = Phase::new(self.committed(), Stage::Settled);
+        let again_at = now.plus_us(self.config.retransmit_us);
+        donor.give_up_lost(&mut self.mirror.copy_set(), now);
+        if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set()) {
+            let bytes = self.mirror.block(index.into()).unwrap_or_default();
+            let block = BlockPayload { serial, index, bytes };
+            let length = self.transmit(Kind::Block, phase, buffer, &block)?;
+            donor.sent(&mut self.mirror.copy_set(), index, again_at);
+            bump(&mut self.counters.blocks_sent);
+            return Ok(Some(length));
+        }
+        let due = donor.search.as_mut().filter(|search| now >= search.ask_at);
+        let asked = due.and_then(|search| search.range().map(|range| (search, range)));
+        let Some((search, range)) = asked else { return Ok(None) };
+        let digest = self.mirror.range_digest(range);
+        let (first, exponent) = (range.first as u16, range.blocks.trailing_zeros() as u8);
+        let length = self.transmit(Kind::Compare, phase, buffer, &ComparePayload { first, exponent, digest })?;
+        search.ask_at = again_at;
+        Ok(Some(length))
+    }
+
+    pub(super) fn copy_timeout(&self) -> Option<Instant> {
+        let donor = self.copying.donor.as_ref().filter(|_| !self.slot_open())?;
+        let search = donor.search.as_ref().filter(|search| search.range().is_some());
+        donor.lost_at().into_iter().chain(search.map(|search| search.ask_at)).min()
+    }
+
+    // The joiner.
+
+    /// Notes that the peer serves, by its fresh word: this channel may join it.
+    pub(super) fn offered(&mut self, now: Instant, hello: &Hello) {
+        if hello.epoch.counter() < self.newest {
+            return;
+        }
+        if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {
+            self.start_over(now);
+        }
+        self.boot = super::boot::Boot::Listening;
+        (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
+    }
+
+    /// Takes a block from the donor.
+    pub(super) fn handle_block(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        block: &BlockPayload<'_>,
+    ) -> Result<(), Reject> {
+        if self.mode == Mode::Duplex {
+            return self.handle_repair(block);
+        }
+        let serving = self.copying.serving.ok_or(Reject::Mode)?;
+        if !matches!(self.mode, Mode::Starting | Mode::Standby | Mode::Joining) {
+            return Err(Reject::Mode);
+        }
+        if header.epoch.counter() < serving.counter() || header.epoch.owner() == self.me {
+            return Err(Reject::Epoch);
+        }
+        self.mirror.check_block(block.index.into(), block.bytes.len()).map_err(|_| Reject::Block)?;
+        if self.mode != Mode::Joining {
+            self.join(now, block.serial);
+        }
+        (self.copying.serving, self.newest) = (Some(header.epoch), self.newest.max(header.epoch.counter()));
+        let Some(joiner) = &mut self.copying.joiner else { return Err(Reject::Mode) };
+        (joiner.heard_at, joiner.ack_due) = (now, true);
+        match joiner.judge(block.serial) {
+            Serial::New => joiner.take(block.serial),
+            Serial::Repetition => {
+                bump(&mut self.counters.repeated);
+                return Ok(());
+            }
+            Serial::Late => return Err(Reject::Phase),
+        }
+        self.mirror.put_block(block.index.into(), block.bytes).map_err(|_| Reject::Block)
+    }
+
+    /// Gives up whatever state this channel had: the peer's replaces it from here on.
+    fn join(&mut self, now: Instant, serial: u16) {
+        let serving = self.copying.serving;
+        self.change_mode(now, ModeEvent::Joins);
+        self.forget_cycle();
+        self.empty = true;
+        self.mirror.rollback();
+        self.copying.serving = serving;
+        self.copying.joiner = Some(Joiner::new(serial, now));
+    }
+
+    pub(super) fn handle_compare(&mut self, header: &Header, asked: &ComparePayload) -> Result<(), Reject> {
+        if self.mode != Mode::Joining {
+            return Err(Reject::Mode);
+        }
+        let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
+        let mine = self.mirror.range_digest(Range { first: asked.first.into(), blocks });
+        let is_same = mine == asked.digest;
+        let same = SamePayload { first: asked.first, exponent: asked.exponent, is_same };
+        self.copying.same_due = Some((header.phase, same));
+        Ok(())
+    }
+
+    /// Joins the peer that serves, if its `Cut` is meant for this boot and the copied state is the
+    /// one it speaks of.
+    pub(super) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
+        let meant = cut.nonce == self.peer_nonce
+            && cut.joiner_nonce == self.handshake.nonce()
+            && cut.joiner_challenge == self.handshake.challenge()
+            && cut.epoch.counter() >= self.newest
+            && cut.epoch.owner() != self.me;
+        if !meant {
+            if let Some(joiner) = &mut self.copying.joiner {
+                joiner.ack_due = true; // with the newest challenge
+            } else {
+                self.handshake.answer_due = true;
+            }
+            return Err(Reject::Stale);
+        }
+        let sound = self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest);
+        if !sound {
+            self.fault(Faults::MEMORY_DAMAGED);
+            self.start_over(now);
+            return Err(Reject::Digest);
+        }
+        (self.epoch, self.newest) = (cut.epoch, cut.epoch.counter());
+        self.forget_cycle();
+        (self.cycle, self.empty) = (Cycle(cut.base), false);
+        self.probation = self.config.probation_cycles;
+        bump(&mut self.counters.joined);
+        let furthest = self.config.period_us.saturating_mul(FURTHEST_START_PERIODS);
+        let starts_in_us = cut.starts_in_us.saturating_sub(self.config.link_delay_us).min(furthest);
+        self.enter_duplex(now, now.plus_us(starts_in_us));
+        Ok(())
+    }
+
+    pub(super) fn poll_joining(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
+        let silence_us = self.config.period_us.saturating_mul(SILENT_PERIODS);
+        let heard = self.copying.joiner.as_ref().map(|joiner| joiner.heard_at);
+        if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {
+            self.start_over(now);
+        }
+        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+    }
+
+    /// Sends what the joiner owes: an acknowledgement, an answer.
+    pub(super) fn transmit_answers(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let challenge = self.handshake.challenge();
+        if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.ack_due) {
+            let phase = Phase::new(self.committed(), Stage::Settled);
+            let length = self.transmit(Kind::Ack, phase, buffer, &joiner.ack(challenge))?;
+            if let Some(joiner) = &mut self.copying.joiner {
+                joiner.ack_due = false;
+            }
+            return Ok(Some(length));
+        }
+        let Some((phase, same)) = self.copying.same_due else { return Ok(None) };
+        let length = self.transmit(Kind::Same, phase, buffer, &same)?;
+        self.copying.same_due = None;
+        Ok(Some(length))
+    }
+}
+
+/// A `Cut` that goes out until the first frame of its epoch comes back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cutting {
+    pub(super) joiner_nonce: u32,
+    pub(super) resend_at: Instant,
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let due = self.cut.filter(|cut| now >= cut.resend_at);
+        let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };
+        let base = self.committed();
+        // At boot both start at once; a donor has its next start already.
+        let starts_in_us = if self.mode == Mode::Duplex { self.next_start().since_us(now).max(0) } else { 0 };
+        let cut = Cut {
+            nonce: self.config.nonce,
+            joiner_nonce,
+            joiner_challenge: self.handshake.heard_challenge(),
+            epoch: self.epoch,
+            base: base.0,
+            region_digest: self.mirror.committed_digest(),
+            starts_in_us: starts_in_us.cast_unsigned(),
+        };
+        let length = self.transmit(Kind::Cut, Phase::new(base, Stage::Settled), buffer, &cut)?;
+        self.cut = Some(Cutting { joiner_nonce, resend_at: now.plus_us(self.config.retransmit_us) });
+        Ok(Some(length))
+    }
+}

@@ -1,0 +1,110 @@
+//! Memory in the node: the scrub of each cycle, and a block asked of the peer.
+
+use super::Node;
+use crate::fault::Faults;
+use crate::ids::{Instant, Phase, Stage};
+use crate::journal::bump;
+use crate::mechanism::Mechanism;
+use crate::mirror::{BlockRefused, Scrubbed};
+use crate::mode::Mode;
+use crate::program::Program;
+use crate::wire::{BlockPayload, BufferTooSmall, Kind, Reject, WantPayload};
+
+/// Blocks damaged beyond local repair, and blocks the peer asked for.
+#[derive(Default)]
+pub(super) struct Mending {
+    /// The block asked for. No step is done until it is there.
+    wanted: Option<u16>,
+    ask_at: Instant,
+    /// The block to be sent to the peer.
+    asked: Option<u16>,
+}
+
+impl Mending {
+    pub(super) fn waits(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.wanted.map(|_| self.ask_at)
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Checks the next blocks of memory, between two cycles.
+    pub(super) fn scrub(&mut self, now: Instant) {
+        if !self.mechanisms.on(Mechanism::Scrub) {
+            return;
+        }
+        let found = self.mirror.scrub(self.config.scrub_blocks.into());
+        self.note(&found);
+        let Some(block) = found.beyond_repair else { return };
+        self.fault(Faults::MEMORY_DAMAGED);
+        if self.mode == Mode::Standby {
+            self.start_over(now);
+        } else {
+            self.mending.wanted = Some(block as u16);
+            self.mending.ask_at = now;
+        }
+    }
+
+    /// Counts what a scrub mended. Memory that was mended did no harm: not worth the record.
+    pub(super) fn note(&mut self, found: &Scrubbed) {
+        self.counters.scrubbed(found);
+        if (found.working, found.checkpoint, found.digests) != (0, 0, 0) {
+            self.faults |= Faults::MEMORY_REPAIRED;
+        }
+    }
+
+    /// Takes this channel out of service, its memory beyond repair: the peer goes on.
+    pub(super) fn exclude_myself(&mut self, now: Instant) {
+        bump(&mut self.counters.self_exclusions);
+        self.start_over(now);
+    }
+
+    /// Takes the block asked for.
+    pub(super) fn handle_repair(&mut self, block: &BlockPayload<'_>) -> Result<(), Reject> {
+        if self.mending.wanted != Some(block.index) {
+            return Err(Reject::Mode);
+        }
+        self.mirror.mend_block(block.index.into(), block.bytes).map_err(|refused| match refused {
+            BlockRefused::Digest => Reject::Digest,
+            BlockRefused::OutOfRange { .. } | BlockRefused::Length { .. } => Reject::Block,
+        })?;
+        bump(&mut self.counters.peer_repairs);
+        self.faults |= Faults::MEMORY_REPAIRED;
+        // There may be others; the scrub would come to them too late for this cycle's step.
+        let found = self.mirror.scrub_all();
+        self.note(&found);
+        self.mending.wanted = found.beyond_repair.map(|block| block as u16);
+        Ok(())
+    }
+
+    /// Notes that the peer wants a block of the common checkpoint.
+    pub(super) fn handle_want(&mut self, want: &WantPayload) -> Result<(), Reject> {
+        if self.mode != Mode::Duplex {
+            return Err(Reject::Mode);
+        }
+        self.mirror.block(want.index.into()).ok_or(Reject::Block)?;
+        self.mending.asked = Some(want.index);
+        Ok(())
+    }
+
+    pub(super) fn transmit_mending(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        let phase = Phase::new(self.committed(), Stage::Settled);
+        if let Some(index) = self.mending.wanted.filter(|_| now >= self.mending.ask_at) {
+            let length = self.transmit(Kind::Want, phase, buffer, &WantPayload { index })?;
+            self.mending.ask_at = now.plus_us(self.config.retransmit_us);
+            return Ok(Some(length));
+        }
+        let Some(index) = self.mending.asked else { return Ok(None) };
+        let bytes = self.mirror.block(index.into()).unwrap_or_default();
+        let length = self.transmit(Kind::Block, phase, buffer, &BlockPayload { serial: 0, index, bytes })?;
+        self.mending.asked = None;
+        Ok(Some(length))
+    }
+}

@@ -1,0 +1,304 @@
+//! REINTEGRATE  live state from the channel that serves to one that joins.
+//!
+//! ```text
+//! donor                                                      joiner
+//! Hello: I own                     <- fresh Hello ->         Hello: I own nothing
+//! each cycle, within the budget:
+//!   Block(serial, index, bytes)    ------------------->      writes it into both copies
+//!                                  <-------------------      Ack(serials taken, challenge)
+//!   what was lost, or written meanwhile, goes out again
+//! all blocks are there, between two cycles:
+//!   claims epoch e+1 for itself
+//!   Cut(e+1, cycle, digest, challenge)  -------------->      checks all of its memory
+//! duplex at e+1                    <-------------------      Sample(cycle + 1): duplex
+//! no answer by the deadline: alone at e+2, and from the start
+//! ```
+//!
+//! Serials rise with every block sent and are never used for another one. The joiner takes
+//! only rising ones, so that an old version of a block never overwrites a newer one, and a
+//! gap in its acknowledgement is a loss for certain.
+//!
+//! This file keeps the books of both sides; it holds no memory, no frames and no clock.
+
+use crate::ids::Instant;
+use crate::marks::CopySet;
+use crate::mirror::{Halving, Range};
+use crate::wire::AckPayload;
+
+/// Blocks in flight at most: as many as an acknowledgement can tell of.
+const WINDOW: u16 = 32;
+/// Cycles over which the dirty rate is averaged, and before which nothing is refused by it.
+const RATE_CYCLES: usize = 8;
+/// Cycles without any acknowledgement after which a copy is given up.
+const SILENT_CYCLES: u8 = 8;
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CopyProgress {
+    /// Blocks that the joiner has in their newest version.
+    pub done_blocks: u32,
+    /// Blocks in all.
+    pub total_blocks: u32,
+    /// Cycles since the copy began.
+    pub cycles: u32,
+    /// Blocks written each cycle, averaged over the last ones and rounded up.
+    pub dirty_blocks: u32,
+    /// Cycles still to go if nothing is lost; `None` if it does not converge at this rate.
+    pub cycles_left: Option<u32>,
+}
+
+/// Why a copy was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CopyRefused {
+    /// How far it was.
+    pub progress: CopyProgress,
+    /// Blocks sent each cycle at most.
+    pub budget_blocks: u16,
+    /// Cycles it may take.
+    pub limit_cycles: u32,
+}
+
+impl core::fmt::Display for CopyRefused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let CopyProgress { done_blocks, total_blocks, cycles, dirty_blocks, cycles_left } = self.progress;
+        write!(f, "{done_blocks} of {total_blocks} blocks copied in {cycles} cycles; ")?;
+        write!(f, "{} blocks sent a cycle at most, {dirty_blocks} written; ", self.budget_blocks)?;
+        match cycles_left {
+            Some(left) => write!(f, "{left} cycles to go, {} allowed in all", self.limit_cycles),
+            None => f.write_str("this does not converge"),
+        }
+    }
+}
+
+/// The donor's books.
+pub(crate) struct Donor {
+    budget: u16,
+    limit_cycles: u32,
+    /// Blocks sent in this cycle.
+    spent: u16,
+    next_serial: u16,
+    /// The block that went out with a serial, at the serial modulo the window.
+    in_flight: [Option<u16>; WINDOW as usize],
+    /// When what is in flight counts as lost.
+    resend_at: Instant,
+    cycles: u32,
+    /// Cycles since the last acknowledgement.
+    silent: u8,
+    written: [u16; RATE_CYCLES],
+    /// Which of the blocks the joiner has from former times.
+    pub(crate) search: Option<Search>,
+    /// The epoch was raised for the cut, and nothing was agreed in it yet.
+    pub(crate) is_epoch_fresh: bool,
+}
+
+/// The search for what the joiner has already.
+pub(crate) struct Search {
+    halving: Halving,
+    /// When the question is due.
+    pub(crate) ask_at: Instant,
+}
+
+impl Donor {
+    /// Starts a copy of all blocks. Serials go on from an earlier copy's.
+    pub(crate) fn new(mut set: CopySet<'_>, budget: u16, limit_cycles: u32, next_serial: u16) -> Self {
+        set.begin();
+        Self {
+            budget,
+            limit_cycles,
+            spent: 0,
+            next_serial,
+            in_flight: [None; WINDOW as usize],
+            resend_at: Instant::from_micros(0),
+            cycles: 0,
+            silent: 0,
+            written: [0; RATE_CYCLES],
+            search: None,
+            is_epoch_fresh: false,
+        }
+    }
+
+    pub(crate) fn next_serial(&self) -> u16 {
+        self.next_serial
+    }
+
+    /// A new cycle, a new budget. Returns whether the joiner still answers.
+    #[must_use]
+    pub(crate) fn begin_cycle(&mut self) -> bool {
+        self.spent = 0;
+        self.silent = self.silent.saturating_add(1);
+        self.silent <= SILENT_CYCLES
+    }
+
+    /// Notes how many blocks a cycle wrote; an error if the copy cannot end in time.
+    pub(crate) fn committed(&mut self, written: u32, set: &CopySet<'_>, total: u32) -> Result<(), CopyRefused> {
+        let place = self.cycles as usize % RATE_CYCLES;
+        self.cycles = self.cycles.saturating_add(1);
+        if let Some(place) = self.written.get_mut(place) {
+            *place = written.min(u16::MAX.into()) as u16;
+        }
+        let progress = self.progress(set.left(), total);
+        let fits_one_cycle = set.left() <= self.budget.into();
+        let in_time = match progress.cycles_left {
+            Some(left) => self.cycles.saturating_add(left) <= self.limit_cycles,
+            None => fits_one_cycle || (self.cycles as usize) < RATE_CYCLES && self.cycles < self.limit_cycles,
+        };
+        if in_time {
+            return Ok(());
+        }
+        Err(CopyRefused { progress, budget_blocks: self.budget, limit_cycles: self.limit_cycles })
+    }
+
+    /// Returns how far the copy is with so many blocks left.
+    pub(crate) fn progress(&self, left: u32, total: u32) -> CopyProgress {
+        let seen = self.cycles.clamp(1, RATE_CYCLES as u32);
+        let sum = self.written.iter().fold(0_u32, |sum, count| sum.saturating_add((*count).into()));
+        let dirty_blocks = sum.div_ceil(seen);
+        let gain = u32::from(self.budget).saturating_sub(dirty_blocks);
+        let cycles_left = left.saturating_add(gain).saturating_sub(1).checked_div(gain).map(|cycles| cycles + 1);
+        CopyProgress {
+            done_blocks: total.saturating_sub(left),
+            total_blocks: total,
+            cycles: self.cycles,
+            dirty_blocks,
+            cycles_left,
+        }
+    }
+
+    /// Returns the next block to be sent now, with its serial.
+    pub(crate) fn next(&self, set: &mut CopySet<'_>) -> Option<(u16, u16)> {
+        let place = usize::from(self.next_serial % WINDOW);
+        if self.spent >= self.budget || self.in_flight.get(place)?.is_some() {
+            return None;
+        }
+        Some((self.next_serial, set.next()? as u16))
+    }
+
+    /// Notes that [`next`](Self::next) was sent.
+    pub(crate) fn sent(&mut self, set: &mut CopySet<'_>, index: u16, resend_at: Instant) {
+        // What is in flight of an older version no longer counts.
+        for older in self.in_flight.iter_mut().filter(|older| **older == Some(index)) {
+            *older = None;
+        }
+        if let Some(place) = self.in_flight.get_mut(usize::from(self.next_serial % WINDOW)) {
+            *place = Some(index);
+        }
+        set.sent(index.into());
+        self.next_serial = self.next_serial.wrapping_add(1);
+        self.spent += 1;
+        self.resend_at = resend_at;
+    }
+
+    /// Takes an acknowledgement; false if it is of serials that are not in flight.
+    pub(crate) fn acknowledged(&mut self, set: &mut CopySet<'_>, ack: &AckPayload, resend_at: Instant) -> bool {
+        let ahead = self.next_serial.wrapping_sub(ack.highest);
+        if ahead == 0 || ahead > WINDOW {
+            return false;
+        }
+        for back in 0..=WINDOW - ahead {
+            let serial = ack.highest.wrapping_sub(back);
+            let place = self.in_flight.get_mut(usize::from(serial % WINDOW));
+            let Some(index) = place.and_then(Option::take) else { continue };
+            if (ack.taken >> back) & 1 == 1 {
+                set.arrived(index.into());
+            } else {
+                set.lost(index.into());
+            }
+        }
+        (self.silent, self.resend_at) = (0, resend_at);
+        true
+    }
+
+    /// Returns when what is in flight counts as lost, if anything is.
+    pub(crate) fn lost_at(&self) -> Option<Instant> {
+        self.in_flight.iter().any(Option::is_some).then_some(self.resend_at)
+    }
+
+    /// Counts as lost what was not acknowledged in time.
+    pub(crate) fn give_up_lost(&mut self, set: &mut CopySet<'_>, now: Instant) {
+        if now < self.resend_at {
+            return;
+        }
+        for index in self.in_flight.iter_mut().filter_map(Option::take) {
+            set.lost(index.into());
+        }
+    }
+}
+
+impl Search {
+    /// Starts to search all blocks.
+    pub(crate) fn new(blocks: u32, now: Instant) -> Self {
+        Self { halving: Halving::new(blocks), ask_at: now }
+    }
+
+    /// Returns the range to be asked about.
+    pub(crate) fn range(&self) -> Option<Range> {
+        self.halving.range()
+    }
+
+    /// Takes the answer to a question; the blocks that are the same need not be sent.
+    pub(crate) fn answered(&mut self, set: &mut CopySet<'_>, asked: Range, is_same: bool, now: Instant) -> bool {
+        if self.range() != Some(asked) {
+            return false;
+        }
+        if is_same {
+            for block in (asked.first..).take(asked.blocks as usize) {
+                set.spare(block as usize);
+            }
+        }
+        self.halving = self.halving.after(is_same);
+        self.ask_at = now;
+        true
+    }
+}
+
+/// The joiner's books.
+pub(crate) struct Joiner {
+    highest: u16,
+    taken: u32,
+    /// When the donor was last heard.
+    pub(crate) heard_at: Instant,
+    /// An acknowledgement is due.
+    pub(crate) ack_due: bool,
+}
+
+/// What a serial is to the joiner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serial {
+    /// Newer than all before.
+    New,
+    /// Taken before.
+    Repetition,
+    /// Overtaken by newer ones: the donor sends the block again.
+    Late,
+}
+
+impl Joiner {
+    /// Starts before the first block, whose serial is `first`.
+    pub(crate) fn new(first: u16, now: Instant) -> Self {
+        Self { highest: first.wrapping_sub(1), taken: 0, heard_at: now, ack_due: false }
+    }
+
+    /// Returns what a serial is.
+    pub(crate) fn judge(&self, serial: u16) -> Serial {
+        let ahead = serial.wrapping_sub(self.highest).cast_signed();
+        if ahead > 0 {
+            return Serial::New;
+        }
+        let back = u32::from(ahead.unsigned_abs());
+        if self.taken.checked_shr(back).unwrap_or(0) & 1 == 1 { Serial::Repetition } else { Serial::Late }
+    }
+
+    /// Notes that a new serial was taken.
+    pub(crate) fn take(&mut self, serial: u16) {
+        let ahead = u32::from(serial.wrapping_sub(self.highest));
+        self.taken = self.taken.checked_shl(ahead).unwrap_or(0) | 1;
+        self.highest = serial;
+    }
+
+    /// Returns the acknowledgement.
+    pub(crate) fn ack(&self, challenge: u32) -> AckPayload {
+        AckPayload { challenge, highest: self.highest, taken: self.taken }
+    }
+}
