@@ -8,12 +8,12 @@ use std::path::Path;
 use anyhow::Context;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::element::{PathElement, Rectangle};
+use plotters::element::{PathElement, Polygon, Rectangle};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, RGBColor, WHITE};
 
-use crate::record::{CycleRow, Injection, Mode, Record, Span, bounds, channel_name};
+use crate::record::{Copied, CycleRow, Injection, Mode, Record, Span, bounds, channel_name};
 
 const WIDTH: i32 = 1200;
 /// Where the panels begin and end; names and scales stand on the left of it.
@@ -27,9 +27,15 @@ const GAP: i32 = 12;
 const FOOTER: i32 = 48;
 /// A single cycle of a long run would be thinner than a pixel.
 const THINNEST_BAR: i32 = 2;
-/// More labels than this would cover the chart: lines alone.
+/// More labels than this would cover the chart: a lane of marks for each kind of injection instead.
 const MOST_LABELS: usize = 20;
+/// Labels in more rows than this are read only where lanes would need even more.
+const EASY_ROWS: i32 = 3;
 const LONGEST_LABEL: usize = 32;
+/// More marks than this are a campaign: lines alone.
+const MOST_MARKS: usize = 200;
+const MOST_KINDS: usize = 8;
+const LONGEST_KIND: usize = 16;
 
 const TEXT_SIZE: f64 = 12.0;
 /// Generous: the width of a sans-serif character of that size.
@@ -39,13 +45,16 @@ const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(225, 225, 225);
 const PANEL: RGBColor = RGBColor(250, 250, 250);
 const INJECTION: RGBColor = RGBColor(110, 60, 110);
-const DRIVER_A: RGBColor = RGBColor(90, 90, 90);
-const DRIVER_B: RGBColor = RGBColor(204, 121, 167);
+// Shades of grey: every colour of the palette is a mode.
+const DRIVER_A: RGBColor = RGBColor(60, 60, 60);
+const DRIVER_B: RGBColor = RGBColor(150, 150, 150);
+const COPY: RGBColor = RGBColor(204, 121, 167);
 const HEATER: RGBColor = RGBColor(213, 94, 0);
 const TANK: RGBColor = RGBColor(204, 85, 0);
 const AMBIENT: RGBColor = RGBColor(0, 114, 178);
 const VALVE: RGBColor = RGBColor(0, 114, 178);
 const ALARM: RGBColor = RGBColor(213, 94, 0);
+const REPAIR: RGBColor = RGBColor(0, 158, 115);
 
 type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
@@ -56,12 +65,11 @@ pub(crate) fn write_svg(record: &Record, path: &Path) -> anyhow::Result<()> {
 }
 
 fn render(record: &Record) -> anyhow::Result<String> {
-    let labels = match record.span() {
-        Some(span) => place_labels(&record.injections, span),
-        None => Vec::new(),
+    let captions = match record.span() {
+        Some(span) => Captions::of(&record.injections, span),
+        None => Captions::None,
     };
-    let rows = labels.iter().map(|label| label.row + 1).max().unwrap_or(0);
-    let layout = Layout::below(HEADER + rows * LABEL_ROW);
+    let layout = Layout::below(HEADER + captions.rows() * LABEL_ROW, record);
 
     let mut svg = String::new();
     let size = (WIDTH.unsigned_abs(), layout.height().unsigned_abs());
@@ -70,7 +78,7 @@ fn render(record: &Record) -> anyhow::Result<String> {
         area.fill(&WHITE)?;
         header(&area, record)?;
         match record.span() {
-            Some(span) => panels(&Plot { area: &area, span }, record, &layout, &labels)?,
+            Some(span) => panels(&Plot { area: &area, span }, record, &layout, &captions)?,
             None => text(&area, "no cycles recorded", (LEFT, HEADER + 40), HPos::Left, &INK)?,
         }
         area.present()?;
@@ -95,15 +103,19 @@ struct Layout {
     top: i32,
     modes: [Panel; 2],
     drives: Panel,
+    /// Only where memory is copied.
+    copy: Option<Panel>,
     heater: Panel,
     temperature: Panel,
     valve: Panel,
     alarms: Panel,
+    /// Only where memory is repaired.
+    repairs: Option<Panel>,
     bottom: i32,
 }
 
 impl Layout {
-    fn below(top: i32) -> Self {
+    fn below(top: i32, record: &Record) -> Self {
         let mut free = top;
         let mut next = |height: i32| {
             let panel = Panel { top: free, bottom: free + height };
@@ -112,20 +124,23 @@ impl Layout {
         };
         let modes = [next(28), next(28)];
         let drives = next(20);
+        let copy = record.has_copies().then(|| next(44));
         let heater = next(100);
         let temperature = next(170);
         let valve = next(20);
         let alarms = next(20);
-        Layout { top, modes, drives, heater, temperature, valve, alarms, bottom: alarms.bottom }
+        let repairs = record.has_repairs().then(|| next(20));
+        let bottom = repairs.unwrap_or(alarms).bottom;
+        Layout { top, modes, drives, copy, heater, temperature, valve, alarms, repairs, bottom }
     }
 
     fn height(&self) -> i32 {
         self.bottom + FOOTER
     }
 
-    fn all(&self) -> [Panel; 7] {
-        let [a, b] = self.modes;
-        [a, b, self.drives, self.heater, self.temperature, self.valve, self.alarms]
+    fn all(&self) -> impl Iterator<Item = Panel> {
+        let always = [self.drives, self.heater, self.temperature, self.valve, self.alarms];
+        self.modes.into_iter().chain(always).chain(self.copy).chain(self.repairs)
     }
 }
 
@@ -145,7 +160,7 @@ fn header(area: &Area<'_>, record: &Record) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, labels: &[Label]) -> anyhow::Result<()> {
+fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, captions: &Captions) -> anyhow::Result<()> {
     let rows = &record.rows;
     plot.background(layout)?;
 
@@ -156,6 +171,11 @@ fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, labels: &[Label
     plot.bars(modes_b, rows, |row| row.modes.last().copied(), mode_bar)?;
     plot.name(layout.drives, "drives", &INK)?;
     plot.bars(layout.drives, rows, |row| row.driver, driver_bar)?;
+
+    if let Some(panel) = layout.copy {
+        plot.name(panel, "copy 0..100 %", &COPY)?;
+        plot.copies(panel, rows)?;
+    }
 
     let duty = Scale { low: 0.0, high: 100.0, step: 50.0 };
     plot.scale(layout.heater, duty, "%")?;
@@ -175,8 +195,12 @@ fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, labels: &[Label
     plot.bars(layout.valve, rows, |row| row.valve_open, valve_bar)?;
     plot.name(layout.alarms, "alarms", &ALARM)?;
     plot.bars(layout.alarms, rows, |row| row.alarms != 0, alarm_bar)?;
+    if let Some(panel) = layout.repairs {
+        plot.name(panel, "repairs", &REPAIR)?;
+        plot.repairs(panel, rows)?;
+    }
 
-    plot.injections(&record.injections, labels, layout)
+    plot.injections(&record.injections, captions, layout)
 }
 
 /// How one state looks as a bar.
@@ -297,18 +321,67 @@ impl Plot<'_, '_> {
         stroke(self.area, thinned(&points), colour, 2)
     }
 
-    fn injections(&self, injections: &[Injection], labels: &[Label], layout: &Layout) -> anyhow::Result<()> {
+    /// The progress of each copy as a filled staircase, on a pale ground as long as it runs, and beside it how far it
+    /// came.
+    fn copies(&self, panel: Panel, rows: &[CycleRow]) -> anyhow::Result<()> {
+        let scale = Scale { low: 0.0, high: 1.0, step: 1.0 };
+        let copies = copies(rows);
+        for (index, copy) in copies.iter().enumerate() {
+            let (Some(first), Some(last)) = (copy.first(), copy.last()) else { continue };
+            let left = x_of(self.span, first.0);
+            let right = x_of(self.span, last.0 + 1).max(left + THINNEST_BAR);
+            let ground = Rectangle::new([(left, panel.top), (right, panel.bottom)], COPY.mix(0.25).filled());
+            self.area.draw(&ground)?;
+            let ends = copy.iter().skip(1).map(|next| x_of(self.span, next.0)).chain([right]);
+            let mut outline = vec![(left, panel.bottom)];
+            for ((cycle, copied), end) in copy.iter().zip(ends) {
+                let y = scale.y_of(copied.share(), panel);
+                outline.extend([(x_of(self.span, *cycle), y), (end, y)]);
+            }
+            outline.push((right, panel.bottom));
+            self.area.draw(&Polygon::new(thinned(&outline), COPY.filled()))?;
+
+            let share = format!("{:.0} %", (last.1.share() * 100.0).floor());
+            let next = copies.get(index + 1).and_then(|next| next.first());
+            // At the right edge there is the margin.
+            let free = next.map_or(WIDTH, |next| x_of(self.span, next.0)) - right;
+            if free > text_width(&share) + 8 {
+                text(self.area, &share, (right + 4, panel.middle()), HPos::Left, &INK)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn repairs(&self, panel: Panel, rows: &[CycleRow]) -> anyhow::Result<()> {
+        let mut columns: Vec<i32> =
+            rows.iter().filter(|row| row.repaired > 0).map(|row| x_of(self.span, u64::from(row.cycle))).collect();
+        columns.dedup();
+        for x in columns {
+            stroke(self.area, vec![(x, panel.top), (x, panel.bottom)], REPAIR, 2)?;
+        }
+        Ok(())
+    }
+
+    fn injections(&self, injections: &[Injection], captions: &Captions, layout: &Layout) -> anyhow::Result<()> {
         let mut columns: Vec<i32> =
             injections.iter().map(|injection| x_of(self.span, u64::from(injection.cycle))).collect();
         // A campaign puts many injections on one pixel; one line is enough.
         columns.sort_unstable();
         columns.dedup();
-        let strength = if labels.is_empty() { 0.35 } else { 0.8 };
+        let strength = if injections.len() > FEW_LINES { 0.35 } else { 0.8 };
         let pale = INJECTION.mix(strength);
         for x in columns {
             let path = vec![(x, layout.top - GAP / 2), (x, layout.bottom)];
             self.area.draw(&PathElement::new(path, pale))?;
         }
+        match captions {
+            Captions::Labels(labels) => self.labels(labels, layout),
+            Captions::Lanes(lanes) => self.kind_lanes(lanes, layout),
+            Captions::None => Ok(()),
+        }
+    }
+
+    fn labels(&self, labels: &[Label], layout: &Layout) -> anyhow::Result<()> {
         for label in labels {
             let y = HEADER + label.row * LABEL_ROW;
             let stem = vec![(label.x, y), (label.x, layout.top - GAP / 2)];
@@ -324,9 +397,103 @@ impl Plot<'_, '_> {
         }
         Ok(())
     }
+
+    fn kind_lanes(&self, lanes: &[KindLane], layout: &Layout) -> anyhow::Result<()> {
+        for (row, lane) in (0..).zip(lanes) {
+            let y = HEADER + row * LABEL_ROW;
+            self.name_at(y, &lane.kind, &INJECTION)?;
+            for mark in &lane.marks {
+                let stem = vec![(mark.x, y), (mark.x, layout.top - GAP / 2)];
+                self.area.draw(&PathElement::new(stem, INJECTION.mix(0.35)))?;
+            }
+        }
+        for (row, lane) in (0..).zip(lanes) {
+            let y = HEADER + row * LABEL_ROW;
+            for mark in &lane.marks {
+                let ground = Panel { top: y - 7, bottom: y + 7 };
+                bar(self.area, (mark.x - MARK_WIDTH / 2, mark.x + MARK_WIDTH / 2), ground, WHITE)?;
+                text(self.area, mark.letter, (mark.x, y), HPos::Center, &INJECTION)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 const LABEL_PADDING: i32 = 3;
+const MARK_WIDTH: i32 = 10;
+/// More lines than this would hide what they cross; they are drawn pale.
+const FEW_LINES: usize = 10;
+
+/// What stands above the panels about the injections, as much as can be read.
+enum Captions {
+    Labels(Vec<Label>),
+    Lanes(Vec<KindLane>),
+    None,
+}
+
+impl Captions {
+    fn of(injections: &[Injection], span: Span) -> Self {
+        let labels = Captions::Labels(place_labels(injections, span));
+        let lanes = kind_lanes(injections, span).map(Captions::Lanes);
+        if injections.len() > MOST_LABELS {
+            return lanes.unwrap_or(Captions::None);
+        }
+        match lanes {
+            Some(lanes) if labels.rows() > EASY_ROWS && lanes.rows() < labels.rows() => lanes,
+            _ => labels,
+        }
+    }
+
+    fn rows(&self) -> i32 {
+        match self {
+            Captions::Labels(labels) => labels.iter().map(|label| label.row + 1).max().unwrap_or(0),
+            Captions::Lanes(lanes) => i32::try_from(lanes.len()).unwrap_or(0),
+            Captions::None => 0,
+        }
+    }
+}
+
+/// All injections of one kind: its name on the left, the letter of the channel at each of them.
+struct KindLane {
+    kind: String,
+    marks: Vec<Mark>,
+}
+
+struct Mark {
+    x: i32,
+    letter: &'static str,
+}
+
+/// One lane for each kind, in the order in which they first happen; none where they are too many to read.
+///
+/// A mark that would cover the one before is left out: its line stays.
+fn kind_lanes(injections: &[Injection], span: Span) -> Option<Vec<KindLane>> {
+    let mut lanes: Vec<KindLane> = Vec::new();
+    if injections.len() > MOST_MARKS {
+        return None;
+    }
+    for injection in injections {
+        let kind = kind(&injection.what);
+        let mark =
+            Mark { x: x_of(span, u64::from(injection.cycle)), letter: injection.channel.map_or("×", channel_name) };
+        match lanes.iter_mut().find(|lane| lane.kind == kind) {
+            Some(lane) if lane.marks.iter().all(|other| other.x.abs_diff(mark.x) >= MARK_WIDTH.unsigned_abs()) => {
+                lane.marks.push(mark);
+            }
+            Some(_) => {}
+            None => lanes.push(KindLane { kind, marks: vec![mark] }),
+        }
+    }
+    (lanes.len() <= MOST_KINDS).then_some(lanes)
+}
+
+/// What was done, without the moment or the place of this once: the words before `at`, and no figures.
+fn kind(what: &str) -> String {
+    let is_figure = |word: &str| word.contains(|character: char| character.is_ascii_digit());
+    let words = what.split_whitespace().take_while(|word| *word != "at").filter(|word| !is_figure(word));
+    let words = words.collect::<Vec<_>>().join(" ");
+    if words.is_empty() { String::from("injected") } else { shortened(&words, LONGEST_KIND) }
+}
 
 /// The text of an injection, beside the upper end of its line.
 struct Label {
@@ -345,7 +512,7 @@ fn place_labels(injections: &[Injection], span: Span) -> Vec<Label> {
         return labels;
     }
     for injection in injections {
-        let text = shortened(&injection.label());
+        let text = shortened(&injection.label(), LONGEST_LABEL);
         let x = x_of(span, u64::from(injection.cycle));
         let width = text_width(&text) + 2 * LABEL_PADDING;
         let left = if x + width > WIDTH { x - width } else { x + 1 };
@@ -359,11 +526,11 @@ fn place_labels(injections: &[Injection], span: Span) -> Vec<Label> {
     labels
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= LONGEST_LABEL {
+fn shortened(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
         return String::from(text);
     }
-    let kept: String = text.chars().take(LONGEST_LABEL - 1).collect();
+    let kept: String = text.chars().take(longest - 1).collect();
     format!("{}…", kept.trim_end())
 }
 
@@ -392,6 +559,24 @@ fn runs<T: Copy + PartialEq>(rows: &[CycleRow], state: impl Fn(&CycleRow) -> T) 
         }
     }
     runs
+}
+
+/// The cycles of each copy and how far it had come in them: a cycle without progress, or another size, ends a copy.
+fn copies(rows: &[CycleRow]) -> Vec<Vec<(u64, Copied)>> {
+    let mut copies: Vec<Vec<(u64, Copied)>> = Vec::new();
+    let mut before: Option<Copied> = None;
+    for row in rows {
+        if let Some(copied) = row.copied {
+            let goes_on = before.is_some_and(|before| before.total_blocks == copied.total_blocks);
+            let step = (u64::from(row.cycle), copied);
+            match copies.last_mut() {
+                Some(copy) if goes_on => copy.push(step),
+                _ => copies.push(vec![step]),
+            }
+        }
+        before = row.copied;
+    }
+    copies
 }
 
 type Point = (i32, i32);
@@ -487,8 +672,9 @@ fn css_size(pixels: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Panel, Scale, place_labels, render, runs, thinned};
-    use crate::record::{CycleRow, Injection, Mode, Record};
+    use super::{Captions, MARK_WIDTH, Panel, Scale, copies, kind, kind_lanes, place_labels, render, runs, thinned};
+    use crate::record::made_up::{ten_rounds, ten_rounds_with_flips};
+    use crate::record::{Copied, CycleRow, Injection, Mode, Record};
 
     fn record(cycles: u32) -> Record {
         let rows = (0..cycles).map(|cycle| CycleRow {
@@ -498,6 +684,8 @@ mod tests {
             duty: 0.25,
             valve_open: cycle % 50 == 7,
             alarms: 0,
+            copied: None,
+            repaired: 0,
             tank_c: 21.5,
             ambient_c: 12.0,
         });
@@ -592,5 +780,84 @@ mod tests {
         let constant = Scale::around(Some((20.0, 20.0)));
         assert!(constant.high > constant.low);
         assert!(Scale::around(None).marks().count() > 1);
+    }
+
+    #[test]
+    fn copies_and_repairs_have_panels_only_where_they_happen() -> anyhow::Result<()> {
+        let without = render(&record(100))?;
+        for word in ["copy", "repairs", "<polygon"] {
+            assert!(!without.contains(word), "{word}");
+        }
+        let rounds = render(&ten_rounds())?;
+        assert!(rounds.contains("copy 0..100 %") && rounds.contains("repairs"));
+        assert_eq!(rounds.matches("<polygon").count(), 10, "one copy in each round");
+        let ends = |share: &str| rounds.lines().filter(|line| line.trim() == share).count();
+        // The scale of the heater has one of each too.
+        assert_eq!((ends("100 %"), ends("50 %")), (9 + 1, 1 + 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_copy_ends_where_its_progress_is_missing_or_its_size_changes() {
+        let mut odd = record(10);
+        for row in &mut odd.rows {
+            row.copied = match row.cycle {
+                1..=3 => Some(Copied { done_blocks: 9 - row.cycle, total_blocks: 8 }),
+                5 | 6 => Some(Copied { done_blocks: 0, total_blocks: 8 }),
+                7 => Some(Copied { done_blocks: 7, total_blocks: 0 }),
+                _ => None,
+            };
+        }
+        let cycles: Vec<Vec<u64>> =
+            copies(&odd.rows).iter().map(|copy| copy.iter().map(|(cycle, _)| *cycle).collect()).collect();
+        assert_eq!(cycles, [vec![1, 2, 3], vec![5, 6], vec![7]]);
+        assert!(render(&odd).is_ok());
+        odd.rows.reverse();
+        assert!(render(&odd).is_ok());
+    }
+
+    /// Two or three injections in each of ten rounds: every one has its mark, and none covers another.
+    #[test]
+    fn many_injections_stay_legible() {
+        for (record, injected, kinds) in [(ten_rounds(), 20, 2), (ten_rounds_with_flips(), 30, 3)] {
+            let Some(span) = record.span() else { return };
+            let Captions::Lanes(lanes) = Captions::of(&record.injections, span) else { panic!("no lanes") };
+            assert_eq!(lanes.len(), kinds);
+            assert_eq!(lanes.iter().map(|lane| lane.marks.len()).sum::<usize>(), injected);
+            for lane in &lanes {
+                let apart = lane.marks.windows(2).all(|pair| pair[0].x + MARK_WIDTH <= pair[1].x);
+                assert!(apart, "{}", lane.kind);
+            }
+        }
+    }
+
+    #[test]
+    fn few_injections_keep_their_whole_text() {
+        let mut record = record(100);
+        record.injections = vec![injection(40), injection(42), injection(44)];
+        let Some(span) = record.span() else { return };
+        assert!(matches!(Captions::of(&record.injections, span), Captions::Labels(labels) if labels.len() == 3));
+    }
+
+    #[test]
+    fn marks_on_one_another_are_drawn_once_and_too_many_kinds_not_at_all() {
+        let record = record(1000);
+        let Some(span) = record.span() else { return };
+        let marks = |injections: &[Injection]| {
+            kind_lanes(injections, span).map(|lanes| lanes.iter().map(|lane| lane.marks.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(marks(&[injection(40), injection(41), injection(60)]), Some(vec![2]));
+        let kinds: Vec<Injection> =
+            ('a'..='z').map(|what| Injection { what: what.to_string(), ..injection(1) }).collect();
+        assert_eq!(marks(&kinds), None);
+    }
+
+    #[test]
+    fn a_kind_is_what_repeats() {
+        assert_eq!(kind("killed at byte 21"), "killed");
+        assert_eq!(kind("bit 3 flipped"), "bit flipped");
+        assert_eq!(kind("link healed"), "link healed");
+        assert_eq!(kind("memory of the tank damaged"), "memory of the t…");
+        assert_eq!(kind("at 0x2000"), "injected");
     }
 }

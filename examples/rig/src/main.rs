@@ -16,6 +16,8 @@ mod plant;
 mod plant_side;
 mod process;
 mod provision;
+#[cfg(test)]
+mod qtest;
 mod record;
 mod relay;
 mod report;

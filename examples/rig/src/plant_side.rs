@@ -85,6 +85,8 @@ impl PlantSide {
             duty: 0.0,
             valve_open: false,
             alarms: 0,
+            copied: None,
+            repaired: 0,
             tank_c: tank_c as f32,
             ambient_c: ambient_c as f32,
         })

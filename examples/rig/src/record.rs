@@ -10,12 +10,16 @@ use serde::Serialize;
 pub(crate) enum Mode {
     /// No power, or no sign of life.
     Off,
-    /// Booting, or copying state from the channel that serves.
+    /// Booting.
     Starting,
+    /// Alive, its memory being filled by the channel that serves.
+    Joining,
     /// Serving in lockstep with the other channel.
     Duplex,
     /// Serving alone.
     Simplex,
+    /// Serving alone, and copying its memory to the other channel.
+    Donor,
     /// Alive and not serving.
     Standby,
     /// Outputs held in the safe state.
@@ -24,16 +28,19 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// Every mode, in the order in which legends list them: from healthy to worst.
-    pub(crate) const ALL: [Mode; 6] =
-        [Mode::Duplex, Mode::Standby, Mode::Simplex, Mode::Starting, Mode::Off, Mode::Safe];
+    pub(crate) const ALL: [Mode; 8] =
+        [Mode::Duplex, Mode::Standby, Mode::Donor, Mode::Simplex, Mode::Joining, Mode::Starting, Mode::Off, Mode::Safe];
 
-    /// One character for a terminal lane: two strokes for two channels, one stroke for one.
+    /// One character for a terminal lane: two strokes for two channels, one stroke for one; `+` gives its memory,
+    /// `>` takes it.
     pub(crate) fn glyph(self) -> char {
         match self {
             Mode::Off => '.',
             Mode::Starting => '/',
+            Mode::Joining => '>',
             Mode::Duplex => '=',
             Mode::Simplex => '-',
+            Mode::Donor => '+',
             Mode::Standby => 's',
             Mode::Safe => '!',
         }
@@ -44,8 +51,10 @@ impl Mode {
         match self {
             Mode::Off => (187, 187, 187),
             Mode::Starting => (86, 180, 233),
+            Mode::Joining => (204, 121, 167),
             Mode::Duplex => (0, 158, 115),
             Mode::Simplex => (230, 159, 0),
+            Mode::Donor => (240, 228, 66),
             Mode::Standby => (0, 114, 178),
             Mode::Safe => (213, 94, 0),
         }
@@ -56,8 +65,10 @@ impl Mode {
         match self {
             Mode::Off => "off",
             Mode::Starting => "starting",
+            Mode::Joining => "joining",
             Mode::Duplex => "duplex",
             Mode::Simplex => "simplex",
+            Mode::Donor => "donor",
             Mode::Standby => "standby",
             Mode::Safe => "safe",
         }
@@ -68,11 +79,32 @@ impl Mode {
         match self {
             Mode::Duplex => 0,
             Mode::Standby => 1,
-            Mode::Simplex => 2,
-            Mode::Starting => 3,
-            Mode::Off => 4,
-            Mode::Safe => 5,
+            Mode::Donor => 2,
+            Mode::Simplex => 3,
+            Mode::Joining => 4,
+            Mode::Starting => 5,
+            Mode::Off => 6,
+            Mode::Safe => 7,
         }
+    }
+}
+
+/// How far the copy of one channel's memory to the other has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Copied {
+    /// The blocks that the joining channel holds.
+    pub(crate) done_blocks: u32,
+    /// The blocks that it needs.
+    pub(crate) total_blocks: u32,
+}
+
+impl Copied {
+    /// The share that is done, 0 to 1. Where there is nothing to copy, all of it is done.
+    pub(crate) fn share(self) -> f64 {
+        if self.total_blocks == 0 {
+            return 1.0;
+        }
+        (f64::from(self.done_blocks) / f64::from(self.total_blocks)).min(1.0)
     }
 }
 
@@ -91,6 +123,10 @@ pub(crate) struct CycleRow {
     pub(crate) valve_open: bool,
     /// The alarms that were raised; 0 is none.
     pub(crate) alarms: u8,
+    /// How far the copy to the other channel has come, as the channel that copies reports it; none without a copy.
+    pub(crate) copied: Option<Copied>,
+    /// How many repairs of memory the channels reported in this cycle.
+    pub(crate) repaired: u32,
     /// Temperature of the tank, degrees Celsius.
     pub(crate) tank_c: f32,
     /// Temperature around the tank, degrees Celsius.
@@ -136,6 +172,16 @@ impl Record {
     pub(crate) fn span(&self) -> Option<Span> {
         let cycles = || self.rows.iter().map(|row| row.cycle);
         Some(Span { first: cycles().min()?, last: cycles().max()? })
+    }
+
+    /// Whether memory was copied from one channel to the other.
+    pub(crate) fn has_copies(&self) -> bool {
+        self.rows.iter().any(|row| row.copied.is_some())
+    }
+
+    /// Whether memory was repaired.
+    pub(crate) fn has_repairs(&self) -> bool {
+        self.rows.iter().any(|row| row.repaired > 0)
     }
 }
 
@@ -220,9 +266,87 @@ fn round_step(cycles: u64, most: usize) -> u64 {
     }
 }
 
+/// Made-up runs for the tests of the renderers.
+#[cfg(test)]
+pub(crate) mod made_up {
+    use super::{Copied, CycleRow, Injection, Mode, Record};
+
+    /// The cycles of one round.
+    const ROUND: u32 = 40;
+    const BLOCKS: u32 = 48;
+
+    /// Ten rounds in 400 cycles, the channels by turns: killed, started, its memory copied, duplex. The copy of the
+    /// fourth round ends half way; in every third round memory is repaired.
+    pub(crate) fn ten_rounds() -> Record {
+        let mut injections = Vec::new();
+        for round in 0..10 {
+            let (begin, victim) = (round * ROUND, victim(round));
+            let what = format!("killed at byte {}", 3 + round * 6);
+            injections.push(Injection { cycle: begin + 6, channel: Some(victim), what });
+            injections.push(Injection { cycle: begin + 12, channel: Some(victim), what: String::from("restarted") });
+        }
+        Record { scenario: String::from("rounds"), seed: 7, rows: (0..10 * ROUND).map(row).collect(), injections }
+    }
+
+    /// As `ten_rounds`, with a third injection in each round.
+    pub(crate) fn ten_rounds_with_flips() -> Record {
+        let mut record = ten_rounds();
+        for round in 0..10 {
+            let what = String::from("bit flipped in memory");
+            let flip = Injection { cycle: round * ROUND + 36, channel: Some(victim(round + 1)), what };
+            record.injections.push(flip);
+        }
+        record.injections.sort_by_key(|injection| injection.cycle);
+        record
+    }
+
+    fn victim(round: u32) -> usize {
+        round as usize % 2
+    }
+
+    fn row(cycle: u32) -> CycleRow {
+        let (round, step) = (cycle / ROUND, cycle % ROUND);
+        let victim = victim(round);
+        let fails = round == 3;
+        let (victims, others, copied) = match step {
+            6..12 => (Mode::Off, Mode::Simplex, None),
+            12..16 => (Mode::Starting, Mode::Simplex, None),
+            16..28 if !fails || step < 22 => {
+                (Mode::Joining, Mode::Donor, Some(Copied { done_blocks: (step - 15) * 4, total_blocks: BLOCKS }))
+            }
+            16..30 if fails => (Mode::Standby, Mode::Simplex, None),
+            _ => (Mode::Duplex, Mode::Duplex, None),
+        };
+        let modes = if victim == 0 { [victims, others] } else { [others, victims] };
+        let driver = if modes == [Mode::Duplex; 2] { round as usize % 2 } else { 1 - victim };
+        let wave = (cycle as f32 / 30.0).sin();
+        CycleRow {
+            cycle,
+            modes,
+            driver: Some(driver),
+            duty: 0.5 + 0.4 * wave,
+            valve_open: step == 33,
+            alarms: u8::from(step == 6),
+            copied,
+            repaired: u32::from(round % 3 == 0 && step == 37) * (1 + round / 3),
+            tank_c: 50.0 + 5.0 * wave,
+            ambient_c: 12.0 + cycle as f32 / 200.0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Span, bounds, round_step};
+    use super::{Copied, Mode, Span, bounds, round_step};
+
+    #[test]
+    fn a_copy_is_never_more_than_done() {
+        let share = |done_blocks, total_blocks| Copied { done_blocks, total_blocks }.share();
+        assert_eq!(share(0, 48), 0.0);
+        assert_eq!(share(12, 48), 0.25);
+        assert_eq!(share(50, 48), 1.0, "blocks written meanwhile are copied again");
+        assert_eq!(share(0, 0), 1.0);
+    }
 
     #[test]
     fn the_legend_order_is_the_severity_order() {

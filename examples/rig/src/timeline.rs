@@ -11,6 +11,9 @@ const NARROWEST_PLOT: usize = 10;
 const LONGEST_LIST: usize = 12;
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const HEATER: &str = "heater 0..100 %";
+const COPY: &str = "copy 0..100 %";
+/// Narrower legends break in the middle of their entries.
+const NARROWEST_LEGEND: usize = 40;
 
 /// Draws the timeline of a run, `width` characters wide where that is wide enough for the labels.
 pub(crate) fn draw(record: &Record, width: usize) -> String {
@@ -19,7 +22,7 @@ pub(crate) fn draw(record: &Record, width: usize) -> String {
         None => vec![format!("{}, seed {}: no cycles", record.scenario, record.seed)],
     };
     lines.extend(injection_list(&record.injections));
-    lines.extend(legend());
+    lines.extend(legend(record, width));
     let mut text = String::new();
     for line in lines {
         text.push_str(line.trim_end());
@@ -46,12 +49,17 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
         lane(&buckets, |row| row.modes.get(channel).copied().unwrap_or(Mode::Off), Mode::severity, Mode::glyph)
     };
     let (labels, rule) = axis(span, columns);
-    let lanes = [
+    let mut lanes = vec![
         ("", labels),
         ("cycle", rule),
         ("A", mode_lane(0)),
         ("B", mode_lane(1)),
         ("drives", lane(&buckets, |row| row.driver, driver_severity, driver_glyph)),
+    ];
+    if record.has_copies() {
+        lanes.push((COPY, copy_lane(&buckets)));
+    }
+    lanes.extend([
         (HEATER, sparkline(&buckets, |row| row.duty, (0.0, 1.0))),
         (tank_label.as_str(), sparkline(&buckets, |row| row.tank_c, (low, high))),
         (
@@ -66,8 +74,11 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
             ),
         ),
         ("alarms", lane(&buckets, |row| row.alarms, |alarms| alarms, alarm_glyph)),
-        ("injected", injection_marks(&record.injections, span, columns)),
-    ];
+    ]);
+    if record.has_repairs() {
+        lanes.push(("repair", repair_lane(&buckets)));
+    }
+    lanes.push(("injected", injection_marks(&record.injections, span, columns)));
     let mut lines = vec![title(record, span, columns)];
     for (label, cells) in lanes {
         lines.push(format!("{label:<gutter$}{cells}"));
@@ -187,6 +198,24 @@ fn sparkline(buckets: &[Bucket<'_>], reading: impl Fn(&CycleRow) -> f32, (low, h
     buckets.iter().map(block).collect()
 }
 
+/// How far the copy had come at the end of each bucket.
+fn copy_lane(buckets: &[Bucket<'_>]) -> String {
+    let block = |bucket: &Bucket<'_>| match bucket.iter().rev().find_map(|row| row.copied) {
+        Some(copied) => level(copied.share(), 1.0),
+        None => '·',
+    };
+    buckets.iter().map(block).collect()
+}
+
+/// How many repairs each bucket saw.
+fn repair_lane(buckets: &[Bucket<'_>]) -> String {
+    let count = |bucket: &Bucket<'_>| match bucket.iter().map(|row| u64::from(row.repaired)).sum::<u64>() {
+        0 => '·',
+        repairs => u32::try_from(repairs).ok().and_then(|repairs| char::from_digit(repairs, 10)).unwrap_or('+'),
+    };
+    buckets.iter().map(count).collect()
+}
+
 fn level(height: f64, range: f64) -> char {
     // A constant reading has no range: draw it low rather than divide by nothing.
     let share = if range > 0.0 { height / range } else { 0.0 };
@@ -253,18 +282,42 @@ fn injection_list(injections: &[Injection]) -> Vec<String> {
     lines
 }
 
-fn legend() -> [String; 2] {
-    let modes: Vec<String> = Mode::ALL.iter().map(|mode| format!("{} {}", mode.glyph(), mode.name())).collect();
-    [
-        format!("modes: {} (the worst in a column)", modes.join("  ")),
-        String::from("· none or shut  O open  alarms in hexadecimal  ▼ injected (2..9, +: several)"),
-    ]
+fn legend(record: &Record, width: usize) -> Vec<String> {
+    let mut modes: Vec<String> = Mode::ALL.iter().map(|mode| format!("{} {}", mode.glyph(), mode.name())).collect();
+    modes.push(String::from("(the worst in a column)"));
+    let mut others = vec!["· none or shut", "O open", "alarms in hexadecimal"];
+    if record.has_repairs() {
+        others.push("repairs counted (+: over 9)");
+    }
+    others.push("▼ injected (2..9, +: several)");
+    let mut lines = wrapped("modes: ", &modes, width);
+    lines.extend(wrapped("", &others, width));
+    lines
+}
+
+/// The entries side by side, as many in a line as it has room for; later lines begin below the first entry.
+fn wrapped(heading: &str, entries: &[impl AsRef<str>], width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST_LEGEND);
+    let indent = heading.chars().count();
+    let mut lines: Vec<String> = Vec::new();
+    for entry in entries.iter().map(AsRef::as_ref) {
+        match lines.last_mut() {
+            None => lines.push(format!("{heading}{entry}")),
+            Some(line) if line.chars().count() + 2 + entry.chars().count() <= width => {
+                line.push_str("  ");
+                line.push_str(entry);
+            }
+            Some(_) => lines.push(format!("{:indent$}{entry}", "")),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{buckets, draw, injection_list, injection_marks, lane};
-    use crate::record::{CycleRow, Injection, Mode, Record};
+    use super::{NARROWEST_LEGEND, buckets, draw, injection_list, injection_marks, lane, legend};
+    use crate::record::made_up::{ten_rounds, ten_rounds_with_flips};
+    use crate::record::{Copied, CycleRow, Injection, Mode, Record};
 
     fn row(cycle: u32, mode: Mode) -> CycleRow {
         CycleRow {
@@ -274,6 +327,8 @@ mod tests {
             duty: 0.5,
             valve_open: false,
             alarms: 0,
+            copied: None,
+            repaired: 0,
             tank_c: 20.0,
             ambient_c: 10.0,
         }
@@ -434,9 +489,61 @@ valve               ····················O···
 alarms              ········1···············
 injected                    ▼
   cycle 8: B: power cut
-modes: = duplex  s standby  - simplex  / starting  . off  ! safe (the worst in a column)
+modes: = duplex  s standby  + donor  - simplex  > joining  / starting  . off
+       ! safe  (the worst in a column)
 · none or shut  O open  alarms in hexadecimal  ▼ injected (2..9, +: several)
 ";
         assert_eq!(draw(&record, 80), expected);
+    }
+
+    fn lane_named<'d>(drawing: &'d str, name: &str) -> Option<&'d str> {
+        drawing.lines().find(|line| line.starts_with(name))
+    }
+
+    #[test]
+    fn copy_and_repair_have_lanes_only_where_they_happen() {
+        let mut record = record([Mode::Duplex; 24]);
+        let drawing = draw(&record, 80);
+        assert_eq!(lane_named(&drawing, "copy"), None);
+        assert_eq!(lane_named(&drawing, "repair"), None);
+        for row in &mut record.rows {
+            if (8..16).contains(&row.cycle) {
+                row.modes = [Mode::Donor, Mode::Joining];
+                row.copied = Some(Copied { done_blocks: row.cycle - 8, total_blocks: 7 });
+            }
+            row.repaired =
+                [(18, 1), (19, 9), (20, 10)].iter().find(|(cycle, _)| *cycle == row.cycle).map_or(0, |at| at.1);
+        }
+        let drawing = draw(&record, 80);
+        assert_eq!(lane_named(&drawing, "A "), Some("A                   ========++++++++========"));
+        assert_eq!(lane_named(&drawing, "B "), Some("B                   ========>>>>>>>>========"));
+        assert_eq!(lane_named(&drawing, "copy"), Some("copy 0..100 %       ········▁▂▃▄▅▆▇█········"));
+        assert_eq!(lane_named(&drawing, "repair"), Some("repair              ··················19+···"));
+    }
+
+    /// Ten rounds in 40 columns: each begins, copies and ends visibly, and what was injected stands above the list.
+    #[test]
+    fn many_rounds_stay_legible_on_a_narrow_terminal() {
+        for (record, injected) in [(ten_rounds(), 20), (ten_rounds_with_flips(), 30)] {
+            for width in [60, 100] {
+                let drawing = draw(&record, width);
+                let copy = lane_named(&drawing, "copy").unwrap_or_default();
+                let copies = copy.split('·').filter(|part| part.ends_with(|end| "▁▂▃▄▅▆▇█".contains(end))).count();
+                assert_eq!(copies, 10, "{drawing}");
+                let marks = lane_named(&drawing, "injected").unwrap_or_default().chars().skip(8);
+                let marks: u32 = marks.filter_map(|mark| if mark == '▼' { Some(1) } else { mark.to_digit(10) }).sum();
+                assert_eq!(marks, injected, "{drawing}");
+                let widest = drawing.lines().map(|line| line.chars().count()).max();
+                assert!(widest <= Some(width), "{widest:?} of {width}: {drawing}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_legend_keeps_to_the_width() {
+        for width in 0..120 {
+            let lines = legend(&ten_rounds(), width);
+            assert!(lines.iter().all(|line| line.chars().count() <= width.max(NARROWEST_LEGEND)), "{lines:?}");
+        }
     }
 }
