@@ -72,13 +72,27 @@ impl core::fmt::Display for CopyRefused {
     }
 }
 
+/// What outlasts one copy: serials are never used twice in one boot, and a copy that begins
+/// anew in a cycle has only what is left of the budget.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ledger {
+    next_serial: u16,
+    /// Blocks sent in this cycle.
+    spent: u16,
+}
+
+impl Ledger {
+    /// A new cycle, a new budget.
+    pub(crate) fn begin_cycle(&mut self) {
+        self.spent = 0;
+    }
+}
+
 /// The donor's books.
 pub(crate) struct Donor {
     budget: u16,
     limit_cycles: u32,
-    /// Blocks sent in this cycle.
-    spent: u16,
-    next_serial: u16,
+    pub(crate) ledger: Ledger,
     /// The block that went out with a serial, at the serial modulo the window.
     in_flight: [Option<u16>; WINDOW as usize],
     /// When what is in flight counts as lost.
@@ -101,14 +115,13 @@ pub(crate) struct Search {
 }
 
 impl Donor {
-    /// Starts a copy of all blocks. Serials go on from an earlier copy's.
-    pub(crate) fn new(mut set: CopySet<'_>, budget: u16, limit_cycles: u32, next_serial: u16) -> Self {
+    /// Starts a copy of all blocks.
+    pub(crate) fn new(mut set: CopySet<'_>, budget: u16, limit_cycles: u32, ledger: Ledger) -> Self {
         set.begin();
         Self {
             budget,
             limit_cycles,
-            spent: 0,
-            next_serial,
+            ledger,
             in_flight: [None; WINDOW as usize],
             resend_at: Instant::from_micros(0),
             cycles: 0,
@@ -119,14 +132,10 @@ impl Donor {
         }
     }
 
-    pub(crate) fn next_serial(&self) -> u16 {
-        self.next_serial
-    }
-
-    /// A new cycle, a new budget. Returns whether the joiner still answers.
+    /// A new cycle. Returns whether the joiner still answers.
     #[must_use]
     pub(crate) fn begin_cycle(&mut self) -> bool {
-        self.spent = 0;
+        self.ledger.begin_cycle();
         self.silent = self.silent.saturating_add(1);
         self.silent <= SILENT_CYCLES
     }
@@ -168,11 +177,11 @@ impl Donor {
 
     /// Returns the next block to be sent now, with its serial.
     pub(crate) fn next(&self, set: &mut CopySet<'_>) -> Option<(u16, u16)> {
-        let place = usize::from(self.next_serial % WINDOW);
-        if self.spent >= self.budget || self.in_flight.get(place)?.is_some() {
+        let place = usize::from(self.ledger.next_serial % WINDOW);
+        if self.ledger.spent >= self.budget || self.in_flight.get(place)?.is_some() {
             return None;
         }
-        Some((self.next_serial, set.next()? as u16))
+        Some((self.ledger.next_serial, set.next()? as u16))
     }
 
     /// Notes that [`next`](Self::next) was sent.
@@ -181,18 +190,18 @@ impl Donor {
         for older in self.in_flight.iter_mut().filter(|older| **older == Some(index)) {
             *older = None;
         }
-        if let Some(place) = self.in_flight.get_mut(usize::from(self.next_serial % WINDOW)) {
+        if let Some(place) = self.in_flight.get_mut(usize::from(self.ledger.next_serial % WINDOW)) {
             *place = Some(index);
         }
         set.sent(index.into());
-        self.next_serial = self.next_serial.wrapping_add(1);
-        self.spent += 1;
+        self.ledger.next_serial = self.ledger.next_serial.wrapping_add(1);
+        self.ledger.spent += 1;
         self.resend_at = resend_at;
     }
 
     /// Takes an acknowledgement; false if it is of serials that are not in flight.
     pub(crate) fn acknowledged(&mut self, set: &mut CopySet<'_>, ack: &AckPayload, resend_at: Instant) -> bool {
-        let ahead = self.next_serial.wrapping_sub(ack.highest);
+        let ahead = self.ledger.next_serial.wrapping_sub(ack.highest);
         if ahead == 0 || ahead > WINDOW {
             return false;
         }

@@ -49,3 +49,132 @@ fn killed_restarted_and_back_in_duplex_again_and_again() {
         assert!(report.released >= 290, "{report:?}");
     }
 }
+
+/// Runs until both are in duplex again; returns how many periods that took.
+fn until_duplex<P: twinstep::Program>(pair: &mut Pair<'_, P>, most_periods: u32) -> Option<u32> {
+    (0..=most_periods).find(|_| {
+        let done = CHANNELS.iter().all(|channel| pair.mode(*channel) == Some(Mode::Duplex));
+        if !done {
+            pair.run(1);
+        }
+        done
+    })
+}
+
+/// Both channels up and in duplex, then one dead for a moment and booted again.
+fn restarted<'m>(setup: &Setup, memory: &'m mut [Storage<support::Plant>; 2], victim: ChannelId) -> Pair<'m, Servo> {
+    let mut pair = Pair::<Servo>::new(setup, memory, sensor(setup.seed)).unwrap();
+    pair.run(20);
+    assert!(in_duplex(&pair));
+    pair.kill(victim);
+    pair.run(3);
+    pair.restart(victim);
+    pair
+}
+
+/// The donor or the joiner dies with every single frame of a reintegration, from the boot of
+/// the joiner to its first cycles: nothing wrong is released, and the next attempt succeeds.
+#[test]
+fn killed_at_every_frame() {
+    let mut donors_killed = [0, 0];
+    for link in [LinkFaults::NONE, LinkFaults { lose: 0.1, repeat: 0.1, ..LinkFaults::NONE }] {
+        for joiner in CHANNELS {
+            let setup = Setup { seed: 3, link, ..Setup::default() };
+            let mut memory = [Storage::new(), Storage::new()];
+            let mut pair = restarted(&setup, &mut memory, joiner);
+            let first = pair.frames_sent() + 1;
+            until_duplex(&mut pair, 40).unwrap();
+            pair.run(u32::from(setup.config.probation_cycles) + 3);
+            let last = pair.frames_sent();
+            assert!(last - first > 40, "{first} to {last}: hardly any frames");
+            for frame in first..=last {
+                for victim in CHANNELS {
+                    let mut memory = [Storage::new(), Storage::new()];
+                    let mut pair = restarted(&setup, &mut memory, joiner);
+                    pair.kill_at_frame(victim, frame);
+                    pair.run(30);
+                    assert_eq!(pair.mode(victim), None, "frame {frame} was not sent");
+                    let context = format!("{victim} killed at frame {frame}, {joiner} joining, {link:?}");
+                    let survivor = pair.mode(victim.other()).unwrap();
+                    donors_killed[usize::from(survivor.serves())] += u32::from(victim != joiner);
+                    if victim == joiner {
+                        assert!(survivor.serves_alone(), "{context}: the donor is {survivor:?}");
+                    }
+                    pair.restart(victim);
+                    let took = until_duplex(&mut pair, 60);
+                    assert!(took.is_some(), "{context}: {:?}", modes(&pair));
+                    let before = pair.report().released;
+                    pair.run(10);
+                    let report = pair.report();
+                    assert_sound(&report, &setup.config, &context);
+                    assert!(report.released >= before + 9, "{context}: {report:?}");
+                }
+            }
+        }
+    }
+    // Without redundancy the donor's death ends service; after the probation it does not.
+    assert!(donors_killed.iter().all(|count| *count > 10), "{donors_killed:?}");
+}
+
+/// All link faults at once, deaths and restarts at random moments. When the link heals, both
+/// are in duplex again. While both copies were there at the death, no cycle is missing.
+#[test]
+fn restarts_under_all_link_faults() {
+    let (mut joined, mut failed, mut taken_over) = (0, 0, 0);
+    for seed in 0..400 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let arbiter = [ArbiterKind::Relay { asks: 1 }, ArbiterKind::Relay { asks: 3 }][seed as usize % 2];
+        let noisy = LinkFaults { late_us: 120_000, ..LinkFaults::NOISY };
+        let drift_ppm = [rng.i32(-200..200), rng.i32(-200..200)];
+        let config = Config { patience: (seed % 3) as u8, ..Config::DEFAULT };
+        let setup = Setup { seed, config, arbiter, drift_ppm, link: noisy, ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(seed)).unwrap();
+        pair.run(60);
+        let mut second_faults = false;
+        for _ in 0..3 {
+            let victim = CHANNELS[rng.usize(0..2)];
+            let serves = |mode: Option<Mode>| mode.is_some_and(Mode::serves);
+            // A channel that alone has the state takes it along: the pair starts from nothing.
+            second_faults |= !serves(pair.mode(victim.other()));
+            pair.run_us(rng.u64(0..100_000));
+            pair.kill(victim);
+            pair.run(rng.u32(1..6));
+            second_faults |= !serves(pair.mode(victim.other()));
+            pair.restart(victim);
+            pair.run(rng.u32(5..60));
+        }
+        pair.set_link(LinkFaults::NONE);
+        let took = until_duplex(&mut pair, 120);
+        let report = pair.report();
+        assert!(took.is_some(), "seed {seed}: {:?} {report:?}", modes(&pair));
+        assert_eq!((report.wrong, report.incongruent, report.unvoted_in_duplex), (0, 0, 0), "seed {seed}: {report:?}");
+        assert!(report.owners_max <= 1 && report.blocks_in_a_cycle_max <= 4, "seed {seed}: {report:?}");
+        assert!(second_faults || report.missing == 0, "seed {seed}: {report:?}");
+        (joined, failed, taken_over) =
+            (joined + report.joined, failed + report.copies_failed, taken_over + report.takeovers);
+    }
+    println!("{joined} joined, {failed} copies failed, {taken_over} takeovers");
+    assert!(joined > 800 && taken_over > 400, "{joined} joined, {taken_over} takeovers");
+}
+
+/// A channel that stood by behind a cut link gets only the blocks that differ.
+#[test]
+fn after_a_partition_only_what_differs_is_copied() {
+    let setup = Setup::default();
+    let mut memory = [Storage::new(), Storage::new()];
+    let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(5)).unwrap();
+    pair.run(300); // the whole log is written
+    pair.cut(true);
+    pair.run(5);
+    let owner = pair.owner().unwrap();
+    assert_eq!(pair.mode(owner.other()), Some(Mode::Standby));
+    pair.cut(false);
+    let took = until_duplex(&mut pair, 20);
+    assert!(took.is_some(), "{:?}", modes(&pair));
+    let sent = pair.node(owner).unwrap().counters().blocks_sent;
+    println!("{sent} blocks sent in {took:?} periods");
+    assert!((1..12).contains(&sent), "{sent} of 16 blocks sent");
+    pair.run(10);
+    assert_sound(&pair.report(), &setup.config, &"partition");
+}

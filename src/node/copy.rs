@@ -9,7 +9,7 @@ use crate::mechanism::Mechanism;
 use crate::mirror::Range;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Search, Serial};
+use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search, Serial};
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
@@ -31,8 +31,8 @@ pub(super) struct Copying {
     pub(super) raising: Option<Epoch>,
     /// The verdict of the cycle was taken, so what is left of the period is for the copy.
     pub(super) is_open: bool,
-    /// Serials are never used twice in one boot.
-    serial: u16,
+    /// What outlasts one copy.
+    ledger: Ledger,
     /// A joiner of this nonce was refused.
     refused: Option<(u32, CopyRefused)>,
     same_due: Option<(Phase, SamePayload)>,
@@ -87,7 +87,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.peer_nonce = hello.nonce;
         self.change_mode(now, ModeEvent::Donates);
         let (budget, limit) = (self.config.copy_blocks, self.config.copy_limit_cycles);
-        let mut donor = Donor::new(self.mirror.copy_set(), budget, limit, self.copying.serial);
+        let mut donor = Donor::new(self.mirror.copy_set(), budget, limit, self.copying.ledger);
         if !self.mechanisms.on(Mechanism::Resend) {
             self.mirror.copy_set().ignore_writes();
         }
@@ -101,6 +101,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// A donor's cycle begins: a new budget, unless the joiner no longer answers.
     pub(super) fn donor_begins_cycle(&mut self, now: Instant) {
+        self.copying.ledger.begin_cycle();
         let answers = self.copying.donor.as_mut().is_none_or(Donor::begin_cycle);
         if !answers && self.mode == Mode::Donor {
             self.fault(Faults::COPY_FAILED);
@@ -126,7 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Forgets a copy, as donor and as joiner.
     pub(super) fn end_copy(&mut self) {
         if let Some(donor) = self.copying.donor.take() {
-            self.copying.serial = donor.next_serial();
+            self.copying.ledger = donor.ledger;
             self.mirror.copy_set().end();
         }
         (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);

@@ -84,7 +84,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let split = split || standing.contains(Standing::FORKED);
         match self.mode {
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
-            Mode::Starting if empty => self.lead(hello.nonce),
+            Mode::Starting if empty => {
+                self.copying.serving = None; // should it have served, it no longer does
+                self.lead(hello.nonce);
+            }
             Mode::Joining if empty => self.start_over(now), // the donor has lost its state
             Mode::Duplex if !owns => {
                 self.fault(Faults::PEER_LEFT);

@@ -55,10 +55,13 @@ impl<P: Program> Oracle<P> {
     }
 
     /// Nobody has the state any more: the next first cycle starts from the beginning.
-    pub fn forget_state(&mut self) {
-        if self.latest != Cycle(0) {
+    /// Returns whether there was any state to forget.
+    pub fn forget_state(&mut self) -> bool {
+        let had_state = self.latest != Cycle(0);
+        if had_state {
             *self = Self::new();
         }
+        had_state
     }
 
     /// Notes that a channel fixed its sample; a later one of the same cycle replaces it.

@@ -412,9 +412,12 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Looks at both channels for what must never be.
     fn observe(&mut self) {
         let mut living = self.nodes.iter().flatten().peekable();
-        if living.peek().is_some() && living.all(Node::is_empty) {
-            // Nobody has any state: if the pair starts again, it is from the beginning.
-            self.oracle.forget_state();
+        // If nobody has any state and the pair starts again, it is from the beginning. A `Cut`
+        // on its way still hands the state over.
+        let nothing_comes = self.towards.iter().all(|direction| direction.next_at().is_none());
+        let all_empty = living.peek().is_some() && living.all(Node::is_empty);
+        if all_empty && nothing_comes && self.oracle.forget_state() {
+            self.votes = VoteTap::default();
         }
         let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
         self.report.owners_max = self.report.owners_max.max(owners as u32);
