@@ -6,7 +6,8 @@ mod support;
 
 use support::{Servo, sensor};
 use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
-use twinstep::{ChannelId, Config, Mode};
+use twinstep::wire::Reject;
+use twinstep::{ChannelId, Config, Mechanism, Mode};
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
@@ -177,4 +178,97 @@ fn after_a_partition_only_what_differs_is_copied() {
     assert!((1..12).contains(&sent), "{sent} of 16 blocks sent");
     pair.run(10);
     assert_sound(&pair.report(), &setup.config, &"partition");
+}
+
+/// A peer that reboots says so, and the survivor goes alone in that very cycle: by the peer's
+/// word, not by its silence, which this pair would bear for two more cycles.
+#[test]
+fn a_reboot_is_noticed_in_the_same_cycle() {
+    for victim in CHANNELS {
+        for at_us in (0..100_000).step_by(5_000) {
+            let config = Config { patience: 2, hello_us: 5_000, ..Config::DEFAULT };
+            let setup = Setup { config, ..Setup::default() };
+            let mut memory = [Storage::new(), Storage::new()];
+            let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(1)).unwrap();
+            pair.run(15);
+            pair.run_us(at_us);
+            pair.kill(victim);
+            pair.restart(victim);
+            let cycle = pair.node(victim.other()).unwrap().cycle();
+            pair.run_us(100_000);
+            let survivor = pair.node(victim.other()).unwrap();
+            assert!(survivor.mode().serves_alone(), "{at_us}: {:?}", survivor.mode());
+            assert!(survivor.cycle().since(cycle) <= 1);
+            pair.run(30);
+            let report = pair.report();
+            assert_sound(&report, &setup.config, &at_us);
+            assert_eq!((report.held, report.takeovers, report.joined), (0, 1, 1), "{at_us}: {report:?}");
+        }
+    }
+}
+
+/// A channel that has just joined does not own when the other falls silent; later it does. With
+/// the probation switched off it would at once.
+#[test]
+fn a_channel_on_probation_does_not_own() {
+    let survivor_after = |cycles: u32, off: Option<Mechanism>| {
+        let setup = Setup { off, ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = restarted(&setup, &mut memory, ChannelId::B);
+        until_duplex(&mut pair, 40).unwrap();
+        pair.run(cycles);
+        pair.kill(ChannelId::A);
+        pair.run(5);
+        let (mode, report) = (pair.mode(ChannelId::B).unwrap(), pair.report());
+        assert_eq!((report.wrong, report.missing), (0, 0), "{report:?}");
+        mode
+    };
+    let probation = u32::from(Config::DEFAULT.probation_cycles);
+    assert_eq!(survivor_after(probation / 2, None), Mode::Standby);
+    assert_eq!(survivor_after(probation / 2, Some(Mechanism::Probation)), Mode::Simplex);
+    assert_eq!(survivor_after(probation + 2, None), Mode::Simplex);
+}
+
+/// Blocks that are written after they were sent and not sent again: the digest at the cut tells,
+/// every time, and the pair does not come together.
+#[test]
+fn without_sending_again_what_was_written_nobody_joins() {
+    let setup = Setup { off: Some(Mechanism::Resend), ..Setup::default() };
+    let mut memory = [Storage::new(), Storage::new()];
+    let mut pair = restarted(&setup, &mut memory, ChannelId::B);
+    assert_eq!(until_duplex(&mut pair, 60), None);
+    let report = pair.report();
+    assert!(report.copies_failed > 3 && report.joined == 0, "{report:?}");
+    assert_sound(&report, &setup.config, &"no resend");
+    let rejected = pair.node(ChannelId::B).unwrap().counters().rejected(Reject::Digest);
+    assert!(rejected > 3, "{rejected}");
+}
+
+/// Memory of the joiner that is damaged during the copy: the check at the cut finds it, and the
+/// next copy succeeds. With the check switched off it joins with a wrong state.
+#[test]
+fn damage_of_the_joiner_during_the_copy_is_found_at_the_cut() {
+    for off in [None, Some(Mechanism::CutDigest)] {
+        let setup = Setup { off, ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = restarted(&setup, &mut memory, ChannelId::B);
+        while pair.node(ChannelId::A).unwrap().counters().blocks_sent < 6 {
+            pair.run_us(1_000);
+        }
+        assert_eq!(pair.mode(ChannelId::B), Some(Mode::Joining));
+        // Of the blocks that are there, one that nobody writes now.
+        let (joiner, bit) = (pair.node(ChannelId::B).unwrap().memory(), 3 * 512 + 7);
+        joiner.flip_working_bit(bit);
+        joiner.flip_checkpoint_bit(bit);
+        pair.run(40);
+        let report = pair.report();
+        if off.is_none() {
+            assert!(in_duplex(&pair), "{:?}", modes(&pair));
+            assert_sound(&report, &setup.config, &"damaged");
+            assert_eq!((report.copies_failed, report.joined), (1, 1), "{report:?}");
+            assert_eq!(pair.node(ChannelId::B).unwrap().counters().rejected(Reject::Digest), 1);
+        } else {
+            assert!(report.diverged > 0 || report.repairs > 0 || report.self_exclusions > 0, "{report:?}");
+        }
+    }
 }
