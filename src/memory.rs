@@ -9,6 +9,7 @@
 
 use crate::digest::BLOCK_BYTES;
 use core::marker::PhantomData;
+use core::ops::Range;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a program's state must be: plain bytes without padding, any pattern valid.
@@ -46,11 +47,20 @@ pub struct Memory<T, const BLOCKS: usize> {
 }
 
 impl<T: State, const BLOCKS: usize> Memory<T, BLOCKS> {
+    /// Where the working copy lies in a `Memory`, in bytes: for faults injected from outside.
+    pub const WORKING: Range<usize> = 0..BLOCKS * BLOCK_BYTES;
+    /// Where the checkpoint lies.
+    pub const CHECKPOINT: Range<usize> = Self::WORKING.end..2 * Self::WORKING.end;
+    /// Where the digests lie.
+    pub const DIGESTS: Range<usize> = Self::CHECKPOINT.end..Self::CHECKPOINT.end + BLOCKS * size_of::<u32>();
+
     /// Returns memory of zeros. `BLOCKS` other than [`blocks::<T>()`](blocks) does not compile.
     pub const fn new() -> Self {
         const {
             assert!(BLOCKS == blocks::<T>(), "Memory<T, N> needs N = blocks::<T>()");
             assert!(align_of::<T>() <= BLOCK_BYTES, "a state is aligned to 64 bytes at most");
+            assert!(core::mem::offset_of!(Self, checkpoint) == Self::CHECKPOINT.start);
+            assert!(core::mem::offset_of!(Self, digests) == Self::DIGESTS.start);
         }
         Self {
             working: [Block::ZERO; BLOCKS],

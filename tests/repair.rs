@@ -149,6 +149,24 @@ fn several_damaged_blocks_all_come_from_the_peer() {
     assert_eq!((report.wrong, report.missing, counters.peer_repairs), (0, 0, 4), "{report:?}");
 }
 
+/// Two digests damaged at once, which no sum can tell apart: the peer's blocks say that the copies
+/// are right.
+#[test]
+fn several_damaged_digests_are_mended_with_the_peers_word() {
+    let mut memory = [Storage::new(), Storage::new()];
+    let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(4)).unwrap();
+    pair.run(15);
+    for block in [6, 11] {
+        pair.node(ChannelId::A).unwrap().memory().flip_digest_bit(block * 32 + 9);
+    }
+    pair.run(10);
+    let counters = *pair.node(ChannelId::A).unwrap().counters();
+    let report = pair.report();
+    assert_eq!((report.wrong, report.missing, report.takeovers), (0, 0, 0), "{report:?}");
+    assert_eq!(counters.peer_repairs + counters.digest_repairs, 2, "{report:?}");
+    assert!(pair.node(ChannelId::A).unwrap().memory().verify());
+}
+
 /// Not even the peer's block matches the digest held: the channel lets go, the peer goes on in the
 /// same cycle, and the excluded one comes back by a copy.
 #[test]

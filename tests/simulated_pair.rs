@@ -194,6 +194,24 @@ fn nothing_wrong_and_one_owner_under_all_link_faults() {
 
 /// The epoch has its own control in `bad_input.rs`: within one boot, a stale frame of an
 /// older epoch needs a failed first cycle.
+/// What an owner left half done matters only if it dies just then: these mechanisms are looked
+/// at with a relay, the death of the owner in every run, and a link that loses many frames.
+fn harder_for(mechanism: Mechanism, case: Case) -> Case {
+    if !matches!(mechanism, Mechanism::Overdue | Mechanism::FinalInput) {
+        return case;
+    }
+    let arbiter = ArbiterKind::Relay { asks: 1 };
+    let link = LinkFaults { lose: 0.3, ..LinkFaults::NONE };
+    Case { event: Event::OwnerDies, arbiter, link, patience: 2, ..case }
+}
+
+/// With everything switched on the harder runs pass as well.
+#[test]
+fn owners_that_die_on_a_lossy_link_leave_nothing_wrong() {
+    let found = complaints(0..SEEDS, |case| harder_for(Mechanism::FinalInput, case));
+    assert!(found.is_empty(), "{} of {SEEDS} runs complain, the first: {}", found.len(), found[0]);
+}
+
 #[test]
 fn with_a_mechanism_switched_off_the_same_test_fails() {
     let mechanisms = [
@@ -206,7 +224,7 @@ fn with_a_mechanism_switched_off_the_same_test_fails() {
         Mechanism::FinalInput,
     ];
     for off in mechanisms {
-        let found = complaints(0..SEEDS, |case| Case { off: Some(off), ..case });
+        let found = complaints(0..SEEDS, |case| Case { off: Some(off), ..harder_for(off, case) });
         println!("{off:?} off: {} of {SEEDS} runs complain", found.len());
         assert!(!found.is_empty(), "{off:?} can be switched off unnoticed");
     }

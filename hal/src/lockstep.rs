@@ -3,14 +3,16 @@
 use crate::clock::Clock;
 use crate::link::Link;
 use core::ops::Deref;
+#[cfg(feature = "defmt")]
+use twinstep::Faults;
 use twinstep::memory::Cells;
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
 use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Node, Program, Release};
 
 /// One channel with its link and its arbiter.
 ///
-/// `FRAME` bounds every frame: at least 53, and the postcard bytes of the input + 16 and of
-/// the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
+/// `FRAME` bounds every frame: at least 83 (58 for a state of less than 40 bytes), and the postcard
+/// bytes of the input + 16 and of the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
@@ -99,6 +101,17 @@ where
         self.node.clear_first_fault();
     }
 
+    /// Lets a refused copy to the peer be tried again.
+    pub fn retry_copy(&mut self) {
+        self.node.retry_copy();
+    }
+
+    /// Gives up the state of a channel that stands by, so that it joins as an empty one: a
+    /// person's decision after a split brain. Returns whether it did.
+    pub fn discard_state<C: Clock>(&mut self, clock: &mut C) -> bool {
+        self.node.discard_state(clock.now())
+    }
+
     /// Returns the arbiter.
     pub fn arbiter(&self) -> &A {
         &self.arbiter
@@ -126,6 +139,10 @@ where
             if self.link.send(frame).is_err() {
                 self.link_errors = self.link_errors.saturating_add(1);
             }
+            // A joiner's blocks take their time on a slow line: the cycle comes first.
+            if clock.now() >= self.node.next_start() {
+                break;
+            }
         }
         if verdict.is_none() {
             clock.wait_until(self.wake_at());
@@ -140,8 +157,12 @@ where
 
     #[cfg(feature = "defmt")]
     fn log(&mut self, verdict: &twinstep::Verdict<P::Output>) {
-        if let Some(faults) = verdict.fault() {
+        let faults = verdict.fault().unwrap_or_default();
+        if !faults.is_empty() {
             defmt::warn!("{} in cycle {=u32}: {}", self.node.channel(), verdict.cycle().0, faults);
+        }
+        if let Some(refused) = self.node.copy_refused().filter(|_| faults.contains(Faults::COPY_REFUSED)) {
+            defmt::warn!("{}: {}", self.node.channel(), refused);
         }
         if self.logged_mode.replace(verdict.mode()) != Some(verdict.mode()) {
             defmt::info!("{} in cycle {=u32}: now {}", self.node.channel(), verdict.cycle().0, verdict.mode());

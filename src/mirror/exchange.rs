@@ -1,6 +1,6 @@
 //! Exchange: blocks for the peer and from the peer, and where two channels differ.
 
-use super::{Mirror, RegionDigest, block_digest, block_length, copy, trimmed};
+use super::{Mirror, RegionDigest, block_digest, block_length, copy, same_words, trimmed};
 use crate::memory::State;
 
 /// Why a block was not taken; nothing was written.
@@ -63,14 +63,22 @@ impl<T: State> Mirror<'_, T> {
         Ok(())
     }
 
-    /// Mends a block from the peer's copy, if that matches the digest held here.
+    /// Mends a block from the peer's copy, if that matches the digest held here; or, if it is the
+    /// same as the checkpoint held here, mends the digest, which then is what was damaged.
     ///
     /// # Errors
     /// [`BlockRefused`]; nothing was written.
     pub fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
-        if self.digests.get(index as usize) != Some(&block_digest(index, bytes)) {
-            return Err(BlockRefused::Digest);
+        let digest = block_digest(index, bytes);
+        let held = self.digests.get_mut(index as usize).ok_or(BlockRefused::Digest)?;
+        if *held != digest {
+            let kept = self.checkpoint.get(index as usize).ok_or(BlockRefused::Digest)?;
+            if !same_words(trimmed::<T>(index as usize, kept), bytes) {
+                return Err(BlockRefused::Digest);
+            }
+            // The region digest was agreed with this block in it: it stays.
+            *held = digest;
         }
         self.put_block(index, bytes)
     }

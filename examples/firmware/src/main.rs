@@ -17,7 +17,9 @@ use defmt_semihosting as _;
 use field::{FieldBus, Relay};
 use tank::field_bus::{ToBoard, ToPlant};
 use tank::{Plant, Reading, Tank};
-use twinstep::{ChannelId, Config, Memory, PairId, blocks};
+use twinstep::journal::Counters;
+use twinstep::reintegrate::CopyProgress;
+use twinstep::{ChannelId, Config, Memory, Outcome, PairId, blocks};
 use twinstep_hal::{Clock, Lockstep, SerialLink};
 use uart::{CROSS_LINK, FIELD_BUS};
 
@@ -32,6 +34,7 @@ const TIMING: Config = Config {
     retransmit_us: 12_000,
     hello_us: 40_000,
     link_delay_us: 2_000,
+    copy_blocks: 8,
     ..Config::DEFAULT
 };
 
@@ -50,6 +53,7 @@ fn main() -> ! {
 
     let mut reading = Reading::default();
     let mut reported = None;
+    let mut repairs = 0;
     loop {
         let mut sampled = reading;
         let Ok(verdict) = pair.cycle(&mut clock, || {
@@ -60,9 +64,9 @@ fn main() -> ! {
         };
         #[cfg(feature = "one-panic")]
         assert!(sampled.tank_centi_c != 12_345, "a control for the check that there is no panic");
-        // A held cycle keeps its first sample.
+        // A held cycle keeps its first sample; out of service none is used.
         let cycle = verdict.cycle().0;
-        if reported.replace(cycle) != Some(cycle) {
+        if verdict.outcome() != Outcome::Waiting && reported.replace(cycle) != Some(cycle) {
             reading = sampled;
             bus.send(&ToPlant::Sampled { cycle, reading });
         }
@@ -75,9 +79,39 @@ fn main() -> ! {
                 bus.send(&ToPlant::Drive { cycle, epoch, outcome: outcome.into(), output });
             }
         }
-        let input = pair.node().agreed_input().copied();
+        let node = pair.node();
+        let input = node.agreed_input().copied();
         bus.send(&ToPlant::Settled { cycle, outcome: outcome.into(), mode: mode.into(), epoch, input, faults });
+        if let Some(progress) = node.copy_progress() {
+            bus.send(&copying(cycle, &progress));
+        }
+        if core::mem::replace(&mut repairs, node.counters().repairs()) != repairs {
+            bus.send(&repaired(cycle, node.counters()));
+        }
     }
+}
+
+fn copying(cycle: u32, progress: &CopyProgress) -> ToPlant {
+    ToPlant::Copying {
+        cycle,
+        done_blocks: short(progress.done_blocks),
+        total_blocks: short(progress.total_blocks),
+        cycles_left: progress.cycles_left.map(short),
+    }
+}
+
+fn repaired(cycle: u32, counters: &Counters) -> ToPlant {
+    ToPlant::Repaired {
+        cycle,
+        working: short(counters.working_repairs),
+        checkpoint: short(counters.checkpoint_repairs),
+        digests: short(counters.digest_repairs),
+        from_peer: short(counters.peer_repairs),
+    }
+}
+
+fn short(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// Says that the board is ready until it is told who it is.

@@ -1,9 +1,10 @@
 //! One emulated board: a QEMU process with its two serial lines on sockets.
 
+use crate::qtest::Qtest;
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -23,31 +24,53 @@ pub(crate) enum Line {
 /// Bytes that came from a board; none: the line is closed.
 pub(crate) struct Heard {
     pub(crate) board: usize,
+    /// Which boot of the board said it.
+    pub(crate) boot: u32,
     pub(crate) line: Line,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
+    /// Counts the boots of all boards.
+    pub(crate) boot: u32,
+    /// The port to its memory, if it was asked for.
+    pub(crate) memory: Option<Qtest>,
     process: Child,
     cross_link: UnixStream,
     field_bus: UnixStream,
 }
 
+/// What boards are plugged into.
+pub(crate) struct Socket {
+    pub(crate) qemu: PathBuf,
+    pub(crate) image: PathBuf,
+    /// Where the ports are.
+    pub(crate) folder: PathBuf,
+    /// Whether the boards have a port to their memory.
+    pub(crate) memory_port: bool,
+}
+
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 
 impl Board {
-    /// Boots board number `board` with `image`; what it says goes to `heard`.
-    pub(crate) fn boot(qemu: &Path, image: &Path, folder: &Path, board: usize, heard: &Sender<Heard>) -> Result<Self> {
+    /// Boots board number `board`; what it says goes to `heard`.
+    pub(crate) fn boot(socket: &Socket, board: usize, boot: u32, heard: &Sender<Heard>) -> Result<Self> {
+        let Socket { qemu, image, folder, memory_port } = socket;
         let listen = |name: &str| {
-            let path = folder.join(format!("{name}-{board}"));
+            let path = folder.join(format!("{name}-{board}-{boot}"));
             let listener = UnixListener::bind(&path).with_context(|| format!("port {} is taken", path.display()))?;
             Ok::<_, anyhow::Error>((listener, path))
         };
         let (cross_link, cross_path) = listen("cross")?;
         let (field_bus, field_path) = listen("field")?;
         let chardev = |id: &str, path: &Path| format!("socket,id={id},path={}", path.display());
-        let mut process = Command::new(qemu)
+        let mut command = Command::new(qemu);
+        let memory_port = memory_port.then(|| listen("memory")).transpose()?;
+        if let Some((_, path)) = &memory_port {
+            command.args(["-accel", "tcg", "-qtest-log", "none", "-qtest"]).arg(format!("unix:{}", path.display()));
+        }
+        let mut process = command
             .args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none"])
             .args(["-chardev", "stdio,id=log,signal=off"])
             .args(["-semihosting-config", "enable=on,target=native,chardev=log"])
@@ -64,12 +87,14 @@ impl Board {
         let log = process.stdout.take();
         let cross_link = accept(&cross_link, &mut process)?;
         let field_bus = accept(&field_bus, &mut process)?;
-        listen_to(cross_link.try_clone()?, heard.clone(), board, Line::CrossLink);
-        listen_to(field_bus.try_clone()?, heard.clone(), board, Line::FieldBus);
+        let memory = memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process)?)).transpose()?;
+        let from = |line| Heard { board, boot, line, bytes: Vec::new() };
+        listen_to(cross_link.try_clone()?, heard.clone(), from(Line::CrossLink));
+        listen_to(field_bus.try_clone()?, heard.clone(), from(Line::FieldBus));
         if let Some(log) = log {
-            listen_to(log, heard.clone(), board, Line::Log);
+            listen_to(log, heard.clone(), from(Line::Log));
         }
-        Ok(Self { process, cross_link, field_bus })
+        Ok(Self { boot, memory, process, cross_link, field_bus })
     }
 
     /// Sends bytes to the board. A board that is gone hears nothing; that is no error.
@@ -126,13 +151,13 @@ fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {
     }
 }
 
-fn listen_to(mut stream: impl Read + Send + 'static, heard: Sender<Heard>, board: usize, line: Line) {
+fn listen_to(mut stream: impl Read + Send + 'static, heard: Sender<Heard>, from: Heard) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         loop {
             let count = stream.read(&mut buffer).unwrap_or(0);
             let bytes = buffer.get(..count).unwrap_or_default().to_vec();
-            if heard.send(Heard { board, line, bytes }).is_err() || count == 0 {
+            if heard.send(Heard { bytes, ..from }).is_err() || count == 0 {
                 return;
             }
         }

@@ -12,32 +12,58 @@ pub(crate) struct CrossLink {
     rng: Rng,
     taps: [Deframer; 2],
     is_cut: bool,
-    /// Bytes that the owner sent since it voted in the cycle before the strike.
-    armed_bytes: Option<u32>,
+    strike: Option<Strike>,
     kill_cycle: Option<u32>,
     damaged_bytes: u64,
     carried_bytes: u64,
     cycle: u32,
 }
 
+/// A death of the owner that is due.
+struct Strike {
+    in_cycle: u32,
+    /// It dies with this byte of its frames in that cycle.
+    byte: u32,
+    /// Bytes that it sent since it voted in the cycle before.
+    sent: Option<u32>,
+}
+
 /// What became of one byte.
 pub(crate) struct Carried {
     /// What arrives at the other end.
     pub(crate) bytes: Vec<u8>,
-    /// The sender dies with this byte.
-    pub(crate) kills: bool,
+    /// The sender dies with this byte, the one of this number since its last vote.
+    pub(crate) kills_with: Option<u32>,
     /// Something was done to the link.
     pub(crate) strike: Option<&'static str>,
 }
 
 impl CrossLink {
     pub(crate) fn new(plan: &Plan) -> Self {
+        let mut link = Self::without_strike(plan);
+        if plan.kind == Kind::Failover {
+            link.strike(plan.strikes_at, plan.strike_byte);
+        }
+        link
+    }
+
+    /// Lets the owner die in a cycle, with this byte of its frames.
+    pub(crate) fn strike(&mut self, in_cycle: u32, byte: u32) {
+        self.strike = Some(Strike { in_cycle, byte, sent: None });
+    }
+
+    /// A board boots: half a frame of its earlier life is none.
+    pub(crate) fn booted(&mut self, board: ChannelId) {
+        self.taps[board.index()] = Deframer::default();
+    }
+
+    fn without_strike(plan: &Plan) -> Self {
         Self {
             plan: *plan,
             rng: Rng::with_seed(plan.seed ^ 0x11_4B),
             taps: Default::default(),
             is_cut: false,
-            armed_bytes: None,
+            strike: None,
             kill_cycle: None,
             damaged_bytes: 0,
             carried_bytes: 0,
@@ -45,7 +71,7 @@ impl CrossLink {
         }
     }
 
-    /// Returns the first cycle that the killed owner did not complete: its vote did not get through.
+    /// Returns the first cycle that the owner killed last did not complete: its vote did not get through.
     pub(crate) fn kill_cycle(&self) -> Option<u32> {
         self.kill_cycle
     }
@@ -71,27 +97,28 @@ impl CrossLink {
             judge.sees_frame(from, &out.frame, out.wire_bytes);
         }
         self.cycle = judge.votes().latest(from).map_or(self.cycle, |voted| voted.0 + 1).max(self.cycle);
-        let kills = self.plan.kind == Kind::Failover && owner == Some(from) && self.strikes_now(from, judge);
+        let kills_with = if owner == Some(from) { self.strikes_now(from, judge) } else { None };
         let strike = self.cut_or_heal(judge.latest());
         let bytes = if self.is_cut { Vec::new() } else { self.damaged(byte) };
-        Carried { bytes, kills, strike }
+        Carried { bytes, kills_with, strike }
     }
 
-    /// Counts the owner's bytes from its vote before the strike on; true at the byte it dies with.
-    fn strikes_now(&mut self, owner: ChannelId, judge: &Judge) -> bool {
+    /// Counts the owner's bytes from its vote before the strike on; returns the byte it dies with.
+    fn strikes_now(&mut self, owner: ChannelId, judge: &Judge) -> Option<u32> {
         let voted = judge.votes().latest(owner).map_or(0, |cycle| cycle.0);
-        let Some(sent) = &mut self.armed_bytes else {
-            if voted + 1 >= self.plan.strikes_at {
-                self.armed_bytes = Some(0);
+        let strike = self.strike.as_mut()?;
+        let Some(sent) = &mut strike.sent else {
+            if voted + 1 >= strike.in_cycle {
+                strike.sent = Some(0);
             }
-            return false;
+            return None;
         };
         *sent += 1;
-        let strikes = *sent >= self.plan.strike_byte && self.kill_cycle.is_none();
-        if strikes {
-            self.kill_cycle = Some(voted + 1);
+        if *sent < strike.byte {
+            return None;
         }
-        strikes
+        self.kill_cycle = Some(voted + 1);
+        self.strike.take().map(|strike| strike.byte)
     }
 
     fn cut_or_heal(&mut self, at_the_plant: u32) -> Option<&'static str> {

@@ -1,20 +1,23 @@
 //! A run on two emulated boards: the rig carries their link, and is their plant and relay.
 
-use crate::board::{Board, Heard, Line, prefer};
+use crate::board::{Board, Heard, Line, Socket, prefer};
 use crate::cross_link::CrossLink;
+use crate::firmware;
 use crate::frames::{Deframer, framed};
 use crate::judge::Judge;
 use crate::log::LogDecoder;
 use crate::plant_side::PlantSide;
 use crate::relay::Relay;
+use crate::rot::{PlantMemory, Rot};
+use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
-use crate::scenario::{Ending, Kind, Plan};
+use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, one_stands_by};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
-use twinstep::ChannelId;
+use twinstep::{ChannelId, Config};
 
 /// A run in which nothing is heard of any board, or nothing driven, for so long is over.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
@@ -25,6 +28,10 @@ const A_MOMENT: Duration = Duration::from_millis(20);
 /// One run.
 struct Run<'p> {
     plan: Plan,
+    rng: fastrand::Rng,
+    socket: Socket,
+    heard: Sender<Heard>,
+    boots: u32,
     boards: [Option<Board>; 2],
     nonces: [u32; 2],
     pair: u32,
@@ -33,8 +40,15 @@ struct Run<'p> {
     relay: Relay,
     judge: Judge,
     plant: PlantSide,
+    rounds: Option<Rounds>,
+    rot: Option<Rot>,
+    /// Where the boards keep their mirrored memory.
+    memory_at: u32,
     modes: [Option<ModeCode>; 2],
-    logs: [LogDecoder; 2],
+    one_stood_by: bool,
+    elf: Vec<u8>,
+    /// The logs of each boot.
+    logs: [Vec<LogDecoder>; 2],
     failed: Option<String>,
     progress: &'p Progress,
 }
@@ -44,24 +58,36 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
     prefer(std::process::id()); // the link is no faster than the rig that carries it
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
     let (sender, heard) = channel();
-    let mut rng = fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5);
     let elf = std::fs::read(image).with_context(|| format!("no firmware at {}", image.display()))?;
-    let boot = |board| Board::boot(qemu, image, folder.path(), board, &sender).map(Some);
-    let run = Run {
+    let memory_port = plan.kind == Kind::Rot;
+    let mut run = Run {
         plan,
-        boards: [boot(0)?, boot(1)?],
-        nonces: [rng.u32(1..), rng.u32(1..)],
-        pair: rng.u32(..),
+        rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
+        socket: Socket { qemu: qemu.into(), image: image.into(), folder: folder.path().into(), memory_port },
+        heard: sender,
+        boots: 0,
+        boards: [None, None],
+        nonces: [0; 2],
+        pair: 0,
         link: CrossLink::new(&plan),
         from_board: Default::default(),
         relay: Relay::new(plan.broken_relay),
         judge: Judge::new(),
         plant: PlantSide::new(plan.seed)?,
-        modes: [Some(ModeCode::Starting); 2],
-        logs: [LogDecoder::new(&elf)?, LogDecoder::new(&elf)?],
+        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, Config::DEFAULT.probation_cycles)),
+        rot: memory_port.then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
+        memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,
+        modes: [None; 2],
+        one_stood_by: false,
+        elf,
+        logs: Default::default(),
         failed: None,
         progress,
     };
+    run.pair = run.rng.u32(..);
+    for board in CHANNELS {
+        run.boot(board)?;
+    }
     run.until_done(&heard)
 }
 
@@ -70,7 +96,7 @@ const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 impl Run<'_> {
     fn until_done(mut self, heard: &Receiver<Heard>) -> Result<Outcome> {
         let (mut latest, mut since) = (0, Instant::now());
-        while self.judge.latest() < self.plan.cycles {
+        while !self.is_done() {
             match heard.recv_timeout(SILENCE_AT_MOST) {
                 Ok(heard) => self.hear(&heard),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -83,6 +109,7 @@ impl Run<'_> {
                 let [a, b] = self.modes.map(|mode| mode.map_or("dead".into(), |mode| format!("{mode:?}")));
                 bail!("no output reached the plant after cycle {latest}; A is {a}, B is {b}");
             }
+            self.go_on_with_rounds()?;
             if let Some(failed) = self.failed.take() {
                 bail!(failed);
             }
@@ -94,18 +121,30 @@ impl Run<'_> {
             figures.damaged_bytes = Some(self.link.damaged_bytes());
             figures.carried_bytes = Some(self.link.carried_bytes());
         }
-        figures.kill_cycle = self.link.kill_cycle();
-        let link_changes = self.plant.link_changes();
-        let ending = Ending { modes: self.modes, link_changes, checks_link_overhead: true };
+        if self.plan.kind == Kind::Failover {
+            figures.kill_cycle = self.link.kill_cycle();
+        }
+        figures.rounds = self.rounds.map(Rounds::into_rounds).unwrap_or_default();
+        figures.rot = self.rot.map(Rot::into_figures);
+        let (modes, link_changes, one_stood_by) = (self.modes, self.plant.link_changes(), self.one_stood_by);
+        let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
-        let logs = self.logs.map(LogDecoder::into_lines);
+        let logs = self.logs.map(|boots| boots.into_iter().flat_map(LogDecoder::into_lines).collect());
         Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, logs })
+    }
+
+    fn is_done(&self) -> bool {
+        let latest = self.judge.latest();
+        let in_rounds = self.rounds.as_ref().is_some_and(|rounds| !rounds.is_done());
+        // Rounds that do not come to an end are one of the claims.
+        latest >= self.plan.cycles && (!in_rounds || latest >= 3 * self.plan.cycles)
     }
 
     /// Reads on for a moment: the votes of the last drive may still be on their way.
     fn read_what_is_left(&mut self, heard: &Receiver<Heard>) {
+        let last = self.judge.latest();
         while let Ok(heard) = heard.recv_timeout(A_MOMENT) {
-            if self.judge.latest() > self.plan.cycles {
+            if self.judge.latest() > last {
                 return;
             }
             self.hear(&heard);
@@ -115,6 +154,9 @@ impl Run<'_> {
     fn hear(&mut self, heard: &Heard) {
         let from = CHANNELS[heard.board];
         let Some(board) = &mut self.boards[heard.board] else { return }; // its last words, after the kill
+        if board.boot != heard.boot {
+            return;
+        }
         if heard.bytes.is_empty() {
             if heard.line != Line::Log && !board.is_running() {
                 self.failed = Some(format!("board {from} stopped by itself"));
@@ -122,7 +164,11 @@ impl Run<'_> {
             return;
         }
         match heard.line {
-            Line::Log => self.logs[heard.board].push(&heard.bytes),
+            Line::Log => {
+                if let Some(log) = self.logs[heard.board].last_mut() {
+                    log.push(&heard.bytes);
+                }
+            }
             Line::CrossLink => self.carry(from, &heard.bytes),
             Line::FieldBus => {
                 for byte in &heard.bytes {
@@ -148,20 +194,60 @@ impl Run<'_> {
             if let Some(what) = carried.strike {
                 self.plant.injected(self.link.cycle(), None, what);
             }
-            if carried.kills {
-                self.kill(from);
+            if let Some(byte) = carried.kills_with {
+                self.kill(from, byte);
             }
         }
     }
 
-    fn kill(&mut self, board: ChannelId) {
+    /// Boots a board, for the first time or again.
+    fn boot(&mut self, board: ChannelId) -> Result<()> {
+        self.boots += 1;
+        let at = board.index();
+        self.boards[at] = Some(Board::boot(&self.socket, at, self.boots, &self.heard)?);
+        self.nonces[at] = self.rng.u32(1..);
+        self.modes[at] = Some(ModeCode::Starting);
+        self.from_board[at] = Deframer::default();
+        self.link.booted(board);
+        self.logs[at].push(LogDecoder::new(&self.elf)?);
+        Ok(())
+    }
+
+    fn kill(&mut self, board: ChannelId, byte: u32) {
         self.boards[board.index()] = None;
         self.modes[board.index()] = None;
         self.judge.died(board);
         let cycle = self.link.kill_cycle().unwrap_or_default();
-        let what = format!("killed at byte {}", self.plan.strike_byte);
-        self.plant.injected(cycle, Some(board), what);
+        self.plant.injected(cycle, Some(board), format!("killed at byte {byte}"));
         self.plant.mode(board, cycle, None);
+        if let Some(rounds) = &mut self.rounds {
+            rounds.killed(board, cycle);
+        }
+    }
+
+    fn go_on_with_rounds(&mut self) -> Result<()> {
+        let (latest, in_duplex) = (self.judge.latest(), self.modes == [Some(ModeCode::Duplex); 2]);
+        match self.rounds.as_mut().and_then(|rounds| rounds.next(latest, in_duplex)) {
+            Some(Act::Kill { in_cycle }) => self.link.strike(in_cycle, self.rng.u32(1..=EXCHANGE_BYTES)),
+            Some(Act::Restart(board)) => {
+                self.plant.injected(latest, Some(board), "restarted");
+                self.boot(board)?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Flips a bit in the memory of a board that has just settled a cycle, if one is due.
+    fn rot(&mut self, board: ChannelId, cycle: u32) -> Result<()> {
+        let Some(rot) = &mut self.rot else { return Ok(()) };
+        let Some(flip) = rot.next(board, cycle) else { return Ok(()) };
+        let memory = self.boards[board.index()].as_mut().and_then(|board| board.memory.as_mut());
+        let (offset, bit) = flip.place();
+        memory.context("the board has no port to its memory")?.flip_bit(self.memory_at + offset as u32, bit)?;
+        rot.flipped(flip, cycle);
+        self.plant.injected(cycle, Some(board), format!("{} flipped", flip.part.name()));
+        Ok(())
     }
 
     fn answer(&mut self, board: ChannelId, message: ToPlant) {
@@ -169,6 +255,7 @@ impl Run<'_> {
             ToPlant::Ready => {
                 let (nonce, pair) = (self.nonces[board.index()], self.pair);
                 self.tell(board, &ToBoard::Boot { side: board.into(), nonce, pair, patience: 0 });
+                self.tell(board, &ToBoard::Lease { through: self.relay.through(), answers: None });
                 self.give_reading(board);
             }
             ToPlant::Claim { to } => {
@@ -195,18 +282,31 @@ impl Run<'_> {
             }
             ToPlant::Settled { cycle, outcome, mode, .. } => {
                 self.modes[board.index()] = Some(mode);
+                self.one_stood_by |= one_stands_by(self.modes);
                 self.judge.settled(board, cycle, outcome, mode);
                 // A board that is out of the cycle stands at an old number.
                 let shown = cycle.max(self.judge.latest());
                 self.plant.mode(board, shown, Some(mode));
+                if let Err(error) = self.rot(board, cycle) {
+                    self.failed = Some(format!("{error:#}"));
+                }
+            }
+            ToPlant::Copying { cycle, done_blocks, total_blocks, .. } => {
+                self.plant.copied(cycle, done_blocks.into(), total_blocks.into());
+            }
+            ToPlant::Repaired { cycle, working, checkpoint, digests, .. } => {
+                let rot = self.rot.as_mut();
+                let fresh = rot.map_or(0, |rot| rot.repaired(board, cycle, [working, checkpoint, digests]));
+                self.plant.repaired(cycle, fresh);
             }
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
     }
 
-    /// Whether a board's samples may be used: not those of one that stands by.
+    /// Whether a board's samples may be used: not those of one that stands by or joins.
     fn serves(&self, board: ChannelId) -> bool {
-        matches!(self.modes[board.index()], Some(ModeCode::Duplex | ModeCode::Simplex | ModeCode::Starting))
+        use ModeCode::{Donor, Duplex, Simplex, Starting};
+        matches!(self.modes[board.index()], Some(Duplex | Simplex | Donor | Starting))
     }
 
     fn give_reading(&mut self, board: ChannelId) {

@@ -87,6 +87,16 @@ pub(crate) fn panics_in(image: &Path) -> Result<Vec<String>> {
     Ok(panics)
 }
 
+/// Returns where a static of this name and size lies in the board's memory.
+pub(crate) fn address_of(name: &str, size: usize, elf: &[u8]) -> Result<u32> {
+    let file = object::File::parse(elf).context("the firmware is no ELF file")?;
+    let mut found = file
+        .symbols()
+        .filter(|symbol| symbol.size() == size as u64 && symbol.name().is_ok_and(|symbol| symbol.contains(name)));
+    let symbol = found.next().with_context(|| format!("the firmware has no {name} of {size} bytes"))?;
+    Ok(symbol.address() as u32)
+}
+
 /// Shows that the release image is free of panics at both optimisation levels, and that a
 /// firmware with one reachable panic is found.
 pub(crate) fn check_panic_free(toolchain: &Toolchain) -> Result<bool> {

@@ -1,5 +1,7 @@
 //! The judge: what reaches the plant, against the rig's own run of the program.
 
+use crate::rot::RotFigures;
+use crate::rounds::Round;
 use std::collections::{BTreeMap, VecDeque};
 use tank::field_bus::{ModeCode, OutcomeCode};
 use tank::{Drive, Reading, Tank};
@@ -34,6 +36,16 @@ pub(crate) struct Figures {
     pub(crate) link_overhead_bytes_max: usize,
     /// Cycle frames that were sent more than once.
     pub(crate) repeated_frames: u32,
+    /// Cycles in which no output was released: missing ones and held deadlines.
+    pub(crate) blackout_cycles: u32,
+    /// The cycles in which a board took over.
+    pub(crate) takeover_cycles: Vec<u32>,
+    /// The rounds of death and return.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rounds: Vec<Round>,
+    /// What became of bits flipped in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rot: Option<RotFigures>,
     /// The first cycle that the killed owner did not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kill_cycle: Option<u32>,
@@ -89,6 +101,7 @@ impl Judge {
     pub(crate) fn into_figures(mut self) -> Figures {
         // The run ends with the drive of its last cycle: give its votes no more time.
         self.confirm_votes(0);
+        self.figures.blackout_cycles = self.figures.missing + self.figures.held;
         self.figures
     }
 
@@ -141,12 +154,13 @@ impl Judge {
     /// Takes the end of a board's cycle.
     pub(crate) fn settled(&mut self, board: ChannelId, cycle: u32, outcome: OutcomeCode, mode: ModeCode) {
         self.modes[board.index()] = mode;
-        let alone = self.modes.iter().filter(|mode| **mode == ModeCode::Simplex).count();
+        let alone = self.modes.iter().filter(|mode| matches!(mode, ModeCode::Simplex | ModeCode::Donor)).count();
         self.figures.owners_max = self.figures.owners_max.max(alone);
         match outcome {
             OutcomeCode::TookOver => {
                 self.figures.takeovers += 1;
                 self.figures.takeover_cycle.get_or_insert(cycle);
+                self.figures.takeover_cycles.push(cycle);
             }
             OutcomeCode::Held => self.figures.held += 1,
             _ => {}

@@ -16,11 +16,12 @@ mod plant;
 mod plant_side;
 mod process;
 mod provision;
-#[cfg(test)]
 mod qtest;
 mod record;
 mod relay;
 mod report;
+mod rot;
+mod rounds;
 mod run;
 mod scenario;
 mod simulate;
@@ -51,6 +52,10 @@ enum Command {
     Noise(Options),
     /// Cut the cross link with both boards alive: one goes on, never two
     Partition(Options),
+    /// Kill, restart and copy ten times, the boards by turns: the outputs never stop
+    Rejoin(Options),
+    /// Flip bits in the memory of running boards: each one found and mended
+    Rot(Options),
     /// All scenarios, one after the other
     All(Options),
     /// Check that no panic is left in the release firmware, and that the check finds one
@@ -105,6 +110,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Failover(options) => run_all(&[Kind::Failover], &options),
         Command::Noise(options) => run_all(&[Kind::Noise], &options),
         Command::Partition(options) => run_all(&[Kind::Partition], &options),
+        Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
+        Command::Rot(options) => run_all(&[Kind::Rot], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
         Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),

@@ -1,7 +1,7 @@
 //! The plant side of the field bus: sensors, actuators, the weather, and the record.
 
 use crate::plant::PlantModel;
-use crate::record::{CycleRow, Injection, Mode, Record};
+use crate::record::{Copied, CycleRow, Injection, Mode, Record};
 use crate::scenario::Plan;
 use crate::weather::Weather;
 use anyhow::Result;
@@ -54,9 +54,21 @@ impl PlantSide {
             Some(ModeCode::Simplex) => Mode::Simplex,
             Some(ModeCode::Standby) => Mode::Standby,
             Some(ModeCode::Safe) => Mode::Safe,
+            Some(ModeCode::Donor) => Mode::Donor,
+            Some(ModeCode::Joining) => Mode::Joining,
         };
         self.modes[board.index()] = mode;
         self.row(cycle).modes[board.index()] = mode;
+    }
+
+    /// Notes how far the copy to a joining board is.
+    pub(crate) fn copied(&mut self, cycle: u32, done_blocks: u32, total_blocks: u32) {
+        self.row(cycle).copied = Some(Copied { done_blocks, total_blocks });
+    }
+
+    /// Notes repairs of memory.
+    pub(crate) fn repaired(&mut self, cycle: u32, repairs: u32) {
+        self.row(cycle).repaired += repairs;
     }
 
     /// Notes what was done to the pair.

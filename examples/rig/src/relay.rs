@@ -21,6 +21,11 @@ impl Relay {
         self.board
     }
 
+    /// Returns the epoch that is let through.
+    pub(crate) fn through(&self) -> Epoch {
+        self.through
+    }
+
     /// Takes a claim; returns the epoch that is let through from now on.
     pub(crate) fn claim(&mut self, board: ChannelId, to: Epoch) -> Epoch {
         if to.owner() == board && to.counter() > self.through.counter() {

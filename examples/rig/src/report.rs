@@ -32,6 +32,19 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
     if let (Some(kill), Some(takeover)) = (figures.kill_cycle, figures.takeover_cycle) {
         let _ = writeln!(text, "owner killed in cycle {kill}, takeover in cycle {takeover}");
     }
+    for round in &figures.rounds {
+        let cycle = |cycle: Option<u32>| cycle.map_or("never".to_owned(), |cycle| cycle.to_string());
+        let (restarted, duplex) = (cycle(round.restarted_after), cycle(round.duplex_in));
+        let (board, killed) = (round.board, round.killed_in);
+        let _ = writeln!(text, "{board} killed in cycle {killed}, restarted after {restarted}, in duplex by {duplex}");
+    }
+    if let Some(rot) = &figures.rot {
+        for (part, found) in [("working", rot.working), ("checkpoint", rot.checkpoint), ("digests", rot.digests)] {
+            let _ = writeln!(text, "{part:>10}: {} bits flipped, {} found", found.flipped, found.found);
+        }
+        let (slowest, bound) = (rot.found_within_cycles_max, rot.bound_cycles);
+        let _ = writeln!(text, "the slowest was found after {slowest} cycles, the bound is {bound}");
+    }
     if figures.link_overhead_bytes_max > 0 {
         let (bytes, repeated) = (figures.link_overhead_bytes_max, figures.repeated_frames);
         let _ = writeln!(

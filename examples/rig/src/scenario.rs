@@ -1,6 +1,7 @@
 //! The scenarios: what is done to the pair, and what is claimed of the run.
 
 use crate::judge::Figures;
+use crate::rounds::ROUNDS;
 use clap::ValueEnum;
 use fastrand::Rng;
 use tank::field_bus::ModeCode;
@@ -14,16 +15,22 @@ pub(crate) enum Kind {
     Noise,
     /// The cross link is cut, both boards alive, and healed later.
     Partition,
+    /// The board that drives is killed, restarted, and gets the state copied, again and again.
+    Rejoin,
+    /// Bits are flipped in the mirrored memory of running boards.
+    Rot,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Failover, Self::Noise, Self::Partition];
+    pub(crate) const ALL: [Self; 5] = [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Failover => "failover",
             Self::Noise => "noise",
             Self::Partition => "partition",
+            Self::Rejoin => "rejoin",
+            Self::Rot => "rot",
         }
     }
 }
@@ -48,7 +55,7 @@ pub(crate) struct Plan {
 }
 
 /// Bytes of a sample and a vote of the tank on the link, delimiters included.
-const EXCHANGE_BYTES: u32 = 52;
+pub(crate) const EXCHANGE_BYTES: u32 = 52;
 
 impl Plan {
     /// Draws the moments of a scenario.
@@ -97,16 +104,44 @@ impl Plan {
             }
             Kind::Partition => {
                 claims.push(claim("the link was cut, and healed again", ending.link_changes == 2));
-                let one_alone = matches!(
-                    ending.modes,
-                    [Some(ModeCode::Simplex), Some(ModeCode::Standby)]
-                        | [Some(ModeCode::Standby), Some(ModeCode::Simplex)]
-                );
-                claims.push(claim("one board goes on alone and the other stands by", one_alone));
+                claims.push(claim("one board went on alone, and the other stood by", ending.one_stood_by));
+                claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
+            Kind::Rejoin => claims.extend(rejoin_claims(figures)),
+            Kind::Rot => claims.extend(rot_claims(figures, ending)),
         }
         claims
     }
+}
+
+fn rejoin_claims(figures: &Figures) -> Vec<Claim> {
+    let rounds = &figures.rounds;
+    let returned = rounds.iter().filter(|round| round.duplex_in.is_some()).count();
+    let by_turns = rounds.windows(2).all(|two| two[0].board != two[1].board);
+    let at_once = rounds.iter().all(|round| figures.takeover_cycles.contains(&round.killed_in));
+    vec![
+        claim(format!("{ROUNDS} boards killed, and back in duplex after a copy"), returned == ROUNDS),
+        claim("each time the other board", by_turns),
+        claim("takeover in the cycle of each kill, and no other", at_once && figures.takeovers == ROUNDS as u32),
+        claim("blackout_cycles 0", figures.blackout_cycles == 0),
+        claim("no board drove without the lease", figures.cut_off == 0),
+    ]
+}
+
+fn rot_claims(figures: &Figures, ending: &Ending) -> Vec<Claim> {
+    let rot = figures.rot.unwrap_or_default();
+    let all = rot.all();
+    let everywhere = [rot.working, rot.checkpoint, rot.digests].iter().all(|part| part.flipped > 0);
+    vec![
+        claim("bits flipped in working state, checkpoint and digests", everywhere),
+        claim("every flip found and mended", all.flipped > 0 && all.found == all.flipped),
+        claim(
+            format!("each within the {} cycles of a scrub", rot.bound_cycles),
+            rot.found_within_cycles_max <= rot.bound_cycles,
+        ),
+        claim("no takeover", figures.takeovers == 0),
+        claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),
+    ]
 }
 
 /// What else is known at the end of a run.
@@ -115,8 +150,16 @@ pub(crate) struct Ending {
     pub(crate) modes: [Option<ModeCode>; 2],
     /// How often the link was cut or healed.
     pub(crate) link_changes: usize,
+    /// Whether one board stood by while the other one served alone.
+    pub(crate) one_stood_by: bool,
     /// Whether the run carried real bytes.
     pub(crate) checks_link_overhead: bool,
+}
+
+/// Whether one board serves alone and the other one, alive, does not.
+pub(crate) fn one_stands_by(modes: [Option<ModeCode>; 2]) -> bool {
+    use ModeCode::{Donor, Simplex, Standby};
+    matches!(modes, [Some(Simplex | Donor), Some(Standby)] | [Some(Standby), Some(Simplex | Donor)])
 }
 
 /// A claim of the scenario, and whether it held.

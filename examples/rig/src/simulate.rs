@@ -2,14 +2,17 @@
 
 use crate::judge::Figures;
 use crate::plant_side::PlantSide;
+use crate::rot::{Part, Rot};
+use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
-use crate::scenario::{Ending, Kind, Plan};
+use crate::scenario::{Ending, Kind, Plan, one_stands_by};
 use anyhow::{Result, anyhow};
 use std::cell::RefCell;
 use std::rc::Rc;
+use tank::field_bus::ModeCode;
 use tank::{Drive, Reading, Tank};
 use twinstep::sim::{LinkFaults, Pair, Setup, Storage, World};
-use twinstep::{ChannelId, Cycle};
+use twinstep::{ChannelId, Config, Cycle, Mode};
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
@@ -38,77 +41,186 @@ impl World<Tank> for SharedPlant {
     }
 }
 
+/// One run.
+struct Run<'m> {
+    plan: Plan,
+    rng: fastrand::Rng,
+    pair: Pair<'m, Tank>,
+    world: SharedPlant,
+    figures: Figures,
+    is_cut: bool,
+    one_stood_by: bool,
+    /// The cycle in which the owner is to die, and in which share of it.
+    strike: Option<(u32, u32)>,
+    rounds: Option<Rounds>,
+    rot: Option<Rot>,
+    /// The last cycle that each channel was looked at in, for its memory.
+    looked_at: [u32; 2],
+}
+
+/// A cycle is struck in one of so many shares.
+const SHARES: u32 = 64;
+
 /// Runs `plan` on a simulated pair.
 pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
     let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0 })));
     // Frames are the simulated link's unit: bytes are flipped, and no byte is lost or repeated.
     let link = LinkFaults { flip: plan.byte_errors, ..LinkFaults::NONE };
-    let setup = Setup { seed: plan.seed, link, ..Setup::default() };
-    let period_us = u64::from(setup.config.period_us);
+    let config = Config { copy_blocks: 8, ..Config::DEFAULT };
+    let setup = Setup { seed: plan.seed, config, link, ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
-    let mut pair = Pair::<Tank>::new(&setup, &mut memory, world.clone()).map_err(|error| anyhow!("{error}"))?;
-    let mut figures = Figures::default();
-    let mut is_cut = false;
-    // Twice the cycles is more than any run takes; a pair that stops ends here.
-    for _ in 0..2 * plan.cycles * STEPS_IN_A_CYCLE {
-        let latest = world.0.borrow().latest;
-        if latest >= plan.cycles {
+    let pair = Pair::<Tank>::new(&setup, &mut memory, world.clone()).map_err(|error| anyhow!("{error}"))?;
+    let mut run = Run {
+        plan,
+        rng: fastrand::Rng::with_seed(plan.seed ^ 0x51),
+        pair,
+        world,
+        figures: Figures::default(),
+        is_cut: false,
+        one_stood_by: false,
+        strike: (plan.kind == Kind::Failover).then_some((plan.strikes_at, plan.strike_byte)),
+        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, config.probation_cycles)),
+        rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, config.scrub_blocks)),
+        looked_at: [0; 2],
+    };
+    // Three times the cycles is more than any run takes; a pair that stops ends here.
+    for _ in 0..3 * plan.cycles * STEPS_IN_A_CYCLE {
+        if run.is_done() {
             break;
         }
-        let strikes = latest + 1 >= plan.strikes_at;
-        if plan.kind == Kind::Failover && strikes && figures.kill_cycle.is_none() {
-            // The moment within the cycle, in the same share as on boards.
-            pair.run_us(period_us * u64::from(plan.strike_byte) / 64);
-            figures.kill_cycle = kill(&mut pair, &world, &plan);
-        }
-        let cut = plan.kind == Kind::Partition && (plan.strikes_at..plan.heals_at).contains(&latest);
-        if cut != is_cut {
-            is_cut = cut;
-            pair.cut(cut);
-            let what = if cut { "link cut" } else { "link healed" };
-            world.0.borrow_mut().plant.injected(latest, None, what);
-        }
-        let taken_over = pair.report().takeovers;
-        pair.run_us(period_us / u64::from(STEPS_IN_A_CYCLE));
-        if pair.report().takeovers > taken_over {
-            let survivor = CHANNELS.into_iter().find(|channel| pair.mode(*channel) == Some(twinstep::Mode::Simplex));
-            let cycle = survivor.and_then(|channel| pair.node(channel).map(|node| node.cycle().0));
-            figures.takeover_cycle = figures.takeover_cycle.or(cycle);
-        }
-        for channel in CHANNELS {
-            let (mode, latest) = (pair.mode(channel), world.0.borrow().latest);
-            world.0.borrow_mut().plant.mode(channel, latest, mode.map(Into::into));
-        }
-        progress.at(latest);
+        run.act(config.period_us.into());
+        run.pair.run_us(u64::from(config.period_us / STEPS_IN_A_CYCLE));
+        run.look();
+        progress.at(run.latest());
     }
-    let report = pair.report();
-    let figures = Figures {
-        cycles: world.0.borrow().latest,
-        missing: report.missing,
-        wrong: report.wrong,
-        unvoted_in_duplex: report.unvoted_in_duplex,
-        safe: report.safe,
-        owners_max: report.owners_max as usize,
-        takeovers: report.takeovers,
-        held: report.held,
-        cut_off: report.cut_off,
-        damaged_bytes: (plan.kind == Kind::Noise).then_some(report.damaged_bytes),
-        carried_bytes: (plan.kind == Kind::Noise).then_some(report.carried_bytes),
-        ..figures
-    };
-    let modes = CHANNELS.map(|channel| pair.mode(channel).map(Into::into));
-    let link_changes = world.0.borrow().plant.link_changes();
-    let claims = plan.claims(&figures, &Ending { modes, link_changes, checks_link_overhead: false });
-    let record = world.0.borrow().plant.record(&plan);
-    Ok(Outcome { record, figures, claims, logs: Default::default() })
+    Ok(run.into_outcome())
 }
 
-/// Kills the owner; returns the first cycle that it did not complete.
-fn kill(pair: &mut Pair<'_, Tank>, world: &SharedPlant, plan: &Plan) -> Option<u32> {
-    let owner = pair.owner()?;
-    let cycle = pair.votes().latest(owner)?.0 + 1;
-    pair.kill(owner);
-    let share = plan.strike_byte * 100 / 64;
-    world.0.borrow_mut().plant.injected(cycle, Some(owner), format!("killed at {share} %"));
-    Some(cycle)
+impl Run<'_> {
+    fn latest(&self) -> u32 {
+        self.world.0.borrow().latest
+    }
+
+    fn is_done(&self) -> bool {
+        let in_rounds = self.rounds.as_ref().is_some_and(|rounds| !rounds.is_done());
+        self.latest() >= self.plan.cycles && !in_rounds
+    }
+
+    fn modes(&self) -> [Option<ModeCode>; 2] {
+        CHANNELS.map(|channel| self.pair.mode(channel).map(Into::into))
+    }
+
+    /// Does what is due to the pair.
+    fn act(&mut self, period_us: u64) {
+        let latest = self.latest();
+        let in_duplex = self.modes() == [Some(ModeCode::Duplex); 2];
+        match self.rounds.as_mut().and_then(|rounds| rounds.next(latest, in_duplex)) {
+            Some(Act::Kill { in_cycle }) => self.strike = Some((in_cycle, self.rng.u32(1..SHARES))),
+            Some(Act::Restart(board)) => {
+                self.world.0.borrow_mut().plant.injected(latest, Some(board), "restarted");
+                self.pair.restart(board);
+            }
+            None => {}
+        }
+        if let Some((_, share)) = self.strike.filter(|(in_cycle, _)| latest + 1 >= *in_cycle) {
+            self.strike = None;
+            self.pair.run_us(period_us * u64::from(share) / u64::from(SHARES));
+            self.kill(share * 100 / SHARES);
+        }
+        let cut = self.plan.kind == Kind::Partition && (self.plan.strikes_at..self.plan.heals_at).contains(&latest);
+        if cut != self.is_cut {
+            self.is_cut = cut;
+            self.pair.cut(cut);
+            let what = if cut { "link cut" } else { "link healed" };
+            self.world.0.borrow_mut().plant.injected(latest, None, what);
+        }
+        for board in CHANNELS {
+            self.rot(board);
+        }
+    }
+
+    /// Kills the owner, and notes the first cycle that it did not complete.
+    fn kill(&mut self, percent: u32) {
+        let Some(owner) = self.pair.owner() else { return };
+        let cycle = self.pair.votes().latest(owner).map_or(0, |voted| voted.0 + 1);
+        self.pair.kill(owner);
+        self.world.0.borrow_mut().plant.injected(cycle, Some(owner), format!("killed at {percent} %"));
+        match &mut self.rounds {
+            Some(rounds) => rounds.killed(owner, cycle),
+            None => self.figures.kill_cycle = Some(cycle),
+        }
+    }
+
+    /// Flips a bit of a channel that has settled another cycle, if one is due; and looks at
+    /// what it has mended.
+    fn rot(&mut self, board: ChannelId) {
+        let (Some(rot), Some(node)) = (&mut self.rot, self.pair.node(board)) else { return };
+        let Some(Cycle(cycle)) = node.settled_cycle() else { return };
+        if std::mem::replace(&mut self.looked_at[board.index()], cycle) == cycle {
+            return;
+        }
+        let counters = node.counters();
+        let repairs = [counters.working_repairs, counters.checkpoint_repairs, counters.digest_repairs];
+        let fresh = rot.repaired(board, cycle, repairs.map(|count| count as u16));
+        let mut world = self.world.0.borrow_mut();
+        if fresh > 0 {
+            world.plant.repaired(cycle, fresh);
+        }
+        let Some(flip) = rot.next(board, cycle) else { return };
+        match flip.part {
+            Part::Working => node.memory().flip_working_bit(flip.bit),
+            Part::Checkpoint => node.memory().flip_checkpoint_bit(flip.bit),
+            Part::Digests => node.memory().flip_digest_bit(flip.bit),
+        }
+        rot.flipped(flip, cycle);
+        world.plant.injected(cycle, Some(board), format!("{} flipped", flip.part.name()));
+    }
+
+    /// Notes what became of the pair.
+    fn look(&mut self) {
+        let (latest, modes) = (self.latest(), self.modes());
+        self.one_stood_by |= one_stands_by(modes);
+        let mut world = self.world.0.borrow_mut();
+        if self.pair.report().takeovers > self.figures.takeovers {
+            self.figures.takeovers = self.pair.report().takeovers;
+            let survivor =
+                CHANNELS.into_iter().find(|channel| self.pair.mode(*channel).is_some_and(Mode::serves_alone));
+            let cycle = survivor.and_then(|channel| self.pair.node(channel).map(|node| node.cycle().0));
+            self.figures.takeover_cycle = self.figures.takeover_cycle.or(cycle);
+            self.figures.takeover_cycles.extend(cycle);
+        }
+        for (channel, mode) in CHANNELS.into_iter().zip(modes) {
+            world.plant.mode(channel, latest, mode);
+            if let Some(copy) = self.pair.node(channel).and_then(|node| node.copy_progress()) {
+                world.plant.copied(latest, copy.done_blocks, copy.total_blocks);
+            }
+        }
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let (modes, latest, report) = (self.modes(), self.latest(), self.pair.report());
+        let is_noise = self.plan.kind == Kind::Noise;
+        let figures = Figures {
+            cycles: latest,
+            missing: report.missing,
+            wrong: report.wrong,
+            unvoted_in_duplex: report.unvoted_in_duplex,
+            safe: report.safe,
+            owners_max: report.owners_max as usize,
+            takeovers: report.takeovers,
+            held: report.held,
+            cut_off: report.cut_off,
+            blackout_cycles: report.missing + report.held,
+            damaged_bytes: is_noise.then_some(report.damaged_bytes),
+            carried_bytes: is_noise.then_some(report.carried_bytes),
+            rounds: self.rounds.map(Rounds::into_rounds).unwrap_or_default(),
+            rot: self.rot.map(Rot::into_figures),
+            ..self.figures
+        };
+        let link_changes = self.world.0.borrow().plant.link_changes();
+        let ending = Ending { modes, link_changes, one_stood_by: self.one_stood_by, checks_link_overhead: false };
+        let claims = self.plan.claims(&figures, &ending);
+        let record = self.world.0.borrow().plant.record(&self.plan);
+        Outcome { record, figures, claims, logs: Default::default() }
+    }
 }

@@ -5,6 +5,8 @@
 //! indexes, so that no state whatever, not even one with flipped bits, makes a step panic.
 
 use crate::{Alarms, Drive, Reading, Valve};
+use core::mem::offset_of;
+use twinstep::program::layout_hash;
 use twinstep::{Agreement, Cycle, Program, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -73,7 +75,7 @@ pub struct Plant {
     pub trend: [TrendEntry; TREND_ENTRIES],
 }
 
-const _: () = assert!(core::mem::offset_of!(Plant, trend).is_multiple_of(size_of::<TrendEntry>()));
+const _: () = assert!(offset_of!(Plant, trend).is_multiple_of(size_of::<TrendEntry>()));
 
 /// What the trend log keeps of one cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -108,6 +110,17 @@ impl Program for Tank {
 
     const SAFE: Drive = Drive { heater_permille: 0, valve: Valve::Closed, alarms: Alarms::empty() };
     const VERSION: u32 = 1;
+    const LAYOUT: u32 = layout_hash::<Plant>(&[
+        offset_of!(Plant, integral_centi_c_cycles),
+        offset_of!(Plant, tank_centi_c_q8),
+        offset_of!(Plant, ambient_centi_c_q8),
+        offset_of!(Plant, filters_primed),
+        offset_of!(Plant, valve_open),
+        offset_of!(Plant, disagreement_cycles),
+        offset_of!(Plant, trend_next),
+        offset_of!(Plant, trend),
+        size_of::<TrendEntry>(),
+    ]);
 
     fn agree(a: &Reading, b: &Reading) -> Agreement<Reading> {
         let apart = |a: i16, b: i16| a.abs_diff(b) > LARGEST_DISCREPANCY_CENTI_C;

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! plant -> board   Boot once; Reading; Lease on every change, and as the answer to a claim
-//! board -> plant   Ready; Sampled, Settled and Drive for each cycle; Claim; Failed
+//! board -> plant   Ready; Sampled, Settled and Drive for each cycle; Claim; Copying;
+//!                  Repaired on every change; Failed
 //! ```
 //!
 //! A message is the canonical encoding of its value. How messages are told apart in a
@@ -92,6 +93,30 @@ pub enum ToPlant {
         /// Why, as the firmware numbers it.
         code: u8,
     },
+    /// The board copies its state to the other one.
+    Copying {
+        /// The number of the cycle.
+        cycle: u32,
+        /// Blocks that the other board has.
+        done_blocks: u16,
+        /// Blocks in all.
+        total_blocks: u16,
+        /// Cycles still to go, if it converges.
+        cycles_left: Option<u16>,
+    },
+    /// What the board has mended of its memory since its boot.
+    Repaired {
+        /// The number of the cycle.
+        cycle: u32,
+        /// Blocks of the working state.
+        working: u16,
+        /// Blocks of the checkpoint.
+        checkpoint: u16,
+        /// Digests.
+        digests: u16,
+        /// Blocks that came from the other board.
+        from_peer: u16,
+    },
 }
 
 impl ToBoard {
@@ -166,6 +191,10 @@ pub enum ModeCode {
     Standby,
     /// Drives the safe output.
     Safe,
+    /// Serves alone and copies its state to the peer.
+    Donor,
+    /// Takes over the state of the peer.
+    Joining,
 }
 
 impl From<Mode> for ModeCode {
@@ -176,6 +205,8 @@ impl From<Mode> for ModeCode {
             Mode::Simplex => Self::Simplex,
             Mode::Standby => Self::Standby,
             Mode::Safe => Self::Safe,
+            Mode::Donor => Self::Donor,
+            Mode::Joining => Self::Joining,
         }
     }
 }
@@ -229,7 +260,7 @@ mod tests {
         ToBoard::Lease { through: EPOCH, answers: Some(EPOCH) },
     ];
 
-    const TO_PLANT: [ToPlant; 6] = [
+    const TO_PLANT: [ToPlant; 8] = [
         ToPlant::Ready,
         ToPlant::Claim { to: EPOCH },
         ToPlant::Sampled { cycle: u32::MAX, reading: READING },
@@ -243,6 +274,19 @@ mod tests {
         },
         ToPlant::Drive { cycle: u32::MAX, epoch: EPOCH, outcome: OutcomeCode::TookOver, output: DRIVE },
         ToPlant::Failed { code: u8::MAX },
+        ToPlant::Copying {
+            cycle: u32::MAX,
+            done_blocks: u16::MAX,
+            total_blocks: u16::MAX,
+            cycles_left: Some(u16::MAX),
+        },
+        ToPlant::Repaired {
+            cycle: u32::MAX,
+            working: u16::MAX,
+            checkpoint: u16::MAX,
+            digests: u16::MAX,
+            from_peer: u16::MAX,
+        },
     ];
 
     #[test]
