@@ -195,9 +195,9 @@ impl CopySet<'_> {
         found.map(|(block, _)| block)
     }
 
-    /// Notes that a block was sent.
+    /// Notes that a block was sent. One that is done is not counted anew.
     pub(crate) fn sent(&mut self, block: usize) {
-        if let Some(mark) = self.0.map.get_mut(block) {
+        if let Some(mark) = self.0.map.get_mut(block).filter(|mark| **mark & (SEND | IN_FLIGHT) != 0) {
             *mark = (*mark & DIRTY) | IN_FLIGHT;
             self.0.summary.cursor = block + 1;
         }
