@@ -37,7 +37,8 @@ pub struct Mirror<'m, T> {
     written: u32,
 }
 
-/// The region digest, kept twice so that a flipped bit of it shows.
+/// The region digest, kept twice so that a flipped bit of it shows. Each of the two is carried
+/// on by itself: a flipped bit shows until it is mended, whatever is committed meanwhile.
 #[derive(Clone, Copy)]
 struct RegionDigest {
     value: u32,
@@ -47,6 +48,12 @@ struct RegionDigest {
 impl RegionDigest {
     const fn new(value: u32) -> Self {
         Self { value, inverse: !value }
+    }
+
+    /// Returns the region digest with one block digest in place of another.
+    const fn with(self, new: u32, instead_of: u32) -> Self {
+        let change = new.wrapping_sub(instead_of);
+        Self { value: self.value.wrapping_add(change), inverse: self.inverse.wrapping_sub(change) }
     }
 }
 
@@ -139,18 +146,18 @@ impl<'m, T: State> Mirror<'m, T> {
         self.find_unknown();
         let bytes = self.working.as_bytes();
         let (checkpoint, digests) = (&mut *self.checkpoint, &mut *self.digests);
-        let mut region = self.region.value;
+        let mut region = self.region;
         let mut marks = Marks { map: self.marks, summary: &mut self.summary };
         self.written = marks.drain_dirty(|block| {
             let cells = (block_bytes(bytes, block), checkpoint.get_mut(block), digests.get_mut(block));
             if let (Some(fresh), Some(copy), Some(digest)) = cells {
                 let old = *digest;
                 *digest = copy_and_digest(block as u32, fresh, copy);
-                region = region.wrapping_sub(old).wrapping_add(*digest);
+                region = region.with(*digest, old);
             }
         });
-        self.region = RegionDigest::new(region);
-        if region == voted { Ok(()) } else { Err(CommitDamaged) }
+        self.region = region;
+        if region.value == voted { Ok(()) } else { Err(CommitDamaged) }
     }
 
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block

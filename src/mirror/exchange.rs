@@ -1,6 +1,6 @@
 //! Exchange: blocks for the peer and from the peer, and where two channels differ.
 
-use super::{Mirror, RegionDigest, block_digest, block_length, copy, trimmed};
+use super::{Mirror, block_digest, block_length, copy, trimmed};
 use crate::memory::State;
 
 /// Why a block was not taken; nothing was written.
@@ -54,8 +54,7 @@ impl<T: State> Mirror<'_, T> {
         let place = index as usize;
         if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
             copy(&mut kept.0, bytes);
-            let region = self.region.value.wrapping_sub(*old).wrapping_add(digest);
-            self.region = RegionDigest::new(region);
+            self.region = self.region.with(digest, *old);
             *old = digest;
         }
         let start = place * super::BLOCK_BYTES;
