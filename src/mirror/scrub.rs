@@ -54,18 +54,24 @@ impl<T: State> Mirror<'_, T> {
         self.scrub(self.blocks())
     }
 
-    /// Mends the region digest if one of its two copies was damaged.
+    /// Mends the region digest if one of its two copies was damaged; true if it was mended.
     fn mend_region(&mut self) -> bool {
         let RegionDigest { value, inverse } = self.region;
         if value == !inverse {
             return false;
         }
-        // If the sum agrees with neither, a block's digest is damaged too, or in its place.
+        // If the sum agrees with neither, a block's digest is damaged too: that is mended first.
         let sum = self.sum_of_digests();
-        if sum == value || sum == !inverse {
+        let is_mended = self.is_region(sum);
+        if is_mended {
             self.region = RegionDigest::new(sum);
         }
-        true
+        is_mended
+    }
+
+    /// Returns whether one of the two copies of the region digest says so.
+    fn is_region(&self, sum: u32) -> bool {
+        sum == self.region.value || sum == !self.region.inverse
     }
 
     fn sum_of_digests(&self) -> u32 {
@@ -90,7 +96,7 @@ impl<T: State> Mirror<'_, T> {
             (true, false) => self.mend_checkpoint(block, found),
             (false, false) => {
                 let others = self.sum_of_digests().wrapping_sub(digest);
-                let adds_up = |computed: u32| others.wrapping_add(computed) == self.region.value;
+                let adds_up = |computed: u32| self.is_region(others.wrapping_add(computed));
                 let right = [kept_digest, working_digest].into_iter().find(|computed| adds_up(*computed));
                 let (Some(right), Some(place)) = (right, self.digests.get_mut(block)) else { return false };
                 *place = right;
