@@ -175,13 +175,18 @@ impl<'m, T: State> Mirror<'m, T> {
 
     /// Recomputes every checkpoint digest; true if each one and their sum hold.
     pub fn verify(&self) -> bool {
-        let mut region = 0_u32;
+        self.sum_if_all_hold() == Some(self.region.value)
+    }
+
+    /// Returns the sum of the block digests if each checkpoint block holds its digest.
+    fn sum_if_all_hold(&self) -> Option<u32> {
+        let mut sum = 0_u32;
         let mut sound = true;
         for ((index, digest), block) in (0..).zip(self.digests.iter()).zip(self.checkpoint.iter()) {
             sound &= block_digest(index, trimmed::<T>(index as usize, block)) == *digest;
-            region = region.wrapping_add(*digest);
+            sum = sum.wrapping_add(*digest);
         }
-        sound && region == self.region.value
+        sound.then_some(sum)
     }
 
     /// Returns how often a tracked write named memory outside of the state, and forgets it.

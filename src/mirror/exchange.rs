@@ -1,6 +1,6 @@
 //! Exchange: blocks for the peer and from the peer, and where two channels differ.
 
-use super::{Mirror, block_digest, block_length, copy, trimmed};
+use super::{Mirror, RegionDigest, block_digest, block_length, copy, trimmed};
 use crate::memory::State;
 
 /// Why a block was not taken; nothing was written.
@@ -77,7 +77,11 @@ impl<T: State> Mirror<'_, T> {
     /// Takes donated memory as the agreed state: true if every block holds its digest and
     /// they add up to `region_digest`. The working copy is then the checkpoint.
     pub fn adopt(&mut self, region_digest: u32) -> bool {
-        let sound = self.verify() && self.region.value == region_digest;
+        let sound = self.sum_if_all_hold() == Some(region_digest);
+        if sound {
+            // Its own could have been carried on from a digest that was damaged before.
+            self.region = RegionDigest::new(region_digest);
+        }
         self.rollback();
         sound
     }
