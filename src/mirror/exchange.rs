@@ -50,6 +50,12 @@ impl<T: State> Mirror<'_, T> {
     /// [`BlockRefused`]; nothing was written.
     pub fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
+        self.put_checkpoint(index, bytes);
+        self.put_working(index, bytes);
+        Ok(())
+    }
+
+    fn put_checkpoint(&mut self, index: u32, bytes: &[u8]) {
         let digest = block_digest(index, bytes);
         let place = index as usize;
         if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
@@ -57,12 +63,15 @@ impl<T: State> Mirror<'_, T> {
             self.region = self.region.with(digest, *old);
             *old = digest;
         }
-        let start = place * super::BLOCK_BYTES;
-        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
-        Ok(())
     }
 
-    /// Mends a block from the peer's copy, if that matches the digest held here.
+    fn put_working(&mut self, index: u32, bytes: &[u8]) {
+        let start = index as usize * super::BLOCK_BYTES;
+        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
+    }
+
+    /// Mends a block from the peer's copy, if that matches the digest held here. If it was written
+    /// since the last commit, only the checkpoint is mended and what was written stays.
     ///
     /// # Errors
     /// [`BlockRefused`]; nothing was written.
@@ -71,7 +80,11 @@ impl<T: State> Mirror<'_, T> {
         if self.digests.get(index as usize) != Some(&block_digest(index, bytes)) {
             return Err(BlockRefused::Digest);
         }
-        self.put_block(index, bytes)
+        self.put_checkpoint(index, bytes);
+        if !self.marks().is_dirty(index as usize) {
+            self.put_working(index, bytes);
+        }
+        Ok(())
     }
 
     /// Takes donated memory as the agreed state: true if every block holds its digest and
