@@ -33,6 +33,8 @@ pub struct Mirror<'m, T> {
     region: RegionDigest,
     /// Where the scrub goes on.
     scrub_at: usize,
+    /// By how much the sum of the digests was off the region digest when the scrub last began anew.
+    sum_off: u32,
     /// Blocks committed last.
     written: u32,
 }
@@ -64,7 +66,8 @@ impl<'m, T: State> Mirror<'m, T> {
         let Cells { working, checkpoint, digests, marks } = cells;
         let summary = Summary::for_blocks(marks.len());
         let region = RegionDigest::new(0);
-        let mut mirror = Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, written: 0 };
+        let mut mirror =
+            Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, sum_off: 0, written: 0 };
         mirror.reset(init);
         mirror
     }
@@ -89,7 +92,7 @@ impl<'m, T: State> Mirror<'m, T> {
         }
         self.summary = Summary::for_blocks(self.marks.len());
         self.region = RegionDigest::new(region);
-        (self.scrub_at, self.written) = (0, 0);
+        (self.scrub_at, self.sum_off, self.written) = (0, 0, 0);
     }
 
     /// Gives the memory back.
