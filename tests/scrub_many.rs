@@ -12,7 +12,7 @@ use bytes::{assert_all, pattern};
 use flips::{BLOCK_BITS, Flip, NOTHING, assert_mended, filled, flip};
 use proptest::prelude::*;
 use twinstep::digest::BLOCK_BYTES;
-use twinstep::mirror::{BlockRefused, Mirror, Scrubbed};
+use twinstep::mirror::{BlockRefused, Scrubbed};
 use twinstep::sim::Storage;
 
 /// A flip each in several blocks, one of them in a digest: all mended in one round.
