@@ -77,6 +77,7 @@ pub fn filled<'m, const N: usize>(storage: &'m mut Storage<[u8; N]>, bytes: &[u8
 /// Scrubs until a flip is found, which must be mended in time.
 pub fn assert_mended<const N: usize>(mirror: &mut Mirror<'_, [u8; N]>, bytes: &[u8], flip: Flip, budget: u32) {
     flip.apply(mirror);
+    assert_eq!(mirror.verify(), matches!(flip, Flip::Working(_)), "{flip:?}: all but the working copy is verified");
     let in_time = mirror.blocks().div_ceil(budget);
     let found = (0..in_time).map(|_| mirror.scrub(budget)).find(|found| *found != NOTHING);
     assert_eq!(found, Some(flip.mended()), "{flip:?}, {budget} blocks a call");
