@@ -156,18 +156,35 @@ fn a_flip_in_each_copy_of_a_block_is_never_mended_wrongly() {
     assert_double_flips_wait_for_the_peer::<3>(0);
 }
 
-/// The region digest is carried on when a block is mended from the peer: its damage must show after.
+/// The region digest is carried on by a commit, by a block put and by one mended: its damage must
+/// show after each of these, at the next call.
 #[test]
-fn no_flip_of_the_region_digest_outlives_a_mended_block() {
-    let bytes = pattern::<200>(7);
+fn the_region_digest_shows_its_damage_whatever_is_written_meanwhile() {
+    let mut bytes = pattern::<200>(7);
     let mut storage = Storage::new();
     let mut mirror = filled(&mut storage, &bytes);
-    mirror.flip_digest_bit(4 * 32 + 3);
-    mirror.flip_working_bit(600);
-    mirror.flip_checkpoint_bit(600);
-    assert_eq!(mirror.mend_block(1, &bytes[64..128]), Ok(()));
-    assert_eq!(mirror.scrub(0), Scrubbed { digests: 1, ..NOTHING });
-    assert_all(&mut mirror, &bytes);
+    for bit in 4 * 32..5 * 32 {
+        mirror.flip_digest_bit(bit);
+        bytes[70] ^= 1;
+        mirror.tracked().set(|state| &state[70], bytes[70]);
+        let pending = mirror.pending_digest();
+        assert_eq!(mirror.commit(pending), Ok(()));
+        assert_eq!(mirror.scrub(0), Scrubbed { digests: 1, ..NOTHING }, "after a commit");
+        assert_all(&mut mirror, &bytes);
+
+        mirror.flip_digest_bit(bit);
+        bytes[199] ^= 1;
+        assert_eq!(mirror.put_block(3, &bytes[192..]), Ok(()));
+        assert_eq!(mirror.scrub(0), Scrubbed { digests: 1, ..NOTHING }, "after a block was put");
+        assert_all(&mut mirror, &bytes);
+
+        mirror.flip_digest_bit(bit);
+        mirror.flip_working_bit(600);
+        mirror.flip_checkpoint_bit(600);
+        assert_eq!(mirror.mend_block(1, &bytes[64..128]), Ok(()));
+        assert_eq!(mirror.scrub(0), Scrubbed { digests: 1, ..NOTHING }, "after a block was mended");
+        assert_all(&mut mirror, &bytes);
+    }
 }
 
 /// Negative controls: without the digests as witnesses, some flips are mended wrongly or not at all.
