@@ -1,8 +1,8 @@
 //! Digests: of a memory block, of a value's byte stream, and the CRC of a frame.
 //!
 //! Block and value digests share one step, a bijection of the running state for
-//! a given word and of the word for a given state. A change confined to one word
-//! therefore always changes the digest. The CRC is CRC-32C (Castagnoli) by nibble
+//! a given word and of the word for a given state; [`block_digest`] says what follows
+//! from that. The CRC is CRC-32C (Castagnoli) by nibble
 //! table: 64 bytes of flash where a byte table takes 1 KiB, and Hamming distance 6
 //! up to 655 bytes of frame (Koopman, "32-bit cyclic redundancy codes for internet
 //! applications", 2002).
@@ -29,6 +29,27 @@ pub(crate) const fn block_seed(index: u32) -> u32 {
 
 /// Returns the digest of one block of memory: at most 64 bytes, read as
 /// little-endian words on every target, a short last word filled with zeros.
+///
+/// # What it catches
+///
+/// The digest is a chain of steps over the index and then the words. Up to a given word the
+/// chain does not know of that word; the step that takes it in is a bijection of the word,
+/// and each later step is a bijection of the state. With everything else fixed, the digest
+/// is therefore a bijection of any one word, and of the index. Among blocks of one length:
+///
+/// * A change confined to one word is always caught.
+/// * If several words change, pick any one of them. Whatever the other words become, at most
+///   one of the 2^32 - 1 changes of this word gives the old digest. So a change that is random
+///   in at least one word, whatever else it does, is missed with probability at most
+///   1 / (2^32 - 1). (Of a short last word of n bytes there are 256^n - 1 changes.)
+/// * The index counts as a word before the first. The same bytes at another index are always
+///   caught; for a block that moved and changed as well the bound is the same.
+/// * A sum of the digests of several blocks, each at its own index, is a bijection of any one
+///   of those digests. All of the above holds for the sum, too.
+///
+/// A bound over random changes says nothing about a given pattern. For some contents the
+/// tests of this module go through all flips of two and of three bits and all flips of one
+/// bit in any set of words, and miss none.
 pub fn block_digest(index: u32, bytes: &[u8]) -> u32 {
     let (words, tail) = bytes.as_chunks::<4>();
     let mut state = block_seed(index);
@@ -167,6 +188,8 @@ fn nibble_entry(crc: u32) -> u32 {
 #[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use std::println;
+    use std::vec::Vec;
 
     #[test]
     fn crc_equals_the_reference_crate() {
@@ -210,32 +233,213 @@ mod tests {
         assert_ne!(block_digest(4, &block), clean, "a moved block must show");
     }
 
-    #[test]
-    fn double_bit_flips_change_a_block_digest() {
-        // All pairs: 512 * 511 / 2. A linear sum of words misses every pair of bit 31.
-        let clean = block_digest(0, &[0; BLOCK_BYTES]);
-        let flip = |bits: [usize; 2]| {
-            let mut block = [0_u8; BLOCK_BYTES];
-            for bit in bits {
-                block[bit / 8] ^= 1 << (bit % 8);
+    /// The words of a full block and what a digest of them looks like on the way: `step` is
+    /// given the state, the number of the word and the word.
+    struct Chain<S> {
+        words: [u32; WORDS],
+        /// The undamaged state before each word, and at the end.
+        clean: [u32; WORDS + 1],
+        step: S,
+    }
+
+    const WORDS: usize = BLOCK_BYTES / 4;
+
+    /// How many patterns of damage there were, and how many left the digest as it was.
+    #[derive(Debug, Default, PartialEq)]
+    struct Count {
+        tested: u32,
+        missed: u32,
+    }
+
+    impl<S: Fn(u32, usize, u32) -> u32> Chain<S> {
+        fn new(seed: u32, words: [u32; WORDS], step: S) -> Self {
+            let mut clean = [seed; WORDS + 1];
+            for (at, word) in words.iter().enumerate() {
+                clean[at + 1] = step(clean[at], at, *word);
             }
-            block
-        };
-        let linear = |block: &[u8]| {
-            let words = block.as_chunks::<4>().0.iter();
-            words.zip(1..).fold(0_u32, |sum, (word, i)| {
-                sum.wrapping_add(u32::from_le_bytes(*word).wrapping_mul(MULTIPLIER.wrapping_mul(2 * i + 1)))
-            })
-        };
-        let mut missed_by_linear_sum = 0;
-        for first in 0..512 {
-            for second in 0..first {
-                let block = flip([first, second]);
-                assert_ne!(block_digest(0, &block), clean, "bits {first} and {second}");
-                missed_by_linear_sum += u32::from(linear(&block) == linear(&[0; BLOCK_BYTES]));
+            Self { words, clean, step }
+        }
+
+        fn digest(&self) -> u32 {
+            self.clean[WORDS]
+        }
+
+        /// Counts all ways to flip `flips` bits in the words from `at` on. The state before
+        /// them is taken over from the words before, which is what makes this fast.
+        fn flips(&self, state: u32, at: usize, flips: usize, patterns: &[Vec<u32>], count: &mut Count) {
+            if flips == 0 {
+                // What follows is undamaged, and a bijection of the state.
+                count.tested += 1;
+                count.missed += u32::from(state == self.clean[at]);
+            } else if at < WORDS {
+                for here in 0..=flips {
+                    for pattern in &patterns[here] {
+                        let state = (self.step)(state, at, self.words[at] ^ pattern);
+                        self.flips(state, at + 1, flips - here, patterns, count);
+                    }
+                }
             }
         }
-        assert!(missed_by_linear_sum > 0, "the negative control must miss some");
+
+        /// Counts all ways to flip one bit of some of the words from `at` on.
+        fn columns(&self, state: u32, at: usize, bit: u32, flipped: bool, count: &mut Count) {
+            if at < WORDS {
+                for flip in [0, bit] {
+                    let state = (self.step)(state, at, self.words[at] ^ flip);
+                    self.columns(state, at + 1, bit, flipped || flip != 0, count);
+                }
+            } else if flipped {
+                count.tested += 1;
+                count.missed += u32::from(state == self.digest());
+            }
+        }
+
+        fn all_flips(&self, flips: usize) -> Count {
+            let one = (0..32).map(|bit| 1_u32 << bit);
+            let two = (0..32).flat_map(|a| (0..a).map(move |b| 1 << a | 1 << b));
+            let three = (0..32).flat_map(|a| (0..a).flat_map(move |b| (0..b).map(move |c| 1 << a | 1 << b | 1 << c)));
+            let patterns = [std::vec![0], one.collect(), two.collect(), three.collect()];
+            let mut count = Count::default();
+            self.flips(self.clean[0], 0, flips, &patterns, &mut count);
+            count
+        }
+
+        fn all_columns(&self) -> Count {
+            let mut count = Count::default();
+            for bit in 0..32 {
+                self.columns(self.clean[0], 0, 1 << bit, false, &mut count);
+            }
+            count
+        }
+    }
+
+    const DOUBLES: u32 = 512 * 511 / 2;
+    const TRIPLES: u32 = 512 * 511 / 2 * 510 / 3;
+    const COLUMNS: u32 = 32 * 0xFFFF;
+
+    /// A linear sum with odd multipliers, which the block digest must not be.
+    fn linear_sum(state: u32, at: usize, word: u32) -> u32 {
+        state.wrapping_add(word.wrapping_mul(MULTIPLIER.wrapping_mul(2 * at as u32 + 1)))
+    }
+
+    fn contents() -> [(&'static str, u32, [u32; WORDS]); 5] {
+        let counting = core::array::from_fn(|i| 0x0302_0100 + 0x0404_0404 * i as u32);
+        let mut state = SEED;
+        let random = core::array::from_fn(|i| {
+            state = mix(state, i as u32);
+            state
+        });
+        [
+            ("zeros", 0, [0; WORDS]),
+            ("ones", 1, [u32::MAX; WORDS]),
+            ("small numbers", 1023, core::array::from_fn(|i| i as u32)),
+            ("counting bytes", 3, counting),
+            ("random words", 0x00FF_FFFF, random),
+        ]
+    }
+
+    #[test]
+    fn no_flip_of_two_or_three_bits_and_no_column_passes_a_block_digest() {
+        for (name, index, words) in contents() {
+            let chain = Chain::new(block_seed(index), words, |state, _, word| mix(state, word));
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(chain.digest(), block_digest(index, &bytes), "the chain is that of the digest");
+
+            let (doubles, triples, columns) = (chain.all_flips(2), chain.all_flips(3), chain.all_columns());
+            println!("block {index} of {name}: {doubles:?} doubles, {triples:?} triples, {columns:?} columns");
+            assert_eq!(chain.all_flips(1), Count { tested: 512, missed: 0 }, "{name}");
+            assert_eq!(doubles, Count { tested: DOUBLES, missed: 0 }, "{name}");
+            assert_eq!(triples, Count { tested: TRIPLES, missed: 0 }, "{name}");
+            assert_eq!(columns, Count { tested: COLUMNS, missed: 0 }, "{name}");
+        }
+    }
+
+    /// The negative control. Odd multipliers leave bit 31 where it is, so that every even
+    /// number of flips of it cancels; of the bits below, part of the flips do.
+    #[test]
+    fn a_linear_sum_misses_doubles_and_columns() {
+        for (name, index, words) in contents() {
+            let chain = Chain::new(block_seed(index), words, linear_sum);
+            let (doubles, columns) = (chain.all_flips(2), chain.all_columns());
+            println!("linear sum over {name}: {doubles:?} doubles, {columns:?} columns");
+            assert_eq!((doubles.tested, columns.tested), (DOUBLES, COLUMNS), "{name}");
+            let mut bit_31 = Count::default();
+            chain.columns(chain.clean[0], 0, 1 << 31, false, &mut bit_31);
+            assert_eq!(bit_31, Count { tested: 0xFFFF, missed: 0x7FFF }, "{name}: all even columns");
+            assert!(doubles.missed >= 16 * 15 / 2, "{name}: all pairs of bit 31");
+            assert!(columns.missed > bit_31.missed, "{name}: columns of other bits, too");
+        }
+    }
+
+    /// The counting must see what is missed: a chain that forgets what came before misses all
+    /// columns without the last word, and one that is blind for bit 0 of each word misses what
+    /// touches no other bit.
+    #[test]
+    fn the_count_sees_what_a_broken_chain_misses() {
+        let words = contents()[4].2;
+        let forgetful = Chain::new(1, words, |_, _, word| mix(0, word));
+        assert_eq!(forgetful.all_columns(), Count { tested: COLUMNS, missed: 32 * 0x7FFF });
+        let blind = Chain::new(1, words, |state, _, word| mix(state, word & !1));
+        assert_eq!(blind.all_flips(1), Count { tested: 512, missed: 16 });
+        assert_eq!(blind.all_flips(2), Count { tested: DOUBLES, missed: 16 * 15 / 2 });
+        assert_eq!(blind.all_flips(3), Count { tested: TRIPLES, missed: 16 * 15 * 14 / 6 });
+        assert_eq!(blind.all_columns(), Count { tested: COLUMNS, missed: 0xFFFF });
+    }
+
+    /// A change of one word is always caught, and so is a move, since each step can be undone:
+    /// from the state after it and either the state before or the word, the other one follows.
+    #[test]
+    fn a_step_can_be_undone() {
+        // Newton's iteration doubles the bits of an inverse that hold: from three to 48.
+        let inverse = |odd: u32| (0..4).fold(odd, |x, _| x.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(x))));
+        let (fifth, divisor) = (inverse(5), inverse(MULTIPLIER));
+        assert_eq!((fifth.wrapping_mul(5), divisor.wrapping_mul(MULTIPLIER)), (1, 1));
+        let either_operand = |mixed: u32| {
+            let folded = mixed.wrapping_mul(fifth);
+            let product = folded ^ (folded >> 15) ^ (folded >> 30);
+            product.wrapping_mul(divisor)
+        };
+        let mut state = SEED;
+        for word in (0..32).map(|bit| 1 << bit).chain(0..100_000) {
+            let mixed = mix(state, word);
+            assert_eq!(either_operand(mixed), state ^ word);
+            state = mixed;
+        }
+    }
+
+    /// The bound for changes in several words: whatever the other words became, exactly one
+    /// value of a given word gives the old digest, and it can be computed.
+    #[test]
+    fn one_value_of_a_word_hides_what_happened_to_the_others() {
+        let (_, index, words) = contents()[4];
+        let chain = Chain::new(block_seed(index), words, |state, _, word| mix(state, word));
+        let mut damaged = words;
+        let mut state = block_seed(index);
+        for word in &mut damaged[..15] {
+            *word ^= 0x0001_0400;
+            state = mix(state, *word);
+        }
+        // The last step must be given the same `state ^ word` as without damage.
+        let hiding = state ^ chain.clean[15] ^ words[15];
+        assert_ne!(hiding, words[15], "the other words alone do not hide");
+        let digest_with = |last: u32| mix(state, last);
+        assert_eq!(digest_with(hiding), chain.digest());
+        for bit in 0..32 {
+            assert_ne!(digest_with(hiding ^ (1 << bit)), chain.digest());
+        }
+        let others = (0..1_000_000).filter(|last| *last != hiding);
+        assert_eq!(others.filter(|last| digest_with(*last) == chain.digest()).count(), 0);
+    }
+
+    #[test]
+    fn a_moved_block_changes_its_digest() {
+        for (name, _, words) in contents() {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let mut seen = std::collections::HashSet::new();
+            for index in 0..100_000 {
+                assert!(seen.insert(block_digest(index, &bytes)), "{name} at {index} and before");
+            }
+        }
     }
 
     #[test]

@@ -195,9 +195,9 @@ impl CopySet<'_> {
         found.map(|(block, _)| block)
     }
 
-    /// Notes that a block was sent.
+    /// Notes that a block was sent. One that is done is not counted anew.
     pub(crate) fn sent(&mut self, block: usize) {
-        if let Some(mark) = self.0.map.get_mut(block) {
+        if let Some(mark) = self.0.map.get_mut(block).filter(|mark| **mark & (SEND | IN_FLIGHT) != 0) {
             *mark = (*mark & DIRTY) | IN_FLIGHT;
             self.0.summary.cursor = block + 1;
         }
@@ -228,5 +228,363 @@ impl CopySet<'_> {
             *mark &= DIRTY;
             self.0.summary.uncopied = self.0.summary.uncopied.saturating_sub(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestCaseResult;
+    use std::collections::BTreeSet;
+    use std::{vec, vec::Vec};
+
+    /// One to beyond a thousand: with and without a remainder in words and in groups.
+    const MOST_BLOCKS: usize = 1100;
+
+    type Set = BTreeSet<usize>;
+
+    /// The marks as sets.
+    #[derive(Default)]
+    struct Model {
+        blocks: usize,
+        dirty: Set,
+        unknown: bool,
+        stray: u32,
+        send: Set,
+        in_flight: Set,
+        is_copying: bool,
+        cursor: usize,
+    }
+
+    impl Model {
+        fn next(&self) -> Option<usize> {
+            self.send.range(self.cursor..).next().or(self.send.first()).copied()
+        }
+
+        fn left(&self) -> u32 {
+            (self.send.len() + self.in_flight.len()) as u32
+        }
+
+        fn drain(&mut self) -> Set {
+            let drained = core::mem::take(&mut self.dirty);
+            self.unknown = false;
+            if self.is_copying {
+                self.in_flight.retain(|block| !drained.contains(block));
+                self.send.extend(&drained);
+            }
+            drained
+        }
+    }
+
+    /// A block's number is brought into the range of the blocks and a few beyond.
+    #[derive(Clone, Copy, Debug)]
+    enum Op {
+        Dirty(usize),
+        Span(usize, usize),
+        Unknown,
+        TakeUnknown,
+        Stray,
+        TakeStray,
+        Clear,
+        Drain,
+        Begin,
+        End,
+        /// Sends this many blocks in turn.
+        SendNext(usize),
+        /// Sends a block out of turn: to be sent or not.
+        Sent(usize),
+        Lost(usize),
+        Arrived(usize),
+        Spare(usize),
+        /// One in two blocks in flight arrives, one in three of the others is lost.
+        Acknowledge,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let block = any::<usize>;
+        prop_oneof![
+            6 => block().prop_map(Op::Dirty),
+            3 => (block(), 0..700_usize).prop_map(|(start, length)| Op::Span(start, length)),
+            1 => Just(Op::Unknown),
+            1 => Just(Op::TakeUnknown),
+            1 => Just(Op::Stray),
+            1 => Just(Op::TakeStray),
+            1 => Just(Op::Clear),
+            4 => Just(Op::Drain),
+            2 => Just(Op::Begin),
+            1 => Just(Op::End),
+            6 => (1..300_usize).prop_map(Op::SendNext),
+            2 => block().prop_map(Op::Sent),
+            3 => block().prop_map(Op::Lost),
+            3 => block().prop_map(Op::Arrived),
+            3 => block().prop_map(Op::Spare),
+            3 => Just(Op::Acknowledge),
+        ]
+    }
+
+    /// Does the same to the marks and to the model.
+    fn apply(op: Op, marks: Marks<'_>, model: &mut Model) -> TestCaseResult {
+        let in_range = |block: usize| block % (model.blocks + 3);
+        let mut copy_set = CopySet(marks);
+        match op {
+            Op::Dirty(block) => {
+                let block = in_range(block);
+                copy_set.0.dirty(block);
+                model.dirty.extend((block < model.blocks).then_some(block));
+            }
+            Op::Span(start, length) => {
+                let start = start % (model.blocks * BLOCK_BYTES + 1);
+                copy_set.0.dirty_span(start, length);
+                model.dirty.extend((start..start + length).map(|at| at / BLOCK_BYTES).filter(|b| *b < model.blocks));
+            }
+            Op::Unknown => {
+                copy_set.0.dirty_unknown();
+                model.unknown = true;
+            }
+            Op::TakeUnknown => prop_assert_eq!(copy_set.0.take_unknown(), core::mem::take(&mut model.unknown)),
+            Op::Stray => {
+                copy_set.0.stray();
+                model.stray += 1;
+            }
+            Op::TakeStray => prop_assert_eq!(copy_set.0.take_stray(), core::mem::take(&mut model.stray)),
+            Op::Clear => {
+                copy_set.0.clear_dirty();
+                model.dirty.clear();
+                model.unknown = false;
+            }
+            Op::Drain => {
+                let mut drained = Vec::new();
+                let count = copy_set.0.drain_dirty(|block| drained.push(block));
+                let expected = Vec::from_iter(model.drain());
+                prop_assert_eq!((count as usize, drained), (expected.len(), expected));
+            }
+            Op::Begin => {
+                copy_set.begin();
+                (model.send, model.in_flight) = ((0..model.blocks).collect(), Set::new());
+                (model.is_copying, model.cursor) = (true, 0);
+            }
+            Op::End => {
+                copy_set.end();
+                (model.send, model.in_flight, model.is_copying) = (Set::new(), Set::new(), false);
+            }
+            Op::SendNext(count) => {
+                for _ in 0..count {
+                    let next = copy_set.next();
+                    prop_assert_eq!(next, model.next());
+                    let Some(block) = next else { break };
+                    copy_set.sent(block);
+                    model.send.remove(&block);
+                    model.in_flight.insert(block);
+                    model.cursor = block + 1;
+                }
+            }
+            Op::Sent(block) => {
+                let block = in_range(block);
+                copy_set.sent(block);
+                if model.send.remove(&block) || model.in_flight.contains(&block) {
+                    model.in_flight.insert(block);
+                    model.cursor = block + 1;
+                }
+            }
+            Op::Lost(block) => {
+                let block = in_range(block);
+                copy_set.lost(block);
+                model.send.extend(model.in_flight.take(&block));
+            }
+            Op::Arrived(block) => {
+                let block = in_range(block);
+                prop_assert_eq!(copy_set.arrived(block), model.in_flight.remove(&block));
+            }
+            Op::Spare(block) => {
+                let block = in_range(block);
+                copy_set.spare(block);
+                model.send.remove(&block);
+            }
+            Op::Acknowledge => {
+                for (count, block) in core::mem::take(&mut model.in_flight).into_iter().enumerate() {
+                    match count % 6 {
+                        0 | 2 | 4 => prop_assert!(copy_set.arrived(block)),
+                        1 => {
+                            copy_set.lost(block);
+                            model.send.insert(block);
+                        }
+                        _ => {
+                            model.in_flight.insert(block);
+                        }
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(copy_set.left(), model.left());
+        prop_assert_eq!(copy_set.next(), model.next());
+        Ok(())
+    }
+
+    /// Compares every mark with the model.
+    fn compare(mut marks: Marks<'_>, model: &Model) -> TestCaseResult {
+        let mut dirty = Vec::new();
+        marks.each_dirty(|block| dirty.push(block));
+        prop_assert!(dirty.iter().eq(&model.dirty), "{dirty:?} for {:?}", model.dirty);
+        for block in 0..model.blocks + 3 {
+            prop_assert_eq!(marks.is_dirty(block), model.unknown || model.dirty.contains(&block));
+        }
+        for (block, mark) in marks.map.iter().enumerate() {
+            let expected = [(&model.dirty, DIRTY), (&model.send, SEND), (&model.in_flight, IN_FLIGHT)];
+            let expected = expected.map(|(set, bit)| if set.contains(&block) { bit } else { 0 });
+            prop_assert_eq!(*mark, expected.into_iter().sum::<u8>(), "block {}", block);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_marks_are_those_of_the_sets(
+            blocks in prop_oneof![0..140_usize, 1..=MOST_BLOCKS],
+            ops in prop::collection::vec(op(), 1..60),
+        ) {
+            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let mut model = Model { blocks, ..Model::default() };
+            for op in ops {
+                apply(op, Marks { map: &mut map, summary: &mut summary }, &mut model)?;
+                compare(Marks { map: &mut map, summary: &mut summary }, &model)?;
+            }
+        }
+
+        /// Whatever is dirtied meanwhile, as long as less is dirtied than is sent: the copy ends,
+        /// and what the joiner has then is what was last committed.
+        #[test]
+        fn a_copy_ends_with_the_joiner_up_to_date(
+            blocks in 1..=300_usize,
+            budget in 2..40_usize,
+            mut seed in any::<u64>(),
+        ) {
+            let mut random = |below: usize| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (seed >> 33) as usize % below
+            };
+            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
+            let (mut donor, mut joiner) = (vec![1_u32; blocks], vec![0; blocks]);
+            set.begin();
+            let mut cycles = 0;
+            while set.left() > 0 {
+                let mut sent = Vec::new();
+                for _ in 0..budget {
+                    let Some(block) = set.next() else { break };
+                    set.sent(block);
+                    sent.push((block, donor[block]));
+                }
+                // A step writes after the blocks were sent and before they are acknowledged.
+                if random(budget) > 1 {
+                    let block = random(blocks);
+                    set.0.dirty(block);
+                    prop_assert_eq!(set.0.drain_dirty(|block| donor[block] += 1), 1);
+                }
+                for (block, content) in sent {
+                    if random(20) == 0 {
+                        set.lost(block);
+                    } else {
+                        joiner[block] = content;
+                        set.arrived(block);
+                    }
+                }
+                cycles += 1;
+                prop_assert!(cycles < 100 * blocks, "the copy does not end");
+            }
+            prop_assert_eq!(joiner, donor);
+        }
+    }
+
+    /// Each block of each size is found through the summary word, alone and among all.
+    #[test]
+    fn each_block_is_found_in_each_size() {
+        for blocks in 0..=MOST_BLOCKS {
+            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let mut marks = Marks { map: &mut map, summary: &mut summary };
+            for block in 0..blocks {
+                marks.dirty(block);
+                let (mut seen, mut drained) = (Vec::new(), Vec::new());
+                marks.each_dirty(|found| seen.push(found));
+                assert_eq!(marks.drain_dirty(|found| drained.push(found)), 1);
+                assert_eq!((seen, drained), (vec![block], vec![block]), "of {blocks}");
+                marks.each_dirty(|found| panic!("block {found} of {blocks} is still dirty"));
+            }
+            (0..blocks).for_each(|block| marks.dirty(block));
+            let mut all = Vec::new();
+            assert_eq!(marks.drain_dirty(|found| all.push(found)), blocks as u32);
+            assert!(all.into_iter().eq(0..blocks), "of {blocks}");
+        }
+    }
+
+    /// Of a cycle's cost: a group that nobody wrote is not looked at, dirty marks or not.
+    #[test]
+    fn what_the_summary_rules_out_is_not_looked_at() {
+        let (mut map, mut summary) = (vec![0; 1024], Summary::for_blocks(1024));
+        map[512] = DIRTY;
+        let mut marks = Marks { map: &mut map, summary: &mut summary };
+        marks.each_dirty(|block| panic!("block {block} is not in the summary"));
+        marks.dirty(543);
+        let mut seen = Vec::new();
+        marks.each_dirty(|block| seen.push(block));
+        assert_eq!(seen, [512, 543], "of one group all are looked at");
+    }
+
+    #[test]
+    fn the_next_block_goes_round_and_meets_each_one_once() {
+        for blocks in [1, 2, 3, 4, 5, 31, 127, 128, 129, 1023, 1025] {
+            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
+            assert_eq!((set.next(), set.left()), (None, 0), "no copy yet");
+            set.begin();
+            for block in 0..blocks {
+                assert_eq!((set.next(), set.left()), (Some(block), blocks as u32));
+                set.sent(block);
+            }
+            assert_eq!((set.next(), set.left()), (None, blocks as u32), "all in flight");
+            let lost = BTreeSet::from([0, blocks / 3, blocks / 2, blocks - 1]);
+            lost.iter().for_each(|block| set.lost(*block));
+            let again: Vec<_> = core::iter::from_fn(|| set.next().inspect(|block| set.sent(*block))).collect();
+            assert!(again.iter().eq(&lost), "{again:?} for {lost:?}");
+            assert!((0..blocks).all(|block| set.arrived(block)));
+            assert_eq!((set.next(), set.left()), (None, 0));
+        }
+    }
+
+    #[test]
+    fn a_block_written_while_in_flight_is_sent_again() {
+        let (mut map, mut summary) = (vec![0; 6], Summary::for_blocks(6));
+        let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
+        set.begin();
+        (0..6).for_each(|block| set.sent(block));
+
+        // Written in a step that is not committed: what was sent is still what is committed.
+        set.0.dirty(1);
+        assert!(set.arrived(1), "nothing newer is committed");
+        assert_eq!(set.left(), 5);
+        set.0.dirty(2);
+        set.0.clear_dirty();
+        assert!(set.arrived(2), "the step was rolled back");
+        assert_eq!((set.left(), set.next()), (4, None));
+
+        set.0.dirty(3);
+        assert_eq!(set.0.drain_dirty(|_| ()), 1);
+        assert!(!set.arrived(3), "the joiner has what was there before");
+        assert_eq!((set.left(), set.next()), (4, Some(3)));
+        set.sent(3);
+        assert!(set.arrived(3));
+        assert_eq!((set.left(), set.next()), (3, None));
+
+        // One that had arrived before.
+        set.0.dirty(2);
+        assert_eq!(set.0.drain_dirty(|_| ()), 1);
+        assert_eq!((set.left(), set.next()), (4, Some(2)));
+        set.end();
+        assert_eq!((set.left(), set.next()), (0, None));
+        set.0.dirty(4);
+        set.0.drain_dirty(|_| ());
+        assert_eq!((set.left(), set.next()), (0, None), "no copy is being made");
     }
 }

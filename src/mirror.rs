@@ -33,11 +33,14 @@ pub struct Mirror<'m, T> {
     region: RegionDigest,
     /// Where the scrub goes on.
     scrub_at: usize,
+    /// By how much the sum of the digests was off the region digest when the scrub last began anew.
+    sum_off: u32,
     /// Blocks committed last.
     written: u32,
 }
 
-/// The region digest, kept twice so that a flipped bit of it shows.
+/// The region digest, kept twice so that a flipped bit of it shows. Each of the two is carried
+/// on by itself: a flipped bit shows until it is mended, whatever is committed meanwhile.
 #[derive(Clone, Copy)]
 struct RegionDigest {
     value: u32,
@@ -48,6 +51,12 @@ impl RegionDigest {
     const fn new(value: u32) -> Self {
         Self { value, inverse: !value }
     }
+
+    /// Returns the region digest with one block digest in place of another.
+    const fn with(self, new: u32, instead_of: u32) -> Self {
+        let change = new.wrapping_sub(instead_of);
+        Self { value: self.value.wrapping_add(change), inverse: self.inverse.wrapping_sub(change) }
+    }
 }
 
 impl<'m, T: State> Mirror<'m, T> {
@@ -57,7 +66,8 @@ impl<'m, T: State> Mirror<'m, T> {
         let Cells { working, checkpoint, digests, marks } = cells;
         let summary = Summary::for_blocks(marks.len());
         let region = RegionDigest::new(0);
-        let mut mirror = Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, written: 0 };
+        let mut mirror =
+            Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, sum_off: 0, written: 0 };
         mirror.reset(init);
         mirror
     }
@@ -82,7 +92,7 @@ impl<'m, T: State> Mirror<'m, T> {
         }
         self.summary = Summary::for_blocks(self.marks.len());
         self.region = RegionDigest::new(region);
-        (self.scrub_at, self.written) = (0, 0);
+        (self.scrub_at, self.sum_off, self.written) = (0, 0, 0);
     }
 
     /// Gives the memory back.
@@ -139,18 +149,18 @@ impl<'m, T: State> Mirror<'m, T> {
         self.find_unknown();
         let bytes = self.working.as_bytes();
         let (checkpoint, digests) = (&mut *self.checkpoint, &mut *self.digests);
-        let mut region = self.region.value;
+        let mut region = self.region;
         let mut marks = Marks { map: self.marks, summary: &mut self.summary };
         self.written = marks.drain_dirty(|block| {
             let cells = (block_bytes(bytes, block), checkpoint.get_mut(block), digests.get_mut(block));
             if let (Some(fresh), Some(copy), Some(digest)) = cells {
                 let old = *digest;
                 *digest = copy_and_digest(block as u32, fresh, copy);
-                region = region.wrapping_sub(old).wrapping_add(*digest);
+                region = region.with(*digest, old);
             }
         });
-        self.region = RegionDigest::new(region);
-        if region == voted { Ok(()) } else { Err(CommitDamaged) }
+        self.region = region;
+        if region.value == voted { Ok(()) } else { Err(CommitDamaged) }
     }
 
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block
@@ -168,13 +178,18 @@ impl<'m, T: State> Mirror<'m, T> {
 
     /// Recomputes every checkpoint digest; true if each one and their sum hold.
     pub fn verify(&self) -> bool {
-        let mut region = 0_u32;
+        self.sum_if_all_hold() == Some(self.region.value)
+    }
+
+    /// Returns the sum of the block digests if each checkpoint block holds its digest.
+    fn sum_if_all_hold(&self) -> Option<u32> {
+        let mut sum = 0_u32;
         let mut sound = true;
         for ((index, digest), block) in (0..).zip(self.digests.iter()).zip(self.checkpoint.iter()) {
             sound &= block_digest(index, trimmed::<T>(index as usize, block)) == *digest;
-            region = region.wrapping_add(*digest);
+            sum = sum.wrapping_add(*digest);
         }
-        sound && region == self.region.value
+        sound.then_some(sum)
     }
 
     /// Returns how often a tracked write named memory outside of the state, and forgets it.

@@ -329,6 +329,7 @@ impl<'m, P: Program, const FRAME: usize> Bench<'m, P, FRAME> {
             // This cycle's frames, and those a peer one cycle behind repeats as it waits for a vote.
             (Kind::Sample, 0 | -4) | (Kind::Vote, 1 | -3) => Reaction::Repeated,
             (Kind::Sample | Kind::Vote, _) => Reaction::Refused(Reject::Phase),
+            (kind, _) => panic!("no {kind:?} is sent in duplex"),
         }
     }
 }
@@ -563,7 +564,7 @@ fn frames_of_another_boot_are_refused() {
                     Kind::Hello if frame.is_first_word => Reaction::Stranger,
                     Kind::Hello => Reaction::Refused(Reject::Stale),
                     Kind::Cut => Reaction::Refused(cut),
-                    Kind::Sample | Kind::Vote => Reaction::Refused(Reject::Crc),
+                    _ => Reaction::Refused(Reject::Crc),
                 };
                 bench.meet(at, &frame.bytes, reaction);
             }
@@ -637,7 +638,7 @@ fn a_channel_that_left_the_cycle_refuses_its_frames() {
                 Kind::Hello => Reaction::Refused(Reject::Stale),
                 // A is in an epoch of its own by now, B still in the old one.
                 Kind::Sample | Kind::Vote if at == A => Reaction::Refused(Reject::Epoch),
-                Kind::Cut | Kind::Sample | Kind::Vote => Reaction::Refused(Reject::Mode),
+                _ => Reaction::Refused(Reject::Mode),
             };
             bench.meet(at, &frame.bytes, reaction);
         }
@@ -740,6 +741,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
             epoch: epoch.successor(ChannelId::A),
             base: cycle.previous().0,
             region_digest: bench.nodes[at].state_digest(),
+            starts_in_us: 0,
         };
         let settled = phase(cycle.previous(), Stage::Settled);
         let cut = bytes_of(&cut);

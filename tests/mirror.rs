@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/bytes.rs"]
+mod bytes;
+
+use bytes::{assert_checkpoint, digest_from_scratch};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use twinstep::digest::{BLOCK_BYTES, block_digest};
-use twinstep::memory::{Block, Cells};
-use twinstep::mirror::{CommitDamaged, Mirror};
+use std::collections::BTreeSet;
+use twinstep::Tracked;
+use twinstep::digest::BLOCK_BYTES;
+use twinstep::mirror::{CommitDamaged, Mirror, Scrubbed};
 use twinstep::sim::Storage;
-use twinstep::{Memory, Tracked, blocks};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Which of the writing calls.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,20 @@ enum Op {
     /// Commits with this much of a difference in the voted digest.
     CommitWrong(u32),
     Rollback,
+    /// Starts over with this in all bytes.
+    Reset(u8),
+    /// Gives the memory back and takes it over again.
+    Restart(u8),
+    /// Scrubs so many blocks where nothing is damaged.
+    Scrub(u32),
+    /// Flips a bit of the working copy, the checkpoint or the digests, and scrubs.
+    Flip(u8, usize),
+    /// Puts a block full of this.
+    Put(usize, u8),
+    /// Mends a block that needs none.
+    Mend(usize),
+    /// Adopts what is there, by the right digest or by one with this difference.
+    Adopt(u32),
 }
 
 /// Within a word, a word, most of a block, a block, and spans over two to five blocks.
@@ -73,6 +90,13 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Commit),
         1 => (1..=u32::MAX).prop_map(Op::CommitWrong),
         2 => Just(Op::Rollback),
+        1 => any::<u8>().prop_map(Op::Reset),
+        1 => any::<u8>().prop_map(Op::Restart),
+        2 => (0..40_u32).prop_map(Op::Scrub),
+        4 => (0..3_u8, any::<usize>()).prop_map(|(kind, bit)| Op::Flip(kind, bit)),
+        2 => (any::<usize>(), any::<u8>()).prop_map(|(block, fill)| Op::Put(block, fill)),
+        1 => any::<usize>().prop_map(Op::Mend),
+        1 => prop_oneof![Just(0), any::<u32>()].prop_map(Op::Adopt),
     ]
 }
 
@@ -81,17 +105,81 @@ struct Model {
     working: Vec<u8>,
     committed: Vec<u8>,
     committed_digest: u32,
+    /// Blocks written since the last commit.
+    dirty: BTreeSet<usize>,
+    /// Anything may have been written.
+    unknown: bool,
+    /// Blocks of the last commit.
+    written: usize,
     stray: u32,
 }
 
-/// Returns the region digest of these bytes in two ways that know of no history.
-fn digest_from_scratch<const N: usize>(bytes: &[u8]) -> u32 {
-    let mut storage = Storage::<[u8; N]>::new();
-    let mirror = Mirror::new(storage.cells(), |state: &mut [u8; N]| state.copy_from_slice(bytes));
-    let numbered = (0_u32..).zip(bytes.chunks(BLOCK_BYTES));
-    let sum = numbered.fold(0_u32, |sum, (index, block)| sum.wrapping_add(block_digest(index, block)));
-    assert_eq!(mirror.committed_digest(), sum, "the region digest is the sum of the block digests");
-    sum
+impl Model {
+    fn new<const N: usize>(bytes: Vec<u8>) -> Self {
+        let committed_digest = digest_from_scratch::<N>(&bytes);
+        let (dirty, unknown, written, stray) = (BTreeSet::new(), false, 0, 0);
+        Self { working: bytes.clone(), committed: bytes, committed_digest, dirty, unknown, written, stray }
+    }
+
+    /// The bytes of a block.
+    fn span(&self, block: usize) -> std::ops::Range<usize> {
+        block * BLOCK_BYTES..((block + 1) * BLOCK_BYTES).min(self.committed.len())
+    }
+
+    fn blocks(&self) -> usize {
+        self.committed.len().div_ceil(BLOCK_BYTES)
+    }
+
+    /// Of what may have been written anywhere, that counts which differs.
+    fn find_unknown(&mut self) {
+        if std::mem::take(&mut self.unknown) {
+            let differs = |block: &usize| self.working[self.span(*block)] != self.committed[self.span(*block)];
+            let found: Vec<usize> = (0..self.blocks()).filter(differs).collect();
+            self.dirty.extend(found);
+        }
+    }
+
+    fn commit(&mut self, digest: u32) {
+        self.find_unknown();
+        self.committed.clone_from(&self.working);
+        self.committed_digest = digest;
+        self.written = std::mem::take(&mut self.dirty).len();
+    }
+
+    fn rollback(&mut self) {
+        self.working.clone_from(&self.committed);
+        self.dirty.clear();
+        self.unknown = false;
+    }
+
+    /// Flips a bit and scrubs: that mends it, or the committed bytes do.
+    fn follow_flip<const N: usize>(&self, kind: u8, bit: usize, mirror: &mut Mirror<'_, [u8; N]>) -> TestCaseResult {
+        let nothing = Scrubbed::default();
+        let bit = if kind == 2 { bit % (32 * (self.blocks() + 1)) } else { bit % (8 * N) };
+        let block = bit / 8 / BLOCK_BYTES;
+        let is_dirty = self.unknown || self.dirty.contains(&block);
+        let expected = match kind {
+            0 if is_dirty => return Ok(()), // the vote has to find that
+            0 => {
+                mirror.flip_working_bit(bit);
+                Scrubbed { working: 1, ..nothing }
+            }
+            1 => {
+                mirror.flip_checkpoint_bit(bit);
+                let beyond_repair = is_dirty.then_some(block as u32);
+                Scrubbed { checkpoint: u32::from(!is_dirty), beyond_repair, ..nothing }
+            }
+            _ => {
+                mirror.flip_digest_bit(bit);
+                Scrubbed { digests: 1, ..nothing }
+            }
+        };
+        prop_assert_eq!(mirror.scrub_all(), expected);
+        if let Some(block) = expected.beyond_repair {
+            prop_assert_eq!(mirror.mend_block(block, &self.committed[self.span(block as usize)]), Ok(()));
+        }
+        Ok(())
+    }
 }
 
 /// Names `W` bytes of the state.
@@ -103,7 +191,7 @@ fn write<const N: usize>(
     call: Call,
     place: Place,
     tracked: &mut Tracked<'_, [u8; N]>,
-    model: &mut [u8],
+    model: &mut Model,
 ) -> TestCaseResult {
     match place.width {
         2 if N >= 2 => write_wide::<N, 2>(call, place, tracked, model),
@@ -123,11 +211,12 @@ fn write_wide<const N: usize, const W: usize>(
     call: Call,
     place: Place,
     tracked: &mut Tracked<'_, [u8; N]>,
-    model: &mut [u8],
+    model: &mut Model,
 ) -> TestCaseResult {
     let Place { at, fill, .. } = place;
     let at = at % (N + 1).saturating_sub(W).max(1);
-    let expected = &mut model[at..at + W];
+    model.dirty.extend(at / BLOCK_BYTES..=(at + W - 1) / BLOCK_BYTES);
+    let expected = &mut model.working[at..at + W];
     match call {
         Call::Set => {
             let value: [u8; W] = std::array::from_fn(|i| fill.wrapping_add(i as u8));
@@ -187,12 +276,11 @@ fn follow<const N: usize>(ops: &[Op]) -> TestCaseResult {
     let initial: Vec<u8> = (0..N).map(|i| (i * 7 + i / 64) as u8).collect();
     let mut storage = Storage::<[u8; N]>::new();
     let mut mirror = Mirror::new(storage.cells(), |state: &mut [u8; N]| state.copy_from_slice(&initial));
-    let committed_digest = digest_from_scratch::<N>(&initial);
-    let mut model = Model { working: initial.clone(), committed: initial, committed_digest, stray: 0 };
+    let mut model = Model::new::<N>(initial);
 
     for op in ops {
         match *op {
-            Op::Write(call, place) => write(call, place, &mut mirror.tracked(), &mut model.working)?,
+            Op::Write(call, place) => write(call, place, &mut mirror.tracked(), &mut model)?,
             Op::Modify { from, stride, fill } => {
                 let from = from % N;
                 mirror.tracked().modify(|state| {
@@ -200,6 +288,7 @@ fn follow<const N: usize>(ops: &[Op]) -> TestCaseResult {
                 });
                 let written = model.working.iter_mut().skip(from).step_by(stride);
                 written.for_each(|byte| *byte = byte.wrapping_add(fill));
+                model.unknown = true;
             }
             Op::Stray(call) => {
                 stray(call, &mut mirror.tracked())?;
@@ -211,29 +300,55 @@ fn follow<const N: usize>(ops: &[Op]) -> TestCaseResult {
             }
             Op::PendingDigest => {
                 prop_assert_eq!(mirror.pending_digest(), digest_from_scratch::<N>(&model.working));
+                model.find_unknown();
             }
             Op::Commit => {
                 let pending = mirror.pending_digest();
                 prop_assert_eq!(pending, digest_from_scratch::<N>(&model.working));
                 prop_assert_eq!(mirror.commit(pending), Ok(()));
-                model.committed.clone_from(&model.working);
-                model.committed_digest = pending;
+                model.commit(pending);
             }
             Op::CommitWrong(difference) => {
                 let pending = mirror.pending_digest();
                 prop_assert_eq!(mirror.commit(pending ^ difference), Err(CommitDamaged));
                 // What was written is in the checkpoint now, and its digests say so.
-                model.committed.clone_from(&model.working);
-                model.committed_digest = pending;
+                model.commit(pending);
             }
             Op::Rollback => {
                 mirror.rollback();
-                model.working.clone_from(&model.committed);
+                model.rollback();
+            }
+            Op::Reset(fill) => {
+                mirror.reset(|state| state[N / 2..].fill(fill));
+                model = Model::new::<N>((0..N).map(|i| if i < N / 2 { 0 } else { fill }).collect());
+            }
+            Op::Restart(fill) => {
+                mirror = Mirror::new(mirror.into_cells(), |state| state[..N / 2].fill(fill));
+                model = Model::new::<N>((0..N).map(|i| if i < N / 2 { fill } else { 0 }).collect());
+            }
+            Op::Scrub(budget) => prop_assert_eq!(mirror.scrub(budget), Scrubbed::default()),
+            Op::Flip(kind, bit) => model.follow_flip(kind, bit, &mut mirror)?,
+            Op::Put(block, fill) => {
+                let block = block % model.blocks();
+                let span = model.span(block);
+                prop_assert_eq!(mirror.put_block(block as u32, &vec![fill; span.len()]), Ok(()));
+                model.committed[span.clone()].fill(fill);
+                model.working[span].fill(fill);
+                model.committed_digest = digest_from_scratch::<N>(&model.committed);
+            }
+            Op::Mend(block) => {
+                let block = block % model.blocks();
+                prop_assert_eq!(mirror.mend_block(block as u32, &model.committed[model.span(block)]), Ok(()));
+            }
+            Op::Adopt(difference) => {
+                prop_assert_eq!(mirror.adopt(model.committed_digest ^ difference), difference == 0);
+                model.rollback();
             }
         }
         prop_assert!(mirror.state()[..] == model.working[..], "the working copy differs from the model");
+        assert_checkpoint(&mirror, &model.committed);
         prop_assert_eq!(mirror.committed_digest(), model.committed_digest);
-        prop_assert!(mirror.verify(), "the checkpoint does not hold its digests");
+        prop_assert_eq!((mirror.blocks(), mirror.written_blocks()), (model.blocks() as u32, model.written as u32));
         prop_assert_eq!(mirror.take_stray_writes(), std::mem::take(&mut model.stray));
     }
 
@@ -293,93 +408,6 @@ fn state_above_64_kib() {
     run::<70_001>(10);
 }
 
-/// Returns the pending digest after one byte of each of these blocks was written.
-fn touch<const N: usize>(mirror: &mut Mirror<'_, [u8; N]>, touched: &[usize]) -> (u32, u32) {
-    for block in touched {
-        mirror.tracked().update(|state| &state[block * BLOCK_BYTES], |byte: u8| byte ^ 0x80);
-    }
-    (mirror.pending_digest(), digest_from_scratch::<N>(mirror.state()))
-}
-
-/// Each block, alone and with its neighbour, is found through the summary word.
-#[test]
-fn every_block_is_found_again() {
-    const BYTES: usize = 258 * BLOCK_BYTES + 5;
-    const LAST: usize = 258;
-    let mut storage = Storage::<[u8; BYTES]>::new();
-    let mut mirror = Mirror::new(storage.cells(), |state: &mut [u8; BYTES]| state.fill(0x5A));
-    let clean = mirror.committed_digest();
-    let alone = (0..=LAST).step_by(5).map(|block| vec![block]);
-    let pairs = [vec![0, LAST], vec![7, 8], vec![15, 16], vec![255, 256], vec![LAST - 1, LAST]];
-    for touched in alone.chain(pairs) {
-        let (pending, expected) = touch(&mut mirror, &touched);
-        assert_eq!(pending, expected, "{touched:?}");
-        assert_ne!(pending, clean, "{touched:?}");
-        mirror.rollback();
-        assert_eq!(mirror.pending_digest(), clean, "{touched:?}");
-    }
-    for block in [0, 100, 255, 256, 257, LAST] {
-        let (pending, expected) = touch(&mut mirror, &[block]);
-        assert_eq!((pending, mirror.commit(pending)), (expected, Ok(())), "block {block}");
-        assert!(mirror.verify());
-    }
-}
-
-/// Fields of all alignments; no padding.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-struct Plant {
-    flag: u8,
-    small: [u8; 3],
-    gain: f32,
-    log: [u32; 40],
-    wide: u64,
-    last: [i16; 4],
-}
-
-#[test]
-fn fields_are_found_by_their_place_in_the_state() {
-    let mut storage = Storage::<Plant>::new();
-    let mut mirror = Mirror::new(storage.cells(), |_| ());
-    let mut expected = Plant::new_zeroed();
-
-    let mut state = mirror.tracked();
-    state.set(|s| &s.flag, 7);
-    expected.flag = 7;
-    state.set(|s| &s.small[1], 9);
-    expected.small[1] = 9;
-    state.set(|s| &s.gain, -2.5);
-    state.update(|s| &s.gain, |gain: f32| gain * 2.0);
-    expected.gain = -5.0;
-    // Entries 13 and 14 lie on both sides of a block border.
-    for at in [0_usize, 13, 14, 39] {
-        assert!(state.try_update(|s| s.log.get(at), |entry: u32| entry + at as u32 + 1));
-        expected.log[at] += at as u32 + 1;
-    }
-    assert!(!state.try_update(|s| s.log.get(40), |entry: u32| entry + 1));
-    state.update(|s| &s.wide, |wide: u64| wide.wrapping_sub(1));
-    expected.wide = u64::MAX;
-    assert_eq!(state.edit(|s| &s.last, |last: &mut [i16; 4]| std::mem::replace(&mut last[3], -4)), Some(0));
-    expected.last[3] = -4;
-    assert_eq!((state.flag, state.gain, state.wide), (7, -5.0, u64::MAX), "a step reads what it wrote");
-
-    assert_eq!(mirror.state().as_bytes(), expected.as_bytes());
-    let pending = mirror.pending_digest();
-    let mut fresh = Storage::<Plant>::new();
-    assert_eq!(pending, Mirror::new(fresh.cells(), |s| *s = expected).committed_digest());
-    assert_eq!(mirror.commit(pending), Ok(()));
-    assert!(mirror.verify());
-
-    let sum = mirror.tracked().modify(|s| {
-        s.log[20] = 5;
-        s.log.iter().sum::<u32>()
-    });
-    assert_eq!(sum, 1 + 14 + 15 + 40 + 5, "modify hands its result on");
-    assert_ne!(mirror.pending_digest(), pending);
-    mirror.rollback();
-    assert_eq!((mirror.state().log[20], mirror.pending_digest()), (0, pending));
-}
-
 #[test]
 fn stray_references_are_counted_and_write_nothing() {
     let mut storage = Storage::<[u8; 200]>::new();
@@ -395,69 +423,4 @@ fn stray_references_are_counted_and_write_nothing() {
         assert_eq!(mirror.state(), &[3; 200], "{call:?}");
     }
     assert_eq!(mirror.commit(clean), Ok(()));
-}
-
-#[test]
-fn a_commit_must_arrive_at_the_voted_digest() {
-    let mut storage = Storage::<[u8; 200]>::new();
-    let mut mirror = Mirror::new(storage.cells(), |_| ());
-    let clean = mirror.committed_digest();
-    assert_eq!(mirror.commit(clean ^ 1), Err(CommitDamaged), "even with nothing to commit");
-    assert_eq!(mirror.commit(clean), Ok(()));
-
-    // Something writes a block between the vote and the commit.
-    mirror.tracked().set(|state| &state[70], 1);
-    let voted = mirror.pending_digest();
-    mirror.tracked().set(|state| &state[71], 1);
-    assert_eq!(mirror.commit(voted), Err(CommitDamaged));
-    assert_ne!(mirror.committed_digest(), voted, "the digest tells of the damage");
-    assert!(mirror.verify(), "and holds for what the checkpoint has now");
-}
-
-/// Memory is zeroed as it is taken over: nothing of its last use is left.
-#[test]
-fn memory_that_was_used_before_starts_anew() {
-    let mut storage = Storage::<[u8; 200]>::new();
-    let mut before = Mirror::new(storage.cells(), |state: &mut [u8; 200]| state.fill(0xAA));
-    before.tracked().set(|state| &state[199], 1);
-
-    let mut after = Mirror::new(storage.cells(), |state: &mut [u8; 200]| state[0] = 1);
-    let mut expected = [0; 200];
-    expected[0] = 1;
-    let digest = digest_from_scratch::<200>(&expected);
-    assert_eq!(after.state(), &expected);
-    assert_eq!((after.committed_digest(), after.pending_digest()), (digest, digest));
-    after.rollback();
-    assert_eq!(after.state(), &expected);
-    assert!(after.verify());
-}
-
-#[test]
-fn all_kinds_of_memory_are_alike_and_must_fit() {
-    const COUNT: usize = blocks::<[u8; 200]>();
-    assert_eq!(COUNT, 4);
-    let fill = |state: &mut [u8; 200]| state.iter_mut().zip(1..).for_each(|(byte, i)| *byte = i);
-
-    let mut memory = Memory::<[u8; 200], COUNT>::new();
-    let cells: Cells<'_, [u8; 200]> = Cells::try_from(&mut memory).unwrap();
-    let in_memory = Mirror::new(cells, fill).committed_digest();
-
-    let (mut working, mut checkpoint) = ([0xFF_u8; 200], [Block::ZERO; COUNT]);
-    let (mut digests, mut marks) = ([9; COUNT], [9; COUNT]);
-    let cells = Cells::new(&mut working, &mut checkpoint, &mut digests, &mut marks).unwrap();
-    let in_parts = Mirror::new(cells, fill).committed_digest();
-
-    let mut storage = Storage::<[u8; 200]>::new();
-    let in_storage = Mirror::new(storage.cells(), fill).committed_digest();
-    assert_eq!((in_memory, in_parts), (in_storage, in_storage));
-
-    let fits = |checkpoint: usize, digests: usize, marks: usize| {
-        let (mut checkpoint, mut digests) = (vec![Block::ZERO; checkpoint], vec![0; digests]);
-        let (mut working, mut marks) = ([0; 200], vec![0; marks]);
-        Cells::<[u8; 200]>::new(&mut working, &mut checkpoint, &mut digests, &mut marks).is_some()
-    };
-    assert!(fits(COUNT, COUNT, COUNT));
-    for wrong in [0, COUNT - 1, COUNT + 1] {
-        assert!(!fits(wrong, COUNT, COUNT) && !fits(COUNT, wrong, COUNT) && !fits(COUNT, COUNT, wrong));
-    }
 }

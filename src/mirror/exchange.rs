@@ -50,21 +50,29 @@ impl<T: State> Mirror<'_, T> {
     /// [`BlockRefused`]; nothing was written.
     pub fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
+        self.put_checkpoint(index, bytes);
+        self.put_working(index, bytes);
+        Ok(())
+    }
+
+    fn put_checkpoint(&mut self, index: u32, bytes: &[u8]) {
         let digest = block_digest(index, bytes);
         let place = index as usize;
         if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
             copy(&mut kept.0, bytes);
-            let region = self.region.value.wrapping_sub(*old).wrapping_add(digest);
-            self.region = RegionDigest::new(region);
+            self.region = self.region.with(digest, *old);
             *old = digest;
         }
-        let start = place * super::BLOCK_BYTES;
+    }
+
+    fn put_working(&mut self, index: u32, bytes: &[u8]) {
+        let start = index as usize * super::BLOCK_BYTES;
         copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
-        Ok(())
     }
 
     /// Mends a block from the peer's copy, if that matches the digest held here; or, if it is the
-    /// same as the checkpoint held here, mends the digest, which then is what was damaged.
+    /// same as the checkpoint held here, mends the digest, which then is what was damaged. If the
+    /// block was written since the last commit, what was written stays.
     ///
     /// # Errors
     /// [`BlockRefused`]; nothing was written.
@@ -80,13 +88,21 @@ impl<T: State> Mirror<'_, T> {
             // The region digest was agreed with this block in it: it stays.
             *held = digest;
         }
-        self.put_block(index, bytes)
+        self.put_checkpoint(index, bytes);
+        if !self.marks().is_dirty(index as usize) {
+            self.put_working(index, bytes);
+        }
+        Ok(())
     }
 
     /// Takes donated memory as the agreed state: true if every block holds its digest and
     /// they add up to `region_digest`. The working copy is then the checkpoint.
     pub fn adopt(&mut self, region_digest: u32) -> bool {
-        let sound = self.verify() && self.region.value == region_digest;
+        let sound = self.sum_if_all_hold() == Some(region_digest);
+        if sound {
+            // Its own could have been carried on from a digest that was damaged before.
+            self.region = RegionDigest::new(region_digest);
+        }
         self.rollback();
         sound
     }

@@ -34,7 +34,8 @@ pub struct Scrubbed {
 
 impl<T: State> Mirror<'_, T> {
     /// Checks the region digest and the next `blocks` blocks, round and round, and mends what
-    /// can be mended. Two digests a block, one for a block written since the last commit.
+    /// can be mended. Two digests a block, one for a block written since the last commit; once a
+    /// round, the digests are added up.
     ///
     /// A block beyond repair is checked again by the next call.
     pub fn scrub(&mut self, blocks: u32) -> Scrubbed {
@@ -44,28 +45,63 @@ impl<T: State> Mirror<'_, T> {
                 found.beyond_repair = Some(self.scrub_at as u32);
                 return found;
             }
-            self.scrub_at = if self.scrub_at + 1 < self.digests.len() { self.scrub_at + 1 } else { 0 };
+            self.scrub_at += 1;
+            if self.scrub_at == self.digests.len() {
+                self.scrub_at = 0;
+                found.digests += u32::from(self.end_round());
+            }
         }
         found
     }
 
-    /// Checks all blocks, as before a takeover.
+    /// Checks all blocks and that their digests add up, as before a takeover.
     pub fn scrub_all(&mut self) -> Scrubbed {
-        self.scrub(self.blocks())
+        let mut found = self.scrub(self.blocks());
+        if found.beyond_repair.is_none() && self.mend_sum() {
+            found.digests += 1;
+        }
+        found
     }
 
-    /// Mends the region digest if one of its two copies was damaged.
+    /// Mends the region digest if it was carried on from a block's digest that was damaged: such
+    /// a digest is replaced when its block is committed, but the region digest stays off by the
+    /// damage. A digest that is damaged now is mended within the round; what is off by the same
+    /// amount a round later is the region digest.
+    fn end_round(&mut self) -> bool {
+        let off = self.sum_of_digests().wrapping_sub(self.region.value);
+        let is_lasting = off == core::mem::replace(&mut self.sum_off, off);
+        is_lasting && self.mend_sum()
+    }
+
+    /// Takes the sum of the digests for the region digest, after each of them was found to be right.
+    /// True if that mended it.
+    fn mend_sum(&mut self) -> bool {
+        let sum = self.sum_of_digests();
+        let is_off = sum != self.region.value;
+        if is_off {
+            self.region = RegionDigest::new(sum);
+        }
+        is_off
+    }
+
+    /// Mends the region digest if one of its two copies was damaged; true if it was mended.
     fn mend_region(&mut self) -> bool {
         let RegionDigest { value, inverse } = self.region;
         if value == !inverse {
             return false;
         }
-        // If the sum agrees with neither, a block's digest is damaged too, or in its place.
+        // If the sum agrees with neither, a block's digest is damaged too: that is mended first.
         let sum = self.sum_of_digests();
-        if sum == value || sum == !inverse {
+        let is_mended = self.is_region(sum);
+        if is_mended {
             self.region = RegionDigest::new(sum);
         }
-        true
+        is_mended
+    }
+
+    /// Returns whether one of the two copies of the region digest says so.
+    fn is_region(&self, sum: u32) -> bool {
+        sum == self.region.value || sum == !self.region.inverse
     }
 
     fn sum_of_digests(&self) -> u32 {
@@ -90,7 +126,7 @@ impl<T: State> Mirror<'_, T> {
             (true, false) => self.mend_checkpoint(block, found),
             (false, false) => {
                 let others = self.sum_of_digests().wrapping_sub(digest);
-                let adds_up = |computed: u32| others.wrapping_add(computed) == self.region.value;
+                let adds_up = |computed: u32| self.is_region(others.wrapping_add(computed));
                 let right = [kept_digest, working_digest].into_iter().find(|computed| adds_up(*computed));
                 let (Some(right), Some(place)) = (right, self.digests.get_mut(block)) else { return false };
                 *place = right;
