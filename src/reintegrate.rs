@@ -95,7 +95,7 @@ pub(crate) struct Donor {
     pub(crate) ledger: Ledger,
     /// The block that went out with a serial, at the serial modulo the window.
     in_flight: [Option<u16>; WINDOW as usize],
-    /// When what is in flight counts as lost.
+    /// When the oldest block in flight is sent again, if there is nothing else to send.
     resend_at: Instant,
     cycles: u32,
     /// Cycles since the last acknowledgement.
@@ -176,12 +176,29 @@ impl Donor {
     }
 
     /// Returns the next block to be sent now, with its serial.
-    pub(crate) fn next(&self, set: &mut CopySet<'_>) -> Option<(u16, u16)> {
-        let place = usize::from(self.ledger.next_serial % WINDOW);
-        if self.ledger.spent >= self.budget || self.in_flight.get(place)?.is_some() {
+    ///
+    /// An acknowledgement tells what was lost before it; only when nothing else is left to be
+    /// sent, or the window is full, the oldest block in flight goes out once more to ask for one.
+    pub(crate) fn next(&mut self, set: &mut CopySet<'_>, now: Instant) -> Option<(u16, u16)> {
+        let serial = self.ledger.next_serial;
+        if !self.has_budget() {
             return None;
         }
-        Some((self.ledger.next_serial, set.next()? as u16))
+        let has_room = self.in_flight.get(usize::from(serial % WINDOW))?.is_none();
+        if let Some(block) = set.next().filter(|_| has_room) {
+            return Some((serial, block as u16));
+        }
+        if now < self.resend_at {
+            return None;
+        }
+        let mut serials = (1..=WINDOW).rev().map(|back| usize::from(serial.wrapping_sub(back) % WINDOW));
+        let oldest = serials.find_map(|place| self.in_flight.get_mut(place)?.take())?;
+        set.lost(oldest.into());
+        Some((serial, oldest))
+    }
+
+    fn has_budget(&self) -> bool {
+        self.ledger.spent < self.budget
     }
 
     /// Notes that [`next`](Self::next) was sent.
@@ -219,19 +236,10 @@ impl Donor {
         true
     }
 
-    /// Returns when what is in flight counts as lost, if anything is.
-    pub(crate) fn lost_at(&self) -> Option<Instant> {
-        self.in_flight.iter().any(Option::is_some).then_some(self.resend_at)
-    }
-
-    /// Counts as lost what was not acknowledged in time.
-    pub(crate) fn give_up_lost(&mut self, set: &mut CopySet<'_>, now: Instant) {
-        if now < self.resend_at {
-            return;
-        }
-        for index in self.in_flight.iter_mut().filter_map(Option::take) {
-            set.lost(index.into());
-        }
+    /// Returns when a block in flight may go out once more, if any may.
+    pub(crate) fn resend_at(&self) -> Option<Instant> {
+        let waits = self.has_budget() && self.in_flight.iter().any(Option::is_some);
+        waits.then_some(self.resend_at)
     }
 }
 

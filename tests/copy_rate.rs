@@ -124,6 +124,19 @@ fn a_lossy_link_makes_the_copy_longer_but_not_dearer() {
     assert!(most_in_a_cycle <= 102, "{most_in_a_cycle}");
 }
 
+/// Acknowledgements that come long after a block could be sent again: nothing was lost, so hardly
+/// anything is.
+#[test]
+fn a_long_way_is_not_taken_for_a_loss() {
+    let config = Config { link_delay_us: 20_000, retransmit_us: 4_000, ..with_budget(102) };
+    let Copy { cycles, blocks_sent, .. } = copy(config, LinkFaults::NONE).unwrap();
+    println!("ten times the interval there and back: {cycles} cycles, {blocks_sent} blocks sent");
+    // Two windows of 32 blocks are all that fits between two such cycles.
+    assert!(cycles <= BLOCKS.div_ceil(64 - DIRTY) + 1, "{cycles}");
+    let useful = BLOCKS + cycles * DIRTY;
+    assert!(blocks_sent <= useful + useful / 20, "{blocks_sent} sent, {useful} useful");
+}
+
 #[test]
 fn a_copy_that_cannot_converge_is_refused_with_the_figures() {
     for budget in [4, 51] {

@@ -239,8 +239,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     ) -> Result<Option<usize>, BufferTooSmall> {
         let phase = Phase::new(self.committed(), Stage::Settled);
         let again_at = now.plus_us(self.config.retransmit_us);
-        donor.give_up_lost(&mut self.mirror.copy_set(), now);
-        if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set()) {
+        if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set(), now) {
             let bytes = self.mirror.block(index.into()).unwrap_or_default();
             let block = BlockPayload { serial, index, bytes };
             let length = self.transmit(Kind::Block, phase, buffer, &block)?;
@@ -261,7 +260,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn copy_timeout(&self) -> Option<Instant> {
         let donor = self.copying.donor.as_ref().filter(|_| !self.slot_open())?;
         let search = donor.search.as_ref().filter(|search| search.range().is_some());
-        donor.lost_at().into_iter().chain(search.map(|search| search.ask_at)).min()
+        donor.resend_at().into_iter().chain(search.map(|search| search.ask_at)).min()
     }
 
     // The joiner.
