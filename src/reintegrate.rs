@@ -31,6 +31,9 @@ const WINDOW: u16 = 32;
 const RATE_CYCLES: usize = 8;
 /// Cycles without any acknowledgement after which a copy is given up.
 const SILENT_CYCLES: u8 = 8;
+/// Cycles without a new low of what is left after which a copy does not converge, whatever the
+/// budget says: the link is too slow for it, or loses too much.
+const STUCK_CYCLES: u8 = 64;
 
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,9 @@ pub(crate) struct Donor {
     /// Cycles since the last acknowledgement.
     silent: u8,
     written: [u16; RATE_CYCLES],
+    /// The fewest blocks left at the end of a cycle, and the cycles since.
+    fewest_left: u32,
+    stuck: u8,
     /// Which of the blocks the joiner has from former times.
     pub(crate) search: Option<Search>,
     /// The epoch was raised for the cut, and nothing was agreed in it yet.
@@ -127,6 +133,8 @@ impl Donor {
             cycles: 0,
             silent: 0,
             written: [0; RATE_CYCLES],
+            fewest_left: u32::MAX,
+            stuck: 0,
             search: None,
             is_epoch_fresh: false,
         }
@@ -147,10 +155,17 @@ impl Donor {
         if let Some(place) = self.written.get_mut(place) {
             *place = written.min(u16::MAX.into()) as u16;
         }
-        let progress = self.progress(set.left(), total);
+        let mut progress = self.progress(set.left(), total);
+        self.stuck = if set.left() < self.fewest_left { 0 } else { self.stuck.saturating_add(1) };
+        self.fewest_left = self.fewest_left.min(set.left());
+        let is_stuck = self.stuck > STUCK_CYCLES;
+        if is_stuck {
+            progress.cycles_left = None;
+        }
         let fits_one_cycle = set.left() <= self.budget.into();
         let in_time = match progress.cycles_left {
             Some(left) => self.cycles.saturating_add(left) <= self.limit_cycles,
+            None if is_stuck => false,
             None => fits_one_cycle || (self.cycles as usize) < RATE_CYCLES && self.cycles < self.limit_cycles,
         };
         if in_time {

@@ -128,13 +128,22 @@ fn a_lossy_link_makes_the_copy_longer_but_not_dearer() {
 /// anything is.
 #[test]
 fn a_long_way_is_not_taken_for_a_loss() {
-    let config = Config { link_delay_us: 20_000, retransmit_us: 4_000, ..with_budget(102) };
+    let config = Config { link_delay_us: 15_000, retransmit_us: 4_000, ..with_budget(102) };
     let Copy { cycles, blocks_sent, .. } = copy(config, LinkFaults::NONE).unwrap();
-    println!("ten times the interval there and back: {cycles} cycles, {blocks_sent} blocks sent");
-    // Two windows of 32 blocks are all that fits between two such cycles.
+    println!("seven times the interval there and back: {cycles} cycles, {blocks_sent} blocks sent");
+    // Two windows of 32 blocks are all that comes back within such a cycle.
     assert!(cycles <= BLOCKS.div_ceil(64 - DIRTY) + 1, "{cycles}");
     let useful = BLOCKS + cycles * DIRTY;
     assert!(blocks_sent <= useful + useful / 20, "{blocks_sent} sent, {useful} useful");
+}
+
+/// A link so slow that what a cycle writes is never there before the next one: no budget helps.
+#[test]
+fn a_copy_that_the_link_is_too_slow_for_is_refused() {
+    let config = Config { link_delay_us: 20_000, ..with_budget(102) };
+    let refused = copy(config, LinkFaults::NONE).err().unwrap();
+    println!("{refused}");
+    assert!(refused.ends_with("this does not converge"), "{refused}");
 }
 
 #[test]

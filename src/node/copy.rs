@@ -192,7 +192,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if header.epoch.counter() > self.epoch.counter() {
             return Err(Reject::Epoch);
         }
-        let resend_at = now.plus_us(self.config.retransmit_us);
+        let resend_at = self.block_is_overdue_at(now);
         match &mut self.copying.donor {
             Some(donor) if self.mode == Mode::Donor => {
                 if !donor.acknowledged(&mut self.mirror.copy_set(), ack, resend_at) {
@@ -238,7 +238,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         buffer: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
         let phase = Phase::new(self.committed(), Stage::Settled);
-        let again_at = now.plus_us(self.config.retransmit_us);
+        let again_at = self.block_is_overdue_at(now);
         if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set(), now) {
             let bytes = self.mirror.block(index.into()).unwrap_or_default();
             let block = BlockPayload { serial, index, bytes };
@@ -255,6 +255,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let length = self.transmit(Kind::Compare, phase, buffer, &ComparePayload { first, exponent, digest })?;
         search.ask_at = again_at;
         Ok(Some(length))
+    }
+
+    /// Returns when the answer to what is sent now should be there: the way there and back is part
+    /// of it, since the link carries block after block meanwhile.
+    fn block_is_overdue_at(&self, now: Instant) -> Instant {
+        now.plus_us(self.config.link_delay_us.saturating_mul(2).saturating_add(self.config.retransmit_us))
     }
 
     pub(super) fn copy_timeout(&self) -> Option<Instant> {
