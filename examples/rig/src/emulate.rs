@@ -246,7 +246,7 @@ impl Run<'_> {
         let (offset, bit) = flip.place();
         memory.context("the board has no port to its memory")?.flip_bit(self.memory_at + offset as u32, bit)?;
         rot.flipped(flip, cycle);
-        self.plant.injected(cycle, Some(board), format!("{} flipped", flip.part.name()));
+        self.plant.injected(cycle, Some(board), format!("{} bit", flip.part.name()));
         Ok(())
     }
 

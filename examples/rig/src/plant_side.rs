@@ -17,6 +17,8 @@ pub(crate) struct PlantSide {
     rows: BTreeMap<u32, CycleRow>,
     injections: Vec<Injection>,
     modes: [Mode; 2],
+    /// Blocks of the copy that is under way.
+    copy_blocks: u32,
 }
 
 impl PlantSide {
@@ -24,7 +26,7 @@ impl PlantSide {
         let weather = Weather::seattle(seed)?;
         let model = PlantModel::new(seed, weather.ambient_c(0));
         let modes = [Mode::Starting; 2];
-        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes })
+        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes, copy_blocks: 0 })
     }
 
     /// Returns what a board's sensors read now.
@@ -57,12 +59,16 @@ impl PlantSide {
             Some(ModeCode::Donor) => Mode::Donor,
             Some(ModeCode::Joining) => Mode::Joining,
         };
-        self.modes[board.index()] = mode;
+        let was = std::mem::replace(&mut self.modes[board.index()], mode);
+        if was == Mode::Donor && mode == Mode::Duplex {
+            self.copied(cycle, self.copy_blocks, self.copy_blocks);
+        }
         self.row(cycle).modes[board.index()] = mode;
     }
 
     /// Notes how far the copy to a joining board is.
     pub(crate) fn copied(&mut self, cycle: u32, done_blocks: u32, total_blocks: u32) {
+        self.copy_blocks = total_blocks;
         self.row(cycle).copied = Some(Copied { done_blocks, total_blocks });
     }
 

@@ -29,9 +29,9 @@ impl Part {
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Working => "working state",
+            Self::Working => "working",
             Self::Checkpoint => "checkpoint",
-            Self::Digests => "digests",
+            Self::Digests => "digest",
         }
     }
 }

@@ -173,7 +173,7 @@ impl Run<'_> {
             Part::Digests => node.memory().flip_digest_bit(flip.bit),
         }
         rot.flipped(flip, cycle);
-        world.plant.injected(cycle, Some(board), format!("{} flipped", flip.part.name()));
+        world.plant.injected(cycle, Some(board), format!("{} bit", flip.part.name()));
     }
 
     /// Notes what became of the pair.

@@ -372,6 +372,6 @@ mod tests {
         for channel in [ChannelId::A, ChannelId::B] {
             assert_eq!(ChannelId::from(Side::from(channel)), channel);
         }
-        assert_eq!(Mode::ALL.map(ModeCode::from).map(|code| code as u8), [0, 1, 2, 3, 4]);
+        assert_eq!(Mode::ALL.map(ModeCode::from).map(|code| code as u8), [0, 1, 2, 5, 6, 3, 4]);
     }
 }
