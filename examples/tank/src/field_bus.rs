@@ -324,11 +324,11 @@ mod tests {
     #[test]
     fn unknown_kinds_and_values_are_refused() {
         assert_eq!(ToBoard::decode(&[3]), None);
-        assert_eq!(ToPlant::decode(&[6]), None);
+        assert_eq!(ToPlant::decode(&[8]), None);
         // A door that is neither open nor closed, and a mode that there is not.
         assert_eq!(ToBoard::decode(&[1, 0, 0, 2, 0]), None);
-        assert_eq!(ToPlant::decode(&[3, 0, 0, 5, 0, 0, 0]), None);
-        assert!(ToPlant::decode(&[3, 0, 0, 4, 0, 0, 0]).is_some());
+        assert_eq!(ToPlant::decode(&[3, 0, 0, 7, 0, 0, 0]), None);
+        assert!(ToPlant::decode(&[3, 0, 0, 6, 0, 0, 0]).is_some());
     }
 
     #[test]
