@@ -27,14 +27,19 @@ impl Toolchain {
 
     /// Builds the firmware as it runs on the boards; returns the image.
     pub(crate) fn firmware(&self) -> Result<PathBuf> {
-        self.build(&[], &firmware_folder().join("target"))
+        self.build("firmware", &[], "target")
+    }
+
+    /// Builds what counts instructions on a board, with the same profile; returns the image.
+    pub(crate) fn measure_firmware(&self) -> Result<PathBuf> {
+        self.build("measure-firmware", &[], "target")
     }
 
     /// Builds a variant of the firmware without default features; returns the image.
     pub(crate) fn variant(&self, build: Build) -> Result<PathBuf> {
         let level = format!("profile.release.opt-level={}", build.opt_level);
-        let target = firmware_folder().join("target/variants");
-        self.build(&["--no-default-features", "--features", build.features, "--config", &level], &target)
+        let arguments = ["--no-default-features", "--features", build.features, "--config", &level];
+        self.build("firmware", &arguments, "target/variants")
     }
 
     /// Runs cargo for the boards' target in the current folder.
@@ -47,25 +52,24 @@ impl Toolchain {
         Ok(())
     }
 
-    fn build(&self, arguments: &[&str], target_folder: &Path) -> Result<PathBuf> {
+    /// Builds a package of the firmware's workspace, from its own folder: its `.cargo/config.toml` is there.
+    fn build(&self, package: &str, arguments: &[&str], target_folder: &str) -> Result<PathBuf> {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let target_folder = examples.join("firmware").join(target_folder);
         let status = self
             .cargo
             .command()
             .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
-            .arg(target_folder)
+            .arg(&target_folder)
             .args(arguments)
-            .current_dir(firmware_folder())
+            .current_dir(examples.join(package))
             .status()
             .context("cargo cannot be started")?;
         if !status.success() {
-            bail!("the firmware does not build");
+            bail!("{package} does not build");
         }
-        Ok(target_folder.join(TARGET).join("release/firmware"))
+        Ok(target_folder.join(TARGET).join("release").join(package))
     }
-}
-
-fn firmware_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware")
 }
 
 /// Returns the symbols of `core::panicking` that are left in an image.

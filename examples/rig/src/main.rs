@@ -6,12 +6,14 @@
 
 mod board;
 mod chart;
+mod counts;
 mod cross_link;
 mod emulate;
 mod firmware;
 mod frames;
 mod judge;
 mod log;
+mod measure;
 mod plant;
 mod plant_side;
 mod process;
@@ -60,6 +62,12 @@ enum Command {
     All(Options),
     /// Check that no panic is left in the release firmware, and that the check finds one
     PanicFree,
+    /// Count the instructions of writes and commits on a Cortex-M3 and on the host, and hold them to the budgets
+    Measure {
+        /// Write the figures and claims here
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Run cargo for the boards' target: `cargo rig thumb build --release`
     Thumb {
         /// Arguments for cargo
@@ -114,6 +122,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
+        Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),
     }
 }
@@ -175,7 +184,7 @@ struct Bench {
 impl Bench {
     /// Finds what is needed, and installs or builds what is missing.
     fn provide() -> Result<Self> {
-        let qemu = provision::qemu("qemu-system-arm", &mut say)?;
+        let qemu = provision::program("qemu-system-arm", &mut say)?;
         let toolchain = Toolchain::provide(&mut say)?;
         say("building the firmware");
         Ok(Self { qemu, image: toolchain.firmware()? })

@@ -1,4 +1,4 @@
-//! Gets what the emulated boards need onto this machine: a cargo that builds for Cortex-M, and QEMU.
+//! Gets what the rig needs onto this machine: a cargo that builds for Cortex-M, and programs such as QEMU.
 //!
 //! Where rustup can download, one command adds the target. Where it cannot, as on a closed network with a mirror of
 //! Debian's packages, the pieces of a toolchain are among these: a compiler and the source of `core`. They are
@@ -100,15 +100,15 @@ pub(crate) fn thumb(target: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<T
     Ok(ThumbCargo::LINKED)
 }
 
-/// Finds the emulator, or installs it where this process may.
+/// Finds a program such as QEMU, or installs it where this process may.
 ///
 /// # Errors
 /// When it is neither on the path nor could be installed; the first line says what to install.
-pub(crate) fn qemu(program: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+pub(crate) fn program(program: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
     if let Some(found) = on_path(program) {
         return Ok(found);
     }
-    let package = qemu_package(program);
+    let package = package_of(program);
     let advice =
         || format!("{program} is not on the PATH: install it (Debian, Ubuntu: `apt-get install {package}` as root)");
     if on_path("apt-get").is_none() || !is_root() {
@@ -121,8 +121,8 @@ pub(crate) fn qemu(program: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<P
     on_path(program).with_context(advice)
 }
 
-/// Debian puts the rarer emulated processors together into one package.
-fn qemu_package(program: &str) -> &str {
+/// The Debian package of a program. It puts the rarer emulated processors together into one.
+fn package_of(program: &str) -> &str {
     match program {
         "qemu-system-riscv32" | "qemu-system-riscv64" => "qemu-system-misc",
         package => package,

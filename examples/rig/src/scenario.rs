@@ -162,13 +162,13 @@ pub(crate) fn one_stands_by(modes: [Option<ModeCode>; 2]) -> bool {
     matches!(modes, [Some(Simplex | Donor), Some(Standby)] | [Some(Standby), Some(Simplex | Donor)])
 }
 
-/// A claim of the scenario, and whether it held.
+/// A claim, and whether it held.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Claim {
     pub(crate) claim: String,
     pub(crate) held: bool,
 }
 
-fn claim(claim: impl Into<String>, held: bool) -> Claim {
+pub(crate) fn claim(claim: impl Into<String>, held: bool) -> Claim {
     Claim { claim: claim.into(), held }
 }
