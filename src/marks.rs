@@ -68,10 +68,18 @@ impl Marks<'_> {
     /// Notes that `length` bytes from `start` were written.
     #[inline]
     pub(crate) fn dirty_span(&mut self, start: usize, length: usize) {
-        if length == 0 {
-            return;
+        let Some(beyond) = length.checked_sub(1) else { return };
+        let (first, last) = (start / BLOCK_BYTES, (start + beyond) / BLOCK_BYTES);
+        self.dirty(first);
+        if first != last {
+            self.dirty_through(first + 1, last);
         }
-        for block in start / BLOCK_BYTES..=(start + length - 1) / BLOCK_BYTES {
+    }
+
+    /// Apart, so that the write of a scalar does not carry the loop.
+    #[inline(never)]
+    fn dirty_through(&mut self, first: usize, last: usize) {
+        for block in first..=last {
             self.dirty(block);
         }
     }

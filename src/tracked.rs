@@ -23,7 +23,7 @@ impl<'t, T: State> Tracked<'t, T> {
     /// Writes `value` into the named field.
     pub fn set<U: IntoBytes + Immutable>(&mut self, field: impl FnOnce(&T) -> &U, value: U) {
         let start = offset_in(self.state, field(self.state));
-        self.write(start, value.as_bytes());
+        self.write(start, value);
     }
 
     /// Replaces the named field by a function of it.
@@ -34,7 +34,7 @@ impl<'t, T: State> Tracked<'t, T> {
     ) {
         let place = field(self.state);
         let (start, value) = (offset_in(self.state, place), change(*place));
-        self.write(start, value.as_bytes());
+        self.write(start, value);
     }
 
     /// Replaces the named field by a function of it, if there is such a field:
@@ -47,7 +47,7 @@ impl<'t, T: State> Tracked<'t, T> {
     ) -> bool {
         let Some(place) = field(self.state) else { return false };
         let (start, value) = (offset_in(self.state, place), change(*place));
-        self.write(start, value.as_bytes())
+        self.write(start, value)
     }
 
     /// Lets `change` write anywhere in the named part, all of which is marked.
@@ -74,15 +74,16 @@ impl<'t, T: State> Tracked<'t, T> {
         change(self.state)
     }
 
-    fn write(&mut self, start: usize, value: &[u8]) -> bool {
-        let Some(bytes) = span(self.state, start, value.len()) else {
+    /// Generic over the field: its size is known here, and a scalar is stored in one piece.
+    fn write<U: IntoBytes + Immutable>(&mut self, start: usize, value: U) -> bool {
+        let Some(bytes) = span(self.state, start, size_of::<U>()) else {
             self.marks.stray();
             return false;
         };
-        for (to, from) in bytes.iter_mut().zip(value) {
-            *to = *from;
+        if value.write_to(bytes).is_err() {
+            return false; // never: the span has the size of the field
         }
-        self.marks.dirty_span(start, value.len());
+        self.marks.dirty_span(start, size_of::<U>());
         true
     }
 }
