@@ -13,9 +13,9 @@ const SEND: u8 = 2;
 const IN_FLIGHT: u8 = 4;
 
 /// `DIRTY` in each byte of a word.
-const DIRTY_IN_ANY: u32 = u32::from_le_bytes([DIRTY; WORD]);
+const DIRTY_IN_ANY: u64 = u64::from_le_bytes([DIRTY; WORD]);
 /// Marks looked at together.
-const WORD: usize = 4;
+const WORD: usize = 8;
 const LEAST_SHIFT: u32 = WORD.trailing_zeros();
 
 /// What stays of the marks beside the bytes themselves.
@@ -117,18 +117,30 @@ impl Marks<'_> {
     /// Calls `visit` with each dirty block and forgets that it was. During a copy it is to be
     /// sent again. Returns how many there were.
     pub(crate) fn drain_dirty(&mut self, mut visit: impl FnMut(usize)) -> u32 {
+        if self.summary.is_copying {
+            self.send_dirty();
+        }
         let groups = core::mem::take(&mut self.summary.groups);
-        let (is_copying, mut newly, mut count) = (self.summary.is_copying, 0, 0);
+        let mut count = 0;
         self.each_dirty_mark(groups, |block, mark| {
-            newly += u32::from(is_copying && *mark & (SEND | IN_FLIGHT) == 0);
-            // A block in flight is out of date now: its acknowledgement finds it to be sent.
-            *mark = if is_copying { SEND } else { 0 };
+            *mark &= !DIRTY;
             count += 1;
             visit(block);
         });
-        self.summary.uncopied += newly;
         self.summary.unknown = false;
         count
+    }
+
+    /// Apart, so that the commit does not carry it while nothing is copied.
+    #[inline(never)]
+    fn send_dirty(&mut self) {
+        let (groups, mut newly) = (self.summary.groups, 0);
+        self.each_dirty_mark(groups, |_, mark| {
+            newly += u32::from(*mark & (SEND | IN_FLIGHT) == 0);
+            // A block in flight is out of date now: its acknowledgement finds it to be sent.
+            *mark = DIRTY | SEND;
+        });
+        self.summary.uncopied += newly;
     }
 
     /// Forgets what was written.
@@ -140,23 +152,43 @@ impl Marks<'_> {
 
     #[inline]
     fn each_dirty_mark(&mut self, mut groups: u32, mut visit: impl FnMut(usize, &mut u8)) {
-        let shift = self.summary.shift;
+        let (shift, size) = (self.summary.shift, 1_usize.wrapping_shl(self.summary.shift));
         while groups != 0 {
-            let first = (groups.trailing_zeros() as usize).wrapping_shl(shift);
+            let mut at = (groups.trailing_zeros() as usize).wrapping_shl(shift);
             groups &= groups - 1;
-            let words = self.map.chunks_mut(WORD).skip(first / WORD).take(1_usize.wrapping_shl(shift - LEAST_SHIFT));
-            for (word, at) in words.zip((first..).step_by(WORD)) {
-                let all = <[u8; WORD]>::try_from(&*word).map_or(u32::MAX, u32::from_le_bytes);
-                if all & DIRTY_IN_ANY == 0 {
-                    continue;
-                }
-                for (mark, block) in word.iter_mut().zip(at..) {
-                    if *mark & DIRTY != 0 {
+            let end = at + size;
+            while at < end {
+                let mut dirty = self.word_at(at) & DIRTY_IN_ANY;
+                while dirty != 0 {
+                    let block = at + dirty.trailing_zeros() as usize / 8;
+                    dirty &= dirty - 1;
+                    if let Some(mark) = self.map.get_mut(block) {
                         visit(block, mark);
                     }
                 }
+                at += WORD;
             }
         }
+    }
+
+    /// Returns eight marks from this block on, the first one lowest; those past the end are clear.
+    #[inline]
+    fn word_at(&self, block: usize) -> u64 {
+        match self.map.get(block..block + WORD).and_then(<[u8]>::first_chunk) {
+            Some(marks) => u64::from_le_bytes(*marks),
+            None => self.last_word(block),
+        }
+    }
+
+    /// Apart, so that the loop over words does not carry it.
+    #[cold]
+    #[inline(never)]
+    fn last_word(&self, block: usize) -> u64 {
+        let mut word = [0; WORD];
+        for (to, mark) in word.iter_mut().zip(self.map.get(block..).unwrap_or_default()) {
+            *to = *mark;
+        }
+        u64::from_le_bytes(word)
     }
 }
 

@@ -18,7 +18,7 @@ mod scrub;
 pub use exchange::{BlockRefused, Halving, Range};
 pub use scrub::Scrubbed;
 
-use crate::digest::{BLOCK_BYTES, block_digest, block_seed, mix, partial_word};
+use crate::digest::{BLOCK_BYTES, block_digest, block_seed, mix_four};
 use crate::marks::{CopySet, Marks, Summary};
 use crate::memory::{Block, Cells, State};
 use crate::tracked::Tracked;
@@ -83,8 +83,9 @@ impl<'m, T: State> Mirror<'m, T> {
         }
         let mut region = 0_u32;
         let copies = self.checkpoint.iter_mut().zip(self.digests.iter_mut());
-        for ((index, bytes), (copy, digest)) in indexed_blocks(self.working).zip(copies) {
-            *digest = copy_and_digest(index, bytes, copy);
+        for ((index, bytes), (kept, digest)) in indexed_blocks(self.working).zip(copies) {
+            copy(&mut kept.0, bytes);
+            *digest = block_digest(index, bytes);
             region = region.wrapping_add(*digest);
         }
         for mark in self.marks.iter_mut() {
@@ -152,11 +153,10 @@ impl<'m, T: State> Mirror<'m, T> {
         let mut region = self.region;
         let mut marks = Marks { map: self.marks, summary: &mut self.summary };
         self.written = marks.drain_dirty(|block| {
-            let cells = (block_bytes(bytes, block), checkpoint.get_mut(block), digests.get_mut(block));
-            if let (Some(fresh), Some(copy), Some(digest)) = cells {
-                let old = *digest;
-                *digest = copy_and_digest(block as u32, fresh, copy);
-                region = region.with(*digest, old);
+            if let (Some(copy), Some(digest)) = (checkpoint.get_mut(block), digests.get_mut(block)) {
+                let fresh = copy_and_digest(block as u32, bytes, copy);
+                region = region.with(fresh, *digest);
+                *digest = fresh;
             }
         });
         self.region = region;
@@ -264,9 +264,11 @@ fn indexed_blocks<T: State>(state: &T) -> impl Iterator<Item = (u32, &[u8])> {
 }
 
 fn block_bytes(bytes: &[u8], block: usize) -> Option<&[u8]> {
-    let start = block.checked_mul(BLOCK_BYTES)?;
-    let end = start.checked_add(BLOCK_BYTES)?.min(bytes.len());
-    bytes.get(start..end)
+    let (whole, last) = bytes.as_chunks::<BLOCK_BYTES>();
+    match whole.get(block) {
+        Some(bytes) => Some(bytes),
+        None => (block == whole.len() && !last.is_empty()).then_some(last),
+    }
 }
 
 /// Returns the part of a checkpoint block that belongs to the state.
@@ -289,18 +291,20 @@ fn same_words(a: &[u8], b: &[u8]) -> bool {
     a_tail == b_tail && a_words.iter().zip(b_words).all(|(a, b)| a == b)
 }
 
-/// Copies a block and digests what was copied, in one pass.
-fn copy_and_digest(index: u32, bytes: &[u8], copied: &mut Block) -> u32 {
-    let (words, tail) = bytes.as_chunks::<4>();
-    let (copies, _) = copied.0.as_chunks_mut::<4>();
-    let mut state = block_seed(index);
-    for (word, copy) in words.iter().zip(copies) {
-        *copy = *word;
-        state = mix(state, u32::from_le_bytes(*word));
-    }
-    if !tail.is_empty() {
-        copy(copied.0.get_mut(words.len() * 4..).unwrap_or_default(), tail);
-        state = mix(state, partial_word(tail));
-    }
-    state
+/// Copies a block out of the state's bytes and digests what was copied, in one pass.
+#[inline]
+fn copy_and_digest(index: u32, state: &[u8], copied: &mut Block) -> u32 {
+    let (whole, last) = state.as_chunks::<BLOCK_BYTES>();
+    let Some(block) = whole.get(index as usize) else {
+        copy(&mut copied.0, last);
+        return block_digest(index, last);
+    };
+    let (fours, _) = block.as_chunks::<4>().0.as_chunks::<4>();
+    let (copies, _) = copied.0.as_chunks_mut::<4>().0.as_chunks_mut::<4>();
+    fours.iter().zip(copies).fold(block_seed(index), |digest, (four, copy)| {
+        // Word by word: a copy in one piece would become a call of `memcpy`, and a second pass.
+        let ([a, b, c, d], [to_a, to_b, to_c, to_d]) = (four, copy);
+        (*to_a, *to_b, *to_c, *to_d) = (*a, *b, *c, *d);
+        mix_four(digest, four)
+    })
 }

@@ -15,7 +15,7 @@
 //!
 //! A block written since the last commit has no working copy to be compared.
 
-use super::{Mirror, RegionDigest, block_bytes, block_digest, copy, copy_and_digest, trimmed};
+use super::{Mirror, RegionDigest, block_bytes, block_digest, copy, trimmed};
 use crate::memory::State;
 
 /// What a scrub found.
@@ -151,7 +151,7 @@ impl<T: State> Mirror<'_, T> {
     fn mend_checkpoint(&mut self, block: usize, found: &mut Scrubbed) {
         let bytes = block_bytes(self.working.as_bytes(), block);
         if let (Some(bytes), Some(kept)) = (bytes, self.checkpoint.get_mut(block)) {
-            copy_and_digest(block as u32, bytes, kept);
+            copy(&mut kept.0, bytes);
             found.checkpoint += 1;
         }
     }
