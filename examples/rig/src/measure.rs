@@ -15,8 +15,10 @@ use workloads::{STATES_KIB, Workload};
 const WRITE_AT_MOST: f64 = 45.0;
 /// A commit at 5 % dirty takes so many times fewer instructions than a CRC over all of the state.
 const COMMIT_RATIO_AT_LEAST: f64 = 40.0;
-/// Two figures that differ by less are the same: the board's clock counts 40 instructions at a time, and a
-/// figure is of a thousand repetitions.
+/// A write in 64 KiB may take so many more than one in 1 KiB: the compiler checks a small bound with a
+/// shorter form. A cost that follows the size would be far above, even that of a search by halving.
+const FLAT_WITHIN: f64 = 2.0;
+/// The board's clock counts 40 instructions at a time, and a figure is of a thousand repetitions.
 const RESOLUTION: f64 = 0.1;
 
 /// Measures on both platforms; returns whether every claim held.
@@ -75,8 +77,10 @@ fn claims_of(platform: &str, counts: &Counts) -> Result<Vec<Claim>> {
             most <= WRITE_AT_MOST,
         ));
         claims.push(claim(
-            format!("{platform}: {call} takes as many from 1 to 64 KiB ({least:.1} to {most:.1})"),
-            most - least < RESOLUTION,
+            format!(
+                "{platform}: {call} takes as many from 1 to 64 KiB, within {FLAT_WITHIN} ({least:.1} to {most:.1})"
+            ),
+            most - least <= FLAT_WITHIN + RESOLUTION,
         ));
     }
     let ratio = ratio_to_crc(counts, Workload::Commit)?;
@@ -137,7 +141,7 @@ mod tests {
     fn each_claim_fails_by_itself() {
         assert_eq!(held([45; 4], 40), [true; 5]);
         assert_eq!(held([46; 4], 40), [false, true, false, true, true]);
-        assert_eq!(held([30, 31, 30, 30], 40), [true, false, true, false, true]);
+        assert_eq!(held([30, 33, 30, 30], 40), [true, false, true, false, true]);
         assert_eq!(held([45; 4], 39), [true, true, true, true, false]);
     }
 }
