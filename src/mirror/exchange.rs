@@ -1,6 +1,6 @@
 //! Exchange: blocks for the peer and from the peer, and where two channels differ.
 
-use super::{Mirror, RegionDigest, block_digest, block_length, copy, same_words, trimmed};
+use super::{Mirror, RegionDigest, block_bytes, block_digest, block_length, copy, same_words, trimmed};
 use crate::memory::State;
 
 /// Why a block was not taken; nothing was written.
@@ -70,26 +70,28 @@ impl<T: State> Mirror<'_, T> {
         copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
     }
 
-    /// Mends a block from the peer's copy, if that matches the digest held here; or, if it is the
-    /// same as the checkpoint held here, mends the digest, which then is what was damaged. If the
-    /// block was written since the last commit, what was written stays.
+    /// Mends a block from the peer's copy, if that matches the digest held here; or mends the
+    /// digest, if the peer's copy is the same as both copies held here. If the block was written
+    /// since the last commit, what was written stays.
     ///
     /// # Errors
     /// [`BlockRefused`]; nothing was written.
     pub fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
-        let digest = block_digest(index, bytes);
+        let (digest, is_dirty) = (block_digest(index, bytes), self.marks().is_dirty(index as usize));
+        let kept_is_same = self.block(index).is_some_and(|kept| same_words(kept, bytes));
+        let working = block_bytes(self.working.as_bytes(), index as usize);
+        let working_is_same = is_dirty || working.is_some_and(|working| same_words(working, bytes));
         let held = self.digests.get_mut(index as usize).ok_or(BlockRefused::Digest)?;
         if *held != digest {
-            let kept = self.checkpoint.get(index as usize).ok_or(BlockRefused::Digest)?;
-            if !same_words(trimmed::<T>(index as usize, kept), bytes) {
+            if !(kept_is_same && working_is_same) {
                 return Err(BlockRefused::Digest);
             }
             // The region digest was agreed with this block in it: it stays.
             *held = digest;
         }
         self.put_checkpoint(index, bytes);
-        if !self.marks().is_dirty(index as usize) {
+        if !is_dirty {
             self.put_working(index, bytes);
         }
         Ok(())
