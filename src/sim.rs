@@ -23,7 +23,7 @@
 //! # }
 //! let setup = Setup { seed: 7, link: LinkFaults::NOISY, ..Setup::default() };
 //! let mut memory = [Storage::new(), Storage::new()];
-//! let sensor = |channel: ChannelId, cycle: Cycle| cycle.0 as u8 + channel.index() as u8;
+//! let sensor = |channel: ChannelId, cycle: Cycle| (cycle.0 as u8).wrapping_add(channel.index() as u8);
 //! let mut pair = Pair::<Counter>::new(&setup, &mut memory, sensor)?;
 //! pair.run(100);
 //! pair.kill(ChannelId::A);
