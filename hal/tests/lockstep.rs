@@ -15,15 +15,15 @@ struct Counter;
 impl Program for Counter {
     type Input = u8;
     type Output = u32;
-    type State = u32;
+    type State = [u32; 256];
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
     fn agree(a: &u8, b: &u8) -> Agreement<u8> {
         Agreement::on(*a.max(b))
     }
-    fn step(_: Cycle, state: &mut twinstep::Tracked<u32>, input: &u8) -> u32 {
-        state.update(|s| s, |sum| sum.wrapping_add(u32::from(*input)));
-        **state
+    fn step(_: Cycle, state: &mut twinstep::Tracked<[u32; 256]>, input: &u8) -> u32 {
+        state.try_update(|s| s.first(), |sum| sum.wrapping_add(u32::from(*input)));
+        state.first().copied().unwrap_or_default()
     }
 }
 
@@ -57,6 +57,11 @@ struct Peer<'m> {
     frame: [u8; MAX_FRAME_BYTES],
     is_dead: Rc<Cell<bool>>,
     boots_at_us: u64,
+    /// The peer after a reboot, which comes with the next frame that it is sent.
+    rebooted: Option<Node<'m, Counter>>,
+    reboots: Rc<Cell<bool>>,
+    /// How long the line takes for a frame.
+    frame_us: u64,
 }
 
 impl Peer<'_> {
@@ -69,6 +74,12 @@ impl Link for Peer<'_> {
     type Error = Infallible;
 
     fn send(&mut self, frame: &[u8]) -> Result<(), Infallible> {
+        self.time.pass(self.frame_us);
+        if self.reboots.get() {
+            self.node = self.rebooted.take().unwrap_or_else(|| panic!("reboots once"));
+            self.reboots.set(false);
+            self.is_dead.set(false);
+        }
         if self.is_there() {
             let _ = self.node.handle_frame(self.time.now(), frame);
         }
@@ -97,7 +108,10 @@ fn run(me: ChannelId, sensor_us: u64, boots_at_us: u64, kill_peer: bool) -> (Mod
     let is_dead = Rc::new(Cell::new(false));
     let (mut mine, mut theirs) = (Storage::new(), Storage::new());
     let node = Node::new(me.other(), theirs.cells(), Config { nonce: 2, ..CONFIG }).unwrap();
-    let peer = Peer { node, time: time.clone(), frame: [0; MAX_FRAME_BYTES], is_dead: is_dead.clone(), boots_at_us };
+    let frame = [0; MAX_FRAME_BYTES];
+    let (rebooted, reboots) = (None, Rc::default());
+    let peer =
+        Peer { node, time: time.clone(), frame, is_dead: is_dead.clone(), boots_at_us, rebooted, reboots, frame_us: 0 };
     let mut pair = Lockstep::<Counter, _, _>::new(me, mine.cells(), peer, ARBITER, CONFIG).unwrap();
     let (mut agreed, mut alone) = (0, 0);
     for period in 0..periods {
@@ -143,13 +157,63 @@ fn the_owner_goes_on_alone_and_the_other_stands_by() {
     assert_eq!((mode, alone), (Mode::Standby, 0));
 }
 
+/// On a line that takes 7 ms for a frame the blocks of a copy take most of the period. They go out
+/// when the outputs were handed out, and the next cycle begins in time all the same.
+#[test]
+fn a_copy_delays_neither_the_outputs_nor_the_cycle() {
+    const FRAME_US: u64 = 7_000;
+    let config = Config { copy_blocks: 8, link_delay_us: 8_000, ..CONFIG };
+    let time = Time(Rc::new(Cell::new(0)));
+    let (is_dead, reboots) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    let [mut mine, mut theirs, mut after] = [Storage::new(), Storage::new(), Storage::new()];
+    let node = Node::new(ChannelId::B, theirs.cells(), Config { nonce: 2, ..config }).unwrap();
+    let rebooted = Some(Node::new(ChannelId::B, after.cells(), Config { nonce: 3, ..config }).unwrap());
+    let peer = Peer {
+        node,
+        time: time.clone(),
+        frame: [0; MAX_FRAME_BYTES],
+        is_dead: is_dead.clone(),
+        boots_at_us: 0,
+        rebooted,
+        reboots: reboots.clone(),
+        frame_us: FRAME_US,
+    };
+    let mut pair = Lockstep::<Counter, _, _>::new(ChannelId::A, mine.cells(), peer, ARBITER, config).unwrap();
+    let (mut donated, mut latest_begin_us, mut began_us) = (0, 0, 0);
+    for period in 0..60 {
+        is_dead.set(is_dead.get() || period == 10);
+        reboots.set(period == 15);
+        let mut begin_us = 0;
+        let verdict = pair
+            .cycle(&mut time.clone(), || {
+                begin_us = time.0.get();
+                1
+            })
+            .unwrap();
+        let (mode, outcome, took_us) = (verdict.mode(), verdict.outcome(), time.0.get() - begin_us);
+        if mode == Mode::Donor {
+            donated += 1;
+            assert_eq!(outcome, Outcome::Alone);
+            assert!(took_us <= FRAME_US, "the output was {took_us} us late");
+            latest_begin_us = latest_begin_us.max(begin_us - began_us);
+        }
+        began_us = begin_us;
+    }
+    assert_eq!(pair.node().mode(), Mode::Duplex);
+    assert!(donated >= 2, "the copy took {donated} cycles");
+    let latest_us = u64::from(config.period_us) + 2 * FRAME_US;
+    assert!(latest_begin_us <= latest_us, "{latest_begin_us} us from one cycle to the next");
+    assert!(pair.node().counters().blocks_sent >= 16);
+}
+
 #[test]
 fn solo_boot_is_refused_without_an_arbiter_that_remembers() {
     let mut memory = Storage::new();
     let time = Time(Rc::new(Cell::new(0)));
     let mut other = Storage::new();
     let node = Node::new(ChannelId::B, other.cells(), CONFIG).unwrap();
-    let peer = Peer { node, time, frame: [0; MAX_FRAME_BYTES], is_dead: Rc::default(), boots_at_us: 0 };
+    let (frame, is_dead, reboots) = ([0; MAX_FRAME_BYTES], Rc::default(), Rc::default());
+    let peer = Peer { node, time, frame, is_dead, boots_at_us: 0, rebooted: None, reboots, frame_us: 0 };
     let config = Config { solo_boot_after_us: Some(1), ..CONFIG };
     let pair = Lockstep::<Counter, _, _>::new(ChannelId::A, memory.cells(), peer, ARBITER, config);
     assert_eq!(pair.err(), Some(ConfigError::SoloBootNeedsArbiter));
