@@ -71,7 +71,7 @@ impl Mode {
         use Mode::{Donor, Duplex, Joining, Safe, Simplex, Standby, Starting};
         use ModeEvent::{CopyEnded, CutOver, Donates, Fatal, Granted, Joins, LeaseLost, Overtaken, Refused, StartOver};
         match (self, event) {
-            (Starting | Donor | Joining, CutOver) => Some(Duplex),
+            (Starting | Donor | Joining | Standby, CutOver) => Some(Duplex),
             (Duplex | Joining | Standby, StartOver) => Some(Starting),
             (Starting | Standby, Joins) => Some(Joining),
             (Simplex, Donates) => Some(Donor),
@@ -85,7 +85,7 @@ impl Mode {
             | (Simplex, CutOver | StartOver | Joins | CopyEnded | Granted | Refused | Overtaken)
             | (Donor, StartOver | Joins | Donates | Granted | Refused | Overtaken)
             | (Joining, Joins | Donates | CopyEnded | Granted | Refused | LeaseLost | Overtaken)
-            | (Standby, CutOver | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
+            | (Standby, Donates | CopyEnded | Refused | LeaseLost | Overtaken)
             | (Safe, _) => None,
         }
     }
@@ -138,7 +138,7 @@ mod tests {
                 "...d...b.!", // Simplex
                 "D...S..b.!", // Donor
                 "Ds.......!", // Joining
-                ".sj..S...!", // Standby
+                "Dsj..S...!", // Standby
                 "..........", // Safe
             ]
         );

@@ -189,10 +189,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
         self.copying.is_open = false;
+        if self.progress != Progress::Voted {
+            self.scrub(now); // between two steps, and all the time while none are done
+        }
         Ok(match (self.mode, self.progress) {
             (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
-                self.scrub(now);
                 self.cycle = self.cycle.next();
                 self.progress = Progress::Sampled;
                 self.samples.advance(sample);
@@ -384,7 +386,11 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.mode = mode;
         self.handshake.renew();
         self.outgoing.hello_at(now);
-        (self.pressing, self.cut) = (None, None);
+        // What belongs to a mode ends with it; who needs it in the next one sets it anew.
+        (self.pressing, self.cut, self.copying.serving) = (None, None, None);
+        self.boot = Boot::Listening;
+        self.mending = Mending::default();
+        self.probation = 0;
         self.end_copy();
         bump(&mut self.counters.mode_changes);
         true

@@ -113,7 +113,8 @@ pub(crate) struct Donor {
     pub(crate) is_epoch_fresh: bool,
 }
 
-/// The search for what the joiner has already.
+/// The search for what the joiner has already: one question at a time, while blocks go out as
+/// well, so it spares what it comes to before the blocks do.
 pub(crate) struct Search {
     halving: Halving,
     /// When the question is due.
@@ -164,9 +165,10 @@ impl Donor {
         }
         let fits_one_cycle = set.left() <= self.budget.into();
         let in_time = match progress.cycles_left {
-            Some(left) => self.cycles.saturating_add(left) <= self.limit_cycles,
             None if is_stuck => false,
-            None => fits_one_cycle || (self.cycles as usize) < RATE_CYCLES && self.cycles < self.limit_cycles,
+            _ if (self.cycles as usize) < RATE_CYCLES => self.cycles < self.limit_cycles,
+            Some(left) => self.cycles.saturating_add(left) <= self.limit_cycles,
+            None => fits_one_cycle,
         };
         if in_time {
             return Ok(());
@@ -200,7 +202,7 @@ impl Donor {
             return None;
         }
         let has_room = self.in_flight.get(usize::from(serial % WINDOW))?.is_none();
-        if let Some(block) = set.next().filter(|_| has_room) {
+        if let Some(block) = has_room.then(|| set.next()).flatten() {
             return Some((serial, block as u16));
         }
         if now < self.resend_at {

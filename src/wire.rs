@@ -1,11 +1,11 @@
-//! WIRE  the one frame format of every link. Version 1.
+//! WIRE  the one frame format of every link. Version 2.
 //!
 //! All numbers little-endian. On byte streams a frame is COBS-encoded and followed by a
 //! zero byte. A frame takes 12 bytes beside its payload and 655 in all at most, the
 //! length up to which CRC-32C keeps Hamming distance 6.
 //!
 //! ```text
-//! byte 0      bits 7..5 version (1) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
+//! byte 0      bits 7..5 version (2) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
 //! byte 1..3   epoch, low 16 of its 32 bits; epoch = counter << 1 | owner (0 = A, 1 = B)
 //! byte 3..7   phase of the content = 4 * cycle + {0 sample, 1 vote, 3 settled}, mod 2^32
 //! byte 7      ack, signed: the last phase that the sender has of the receiver without a
@@ -18,12 +18,13 @@
 //! kind 1  Hello   postcard of (nonce, challenge, echoed nonce, echoed challenge, epoch,
 //!                 committed cycle, program hash, layout hash, configuration hash: all u32;
 //!                 flags: u8)
-//!                 flags: 1 empty, 2 owns the outputs, 4 outside of the cycle, 8 went on
-//!                 alone and was overtaken
+//!                 flags: 1 empty (the epoch is then the newest one heard of), 2 owns the
+//!                 outputs, 4 outside of the cycle, 8 went on alone and was overtaken
 //!                 phase = 4 * committed cycle + 3
 //! kind 2  Cut     postcard of (nonce of the sender, nonce of the receiver, challenge of
 //!                 the receiver, epoch, last cycle before the first common one, region
-//!                 digest, microseconds until the first common cycle: all u32);
+//!                 digest, microseconds until the first common cycle, 0 if it has begun:
+//!                 all u32);
 //!                 phase = 4 * that cycle + 3
 //! kind 3  Sample  value digest of the input (4), postcard of the input
 //! kind 4  Vote    value digest of the agreed input (4), region digest of the state (4),
@@ -67,7 +68,7 @@ use crate::ids::{ChannelId, Epoch, PairId, Phase};
 use serde::{Deserialize, Serialize};
 
 /// The version of the frame format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Bytes of a frame beside its payload.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CRC_BYTES;
 /// The longest frame.
@@ -470,7 +471,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let (buffer, length) = frame(Kind::Vote, KEYS.epoch);
-        assert_eq!(buffer[..8], [0x29, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
+        assert_eq!(buffer[..8], [0x49, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
         let reference = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
         let mut covered = buffer[..length - 4].to_vec();
         covered.extend([7, 0, 0, 0, 1, 0, 11, 0, 0, 0, 22, 0, 0, 0]);
@@ -490,7 +491,7 @@ mod tests {
             bytes[0] = first;
             parse(&bytes, &KEYS).map(|_| ())
         };
-        assert_eq!(with_first(2 << 5 | 4 << 1), Err(Reject::Version));
+        assert_eq!(with_first((VERSION + 1) << 5 | 4 << 1), Err(Reject::Version));
         for kind in (10..16).chain([0]) {
             assert_eq!(with_first(VERSION << 5 | kind << 1), Err(Reject::Kind));
         }

@@ -157,7 +157,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both go on from the same state, the next cycle beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        self.boot = Boot::Listening;
         self.change_mode(now, ModeEvent::CutOver);
         self.forget_cycle();
         self.is_fork = false;

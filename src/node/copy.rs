@@ -1,5 +1,6 @@
 //! Reintegration in the node: donating, joining, and the cut that ends both.
 
+use super::boot::Boot;
 use super::{Node, Progress};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
@@ -20,6 +21,16 @@ const SILENT_PERIODS: u32 = 10;
 /// A start further ahead than this many periods is none.
 const FURTHEST_START_PERIODS: u32 = 2;
 
+/// Cycles after which a refused copy is tried again.
+const RETRY_CYCLES: i32 = 1000;
+
+/// A joiner that was refused.
+struct Refused {
+    nonce: u32,
+    in_cycle: Cycle,
+    refused: CopyRefused,
+}
+
 /// What a node keeps of reintegration, as the donor or as the joiner.
 #[derive(Default)]
 pub(super) struct Copying {
@@ -29,12 +40,12 @@ pub(super) struct Copying {
     pub(super) serving: Option<Epoch>,
     /// The claim for the epoch of the cut, while it is on its way.
     pub(super) raising: Option<Epoch>,
-    /// The verdict of the cycle was taken, so what is left of the period is for the copy.
+    /// The verdict of the cycle was taken, so what is left of the period is for the copy, as long
+    /// as a frame gets through before the next cycle.
     pub(super) is_open: bool,
     /// What outlasts one copy.
     ledger: Ledger,
-    /// A joiner of this nonce was refused.
-    refused: Option<(u32, CopyRefused)>,
+    refused: Option<Refused>,
     same_due: Option<(Phase, SamePayload)>,
 }
 
@@ -45,10 +56,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         Some(donor.progress(self.mirror.uncopied_blocks(), self.mirror.blocks()))
     }
 
-    /// Returns why the copy to the peer was refused, if it was; no other is begun to this boot
-    /// of the peer until [`retry_copy`](Self::retry_copy).
+    /// Returns why the copy to the peer was refused, if it was; another one to this boot of the
+    /// peer is begun after 1000 cycles, or on [`retry_copy`](Self::retry_copy).
     pub fn copy_refused(&self) -> Option<&CopyRefused> {
-        self.copying.refused.as_ref().map(|(_, refused)| refused)
+        self.copying.refused.as_ref().map(|refused| &refused.refused)
     }
 
     /// Lets a refused copy be tried again.
@@ -75,15 +86,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Begins a copy to a peer that owns nothing, on its fresh word.
     pub(super) fn donate(&mut self, now: Instant, hello: &Hello, standing: Standing) {
-        let is_refused = self.copying.refused.is_some_and(|(nonce, _)| nonce == hello.nonce);
+        let is_refused =
+            self.copying.refused.as_ref().is_some_and(|refused| {
+                refused.nonce == hello.nonce && self.cycle.since(refused.in_cycle) < RETRY_CYCLES
+            });
+        // A claim on its way has to be seen through: the arbiter may have moved on already.
+        let is_claiming = self.copying.raising.is_some();
         let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
-        if is_refused || is_under_way || hello.epoch.counter() > self.epoch.counter() {
+        let is_newer = !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.epoch.counter();
+        if is_refused || is_claiming || is_under_way || is_newer {
             return;
         }
-        if self.mode == Mode::Donor {
-            bump(&mut self.counters.copies_failed); // to an earlier boot of the peer
-            self.end_copy();
-        }
+        self.end_copy(); // to an earlier boot of the peer
         self.peer_nonce = hello.nonce;
         self.change_mode(now, ModeEvent::Donates);
         let (budget, limit) = (self.config.copy_blocks, self.config.copy_limit_cycles);
@@ -103,10 +117,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn donor_begins_cycle(&mut self, now: Instant) {
         self.copying.ledger.begin_cycle();
         let answers = self.copying.donor.as_mut().is_none_or(Donor::begin_cycle);
-        if !answers && self.mode == Mode::Donor {
+        if !answers && self.mode == Mode::Donor && self.copying.raising.is_none() {
             self.fault(Faults::COPY_FAILED);
-            bump(&mut self.counters.copies_failed);
-            self.end_copy();
             self.change_mode(now, ModeEvent::CopyEnded);
         }
     }
@@ -117,29 +129,37 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Some(donor) = &mut self.copying.donor else { return };
         if let Err(refused) = donor.committed(written, &self.mirror.copy_set(), total) {
             self.fault(Faults::COPY_REFUSED);
-            bump(&mut self.counters.copies_failed);
-            self.copying.refused = Some((self.peer_nonce, refused));
-            self.end_copy();
+            self.copying.refused = Some(Refused { nonce: self.peer_nonce, in_cycle: self.cycle, refused });
             self.change_mode(now, ModeEvent::CopyEnded);
         }
     }
 
     /// Forgets a copy, as donor and as joiner.
     pub(super) fn end_copy(&mut self) {
+        if self.copying.donor.is_some() {
+            self.finish_copy();
+            bump(&mut self.counters.copies_failed);
+        }
+        (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);
+    }
+
+    fn finish_copy(&mut self) {
         if let Some(donor) = self.copying.donor.take() {
             self.copying.ledger = donor.ledger;
             self.mirror.copy_set().end();
         }
-        (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);
     }
 
     /// A donor serves alone, and between two cycles it cuts over once all blocks are there.
     pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let between_cycles = !self.slot_open() && self.progress == Progress::Settled;
-        let in_time = now.plus_us(self.config.link_delay_us) < self.next_start();
-        let is_done = between_cycles && in_time && self.mirror.uncopied_blocks() == 0;
+        let left = self.mirror.uncopied_blocks();
+        // The arbiter is asked when the rest will be there within the cycle, and early in it, so
+        // that its answer is there before the next one.
+        let is_early = now.plus_us(self.config.period_us / 2) < self.next_start();
+        let is_nearly_done = between_cycles && is_early && left <= self.config.copy_blocks.into();
         let is_fresh = self.copying.donor.as_ref().is_some_and(|donor| donor.is_epoch_fresh);
-        if is_done && !is_fresh && self.copying.raising.is_none() {
+        if is_nearly_done && !is_fresh && self.copying.raising.is_none() {
             self.copying.raising = Some(self.next_epoch());
         }
         if let Some(to) = self.copying.raising {
@@ -163,27 +183,36 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     bump(&mut self.counters.held);
                     return Some(self.verdict(Outcome::Held, [None, None], None));
                 }
-                Claim::Pending => {
-                    self.schedule.poll_again_soon(now, &self.config);
-                    return None;
-                }
+                Claim::Pending => self.schedule.poll_again_soon(now, &self.config),
             }
         }
         if self.slot_open() {
-            return self.poll_simplex(now);
+            let waits = self.copying.raising.is_some();
+            let verdict = if waits { None } else { self.poll_simplex(now) };
+            if verdict.is_some() && self.mode == Mode::Donor {
+                // Blocks go out once the verdict was taken: look again then.
+                self.schedule.poll_again_at = Some(now.plus_us(1));
+            }
+            return verdict;
         }
-        self.copying.is_open = true;
-        if is_done {
+        self.copying.is_open = self.has_time(now);
+        let is_fresh = self.copying.donor.as_ref().is_some_and(|donor| donor.is_epoch_fresh);
+        if between_cycles && left == 0 && is_fresh && self.copying.is_open {
             self.cut_over(now);
         }
         None
+    }
+
+    /// Returns whether a frame sent now is through before the next cycle begins.
+    fn has_time(&self, now: Instant) -> bool {
+        now.plus_us(self.config.link_delay_us) < self.next_start()
     }
 
     /// From here on the donor is in duplex: the joiner's first frame is the answer, and
     /// without one by the deadline of the next cycle it goes on alone in yet another epoch.
     fn cut_over(&mut self, now: Instant) {
         let start = self.next_start();
-        self.end_copy();
+        self.finish_copy();
         self.enter_duplex(now, start);
         self.cut = Some(Cutting { joiner_nonce: self.peer_nonce, resend_at: now });
     }
@@ -221,8 +250,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Sends the next block, or the next question of the search.
     pub(super) fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let is_open = self.copying.is_open && !self.slot_open() && self.progress == Progress::Settled;
-        if !is_open {
+        let between_cycles = !self.slot_open() && self.progress == Progress::Settled;
+        self.copying.is_open &= between_cycles && self.has_time(now);
+        if !self.copying.is_open {
             return Ok(None);
         }
         let Some(mut donor) = self.copying.donor.take() else { return Ok(None) };
@@ -264,7 +294,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn copy_timeout(&self) -> Option<Instant> {
-        let donor = self.copying.donor.as_ref().filter(|_| !self.slot_open())?;
+        let donor = self.copying.donor.as_ref().filter(|_| self.copying.is_open)?;
         let search = donor.search.as_ref().filter(|search| search.range().is_some());
         donor.resend_at().into_iter().chain(search.map(|search| search.ask_at)).min()
     }
@@ -273,13 +303,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Notes that the peer serves, by its fresh word: this channel may join it.
     pub(super) fn offered(&mut self, now: Instant, hello: &Hello) {
-        if hello.epoch.counter() < self.newest {
+        // A channel without a state takes any; one with a state none that is older.
+        if !self.empty && hello.epoch.counter() < self.newest {
             return;
         }
         if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {
             self.start_over(now);
         }
-        self.boot = super::boot::Boot::Listening;
+        (self.boot, self.cut) = (Boot::Listening, None);
         (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
     }
 
@@ -291,13 +322,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         block: &BlockPayload<'_>,
     ) -> Result<(), Reject> {
         if self.mode == Mode::Duplex {
-            return self.handle_repair(block);
+            return self.handle_repair(now, block);
         }
         let serving = self.copying.serving.ok_or(Reject::Mode)?;
         if !matches!(self.mode, Mode::Starting | Mode::Standby | Mode::Joining) {
             return Err(Reject::Mode);
         }
-        if header.epoch.counter() < serving.counter() || header.epoch.owner() == self.me {
+        let is_older = header.epoch.counter() < serving.counter();
+        // A state is given up for a newer lineage only.
+        let is_no_newer = self.mode == Mode::Standby && header.epoch.counter() <= self.epoch.counter();
+        if is_older || is_no_newer || header.epoch.owner() == self.me {
             return Err(Reject::Epoch);
         }
         self.mirror.check_block(block.index.into(), block.bytes.len()).map_err(|_| Reject::Block)?;
@@ -347,7 +381,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let meant = cut.nonce == self.peer_nonce
             && cut.joiner_nonce == self.handshake.nonce()
             && cut.joiner_challenge == self.handshake.challenge()
-            && cut.epoch.counter() >= self.newest
+            && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
             && cut.epoch.owner() != self.me;
         if !meant {
             if let Some(joiner) = &mut self.copying.joiner {
@@ -359,18 +393,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let sound = self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest);
         if !sound {
-            self.fault(Faults::MEMORY_DAMAGED);
+            self.fault(Faults::COPY_FAILED);
             self.start_over(now);
             return Err(Reject::Digest);
         }
-        (self.epoch, self.newest) = (cut.epoch, cut.epoch.counter());
-        self.forget_cycle();
+        (self.epoch, self.newest) = (cut.epoch, self.newest.max(cut.epoch.counter()));
         (self.cycle, self.empty) = (Cycle(cut.base), false);
-        self.probation = self.config.probation_cycles;
         bump(&mut self.counters.joined);
         let furthest = self.config.period_us.saturating_mul(FURTHEST_START_PERIODS);
         let starts_in_us = cut.starts_in_us.saturating_sub(self.config.link_delay_us).min(furthest);
         self.enter_duplex(now, now.plus_us(starts_in_us));
+        self.probation = self.config.probation_cycles;
         Ok(())
     }
 
@@ -413,8 +446,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let due = self.cut.filter(|cut| now >= cut.resend_at);
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };
         let base = self.committed();
-        // At boot both start at once; a donor has its next start already.
-        let starts_in_us = if self.mode == Mode::Duplex { self.next_start().since_us(now).max(0) } else { 0 };
+        // At boot both start at once, and in a cycle that has begun the joiner is late already.
+        let is_ahead = self.mode == Mode::Duplex && self.progress == Progress::Settled;
+        let starts_in_us = if is_ahead { self.next_start().since_us(now).max(0) } else { 0 };
         let cut = Cut {
             nonce: self.config.nonce,
             joiner_nonce,

@@ -40,10 +40,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if now >= self.schedule.deadline {
             let patience_is_over = self.held >= self.config.patience;
             if patience_is_over && self.mending.waits() {
+                // With the peer gone as well there is nobody whose state could take its place.
+                if self.samples.theirs.is_none() {
+                    return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+                }
                 self.exclude_myself(now);
                 return Some(self.verdict(Outcome::Waiting, [None, None], None));
             }
-            if patience_is_over && self.probation > 0 && self.mechanisms.on(Mechanism::Probation) {
+            let on_probation = self.probation > 0 && self.epoch.owner() != self.me;
+            if patience_is_over && on_probation && self.mechanisms.on(Mechanism::Probation) {
                 self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
                 self.stand_by(now, ModeEvent::Refused);
                 return Some(self.verdict(Outcome::Waiting, [None, None], None));

@@ -31,7 +31,7 @@ impl Mending {
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
-    /// Checks the next blocks of memory, between two cycles.
+    /// Checks the next blocks of memory, between two steps.
     pub(super) fn scrub(&mut self, now: Instant) {
         if !self.mechanisms.on(Mechanism::Scrub) {
             return;
@@ -40,11 +40,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.note(&found);
         let Some(block) = found.beyond_repair else { return };
         self.fault(Faults::MEMORY_DAMAGED);
-        if self.mode == Mode::Standby {
-            self.start_over(now);
-        } else {
+        if self.mode.serves() {
             self.mending.wanted = Some(block as u16);
             self.mending.ask_at = now;
+        } else if matches!(self.mode, Mode::Starting | Mode::Standby) {
+            self.start_over(now); // what it has is of no use; of a joiner's the cut will tell
         }
     }
 
@@ -63,7 +63,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Takes the block asked for.
-    pub(super) fn handle_repair(&mut self, block: &BlockPayload<'_>) -> Result<(), Reject> {
+    pub(super) fn handle_repair(&mut self, now: Instant, block: &BlockPayload<'_>) -> Result<(), Reject> {
         if self.mending.wanted != Some(block.index) {
             return Err(Reject::Mode);
         }
@@ -77,6 +77,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let found = self.mirror.scrub_all();
         self.note(&found);
         self.mending.wanted = found.beyond_repair.map(|block| block as u16);
+        self.mending.ask_at = now;
         Ok(())
     }
 

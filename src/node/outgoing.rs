@@ -3,7 +3,7 @@
 use super::{Node, Progress};
 use crate::canonical;
 use crate::config::Config;
-use crate::ids::{Instant, Phase, Stage};
+use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
 use crate::mode::Mode;
 use crate::program::{Program, program_hash};
@@ -171,7 +171,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         standing.set(Standing::OWNS, self.mode.serves() && self.epoch.owner() == self.me);
         standing.set(Standing::FORKED, self.is_fork && self.mode == Mode::Standby);
         let hello = Hello {
-            epoch: self.epoch,
+            // Without a state there is no lineage, but numbers that must not be issued again.
+            epoch: if self.empty { Epoch::new(self.newest, self.me) } else { self.epoch },
             committed: self.committed().0,
             program_hash: program_hash::<P>(),
             layout_hash: P::LAYOUT,

@@ -26,8 +26,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     ///
     /// # Errors
     /// [`Reject`]: why the frame was dropped. It is counted. The cycle, the state and the
-    /// samples are as before; a stale `Hello` may still be answered, and a frame of a newer
-    /// epoch tells a channel without the lease to stand by.
+    /// samples are as before; a stale `Hello` may still be answered, a frame of a newer epoch
+    /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
+    /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
@@ -65,7 +66,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::PeerDiffers);
         }
-        if self.mode == Mode::Joining && hello.nonce == self.peer_nonce {
+        let serves = standing.contains(Standing::OWNS);
+        if self.mode == Mode::Joining && hello.nonce == self.peer_nonce && serves {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
         if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
@@ -80,15 +82,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
         let grounds = if empty { Grounds::PeerEmpty } else { Grounds::PeerStandsBy };
         // Equal counter, other owner: both went on alone from one parent.
-        let split = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
-        let split = split || standing.contains(Standing::FORKED);
+        let other_lineage = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
+        let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
         match self.mode {
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if empty => {
                 self.copying.serving = None; // should it have served, it no longer does
                 self.lead(hello.nonce);
             }
-            Mode::Joining if empty => self.start_over(now), // the donor has lost its state
+            Mode::Joining => self.start_over(now), // the donor has lost its state, or no longer serves
             Mode::Duplex if !owns => {
                 self.fault(Faults::PEER_LEFT);
                 self.press(grounds);
@@ -104,13 +106,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.offered(now, hello);
             }
             Mode::Standby if (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
-            Mode::Starting
-            | Mode::Duplex
-            | Mode::Simplex
-            | Mode::Donor
-            | Mode::Joining
-            | Mode::Standby
-            | Mode::Safe => {}
+            Mode::Starting | Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Safe => {}
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
 use super::boot::Boot;
-use super::memory::Mending;
 use super::{Node, Progress};
 use crate::agree::Samples;
 use crate::fault::Faults;
@@ -90,7 +89,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let proven_driven = self.samples.theirs.is_some();
         (self.epoch, self.newest) = (to, self.newest.max(to.counter()));
         if self.cut.is_some() {
-            bump(&mut self.counters.copies_failed); // the joiner did not answer the cut
+            self.fault(Faults::COPY_FAILED); // the joiner did not answer the cut
+            bump(&mut self.counters.copies_failed);
         }
         self.change_mode(now, ModeEvent::Granted);
         bump(&mut self.counters.takeovers);
@@ -113,11 +113,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Goes back to waiting for the peer, as empty as at boot.
     pub(super) fn start_over(&mut self, now: Instant) {
         self.change_mode(now, ModeEvent::StartOver);
-        self.boot = Boot::Listening;
+        (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
         (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
         self.forget_cycle();
-        self.copying.serving = None;
-        self.mending = Mending::default();
         self.mirror.reset(P::init);
     }
 

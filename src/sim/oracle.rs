@@ -54,14 +54,23 @@ impl<P: Program> Oracle<P> {
         Self { samples: BTreeMap::new(), states, outputs: BTreeMap::new(), latest: Cycle(0) }
     }
 
-    /// Nobody has the state any more: the next first cycle starts from the beginning.
-    /// Returns whether there was any state to forget.
+    /// Nobody has the state any more, and the first cycle begins anew. Returns whether there
+    /// was any state to forget. What was sampled for that cycle stays.
     pub fn forget_state(&mut self) -> bool {
         let had_state = self.latest != Cycle(0);
         if had_state {
-            *self = Self::new();
+            let samples = std::mem::take(&mut self.samples);
+            *self = Self { samples, ..Self::new() };
         }
         had_state
+    }
+
+    /// The pair goes on from the state of a channel that stood by, older than what the dead one
+    /// drove last: the older state is the right one from here on.
+    pub fn go_back(&mut self, cycle: Cycle, state: &P::State, output: &P::Output) {
+        self.states = [state.as_bytes().to_vec()].into();
+        self.outputs = BTreeMap::from([(cycle.0, encoded(output))]);
+        self.latest = cycle;
     }
 
     /// Notes that a channel fixed its sample; a later one of the same cycle replaces it.

@@ -79,6 +79,15 @@ pub struct Report {
     pub damaged: u32,
     /// Outputs that did not open since their channel had lost the lease.
     pub cut_off: u32,
+    /// The longest time between two outputs that reached the actuator.
+    pub longest_silence_us: u64,
+    /// Times that no channel had the state any more.
+    pub states_lost: u32,
+    /// Times that the pair went on from an older state, since the channel with the newest one
+    /// died while the other one stood by.
+    pub went_back: u32,
+    /// Times that a channel, asked for all it had to say, wanted to be asked again at once.
+    pub restless: u32,
     /// Times a channel joined a serving one.
     pub joined: u32,
     /// Copies that were begun, and those of them that failed.
@@ -110,11 +119,17 @@ pub struct Pair<'m, P: Program> {
     is_cut: bool,
     oracle: Oracle<P>,
     votes: VoteTap,
+    /// The modes when they were last looked at.
+    modes: [Option<Mode>; 2],
     /// Memory of dead channels.
     spare: [Option<Cells<'m, P::State>>; 2],
     /// The channel that dies with this frame.
     doomed: Option<(ChannelId, u64)>,
     frames_sent: u64,
+    /// A frame of this kind is lost next.
+    losing: Option<Kind>,
+    /// When an output last reached the actuator.
+    driven_at: Option<u64>,
     /// Blocks that a channel sent in a cycle.
     blocks_sent: [(u32, u32); 2],
     pair: PairId,
@@ -170,10 +185,14 @@ fn count(report: &mut Report, counters: &Counters) {
     report.self_exclusions += counters.self_exclusions;
 }
 
+fn kind_of(frame: &[u8]) -> u8 {
+    frame.first().map_or(0, |first| (first >> 1) & 0xF)
+}
+
 /// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
 fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
-    let Some([first, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
-    if (first >> 1) & 0xF == Kind::Block as u8 {
+    let Some([_, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
+    if kind_of(frame) == Kind::Block as u8 {
         let of = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
         *blocks = if *cycle == of { *blocks + 1 } else { 1 };
         *cycle = of;
@@ -201,9 +220,12 @@ impl<'m, P: Program> Pair<'m, P> {
         Ok(Self {
             setup: *setup,
             nodes,
+            modes: [None; 2],
             spare: [None, None],
             doomed: None,
             frames_sent: 0,
+            losing: None,
+            driven_at: None,
             blocks_sent: [(0, 0); 2],
             pair,
             now: 0,
@@ -243,6 +265,11 @@ impl<'m, P: Program> Pair<'m, P> {
     /// both directions as [`frames_sent`](Self::frames_sent) does.
     pub fn kill_at_frame(&mut self, channel: ChannelId, frame: u64) {
         self.doomed = Some((channel, frame));
+    }
+
+    /// Loses the next frame of this kind.
+    pub fn lose_next(&mut self, kind: Kind) {
+        self.losing = Some(kind);
     }
 
     /// Returns how many frames both channels have sent.
@@ -354,7 +381,10 @@ impl<'m, P: Program> Pair<'m, P> {
             self.report.blocks_in_a_cycle_max =
                 self.report.blocks_in_a_cycle_max.max(blocks_in_cycle(&mut self.blocks_sent[at], &buffer[..length]));
             self.frames_sent += 1;
-            if !self.is_cut {
+            let is_lost = self.losing.is_some_and(|kind| kind_of(&buffer[..length]) == kind as u8);
+            if is_lost {
+                self.losing = None;
+            } else if !self.is_cut {
                 let [a, b] = &mut self.towards;
                 let (there, back) = if at == 0 { (b, a) } else { (a, b) };
                 self.report.carried_bytes += length as u64;
@@ -373,6 +403,7 @@ impl<'m, P: Program> Pair<'m, P> {
             let Some(living) = &mut self.nodes[at] else { return };
             node = living;
         }
+        self.report.restless += u32::from(node.poll_timeout().is_some_and(|at| at <= local));
         // What is released is driven after the channel's own vote went out, as on a board.
         for verdict in verdicts.into_iter().flatten() {
             self.take(channel, verdict);
@@ -399,6 +430,14 @@ impl<'m, P: Program> Pair<'m, P> {
         if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
             self.report.unvoted_in_duplex += 1;
         }
+        let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
+        self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
+        if self.goes_back(channel, outcome, cycle)
+            && let Some(node) = &self.nodes[channel.index()]
+        {
+            self.report.went_back += 1;
+            self.oracle.go_back(cycle, node.state(), output);
+        }
         match self.oracle.judge(channel, outcome, cycle, output) {
             Judgement::Right => self.report.released += 1,
             Judgement::RightAfterGap(gap) => {
@@ -409,15 +448,24 @@ impl<'m, P: Program> Pair<'m, P> {
         }
     }
 
+    /// Whether a channel takes over that stood by and is behind, the other one being dead or empty.
+    fn goes_back(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> bool {
+        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
+        let is_own_cycle = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle);
+        let is_behind = is_own_cycle && cycle.since(self.oracle.latest()) <= 0;
+        let other = &self.nodes[channel.other().index()];
+        stood_by && is_behind && other.as_ref().is_none_or(Node::is_empty)
+    }
+
     /// Looks at both channels for what must never be.
     fn observe(&mut self) {
-        let mut living = self.nodes.iter().flatten().peekable();
-        // If nobody has any state and the pair starts again, it is from the beginning. A `Cut`
-        // on its way still hands the state over.
-        let nothing_comes = self.towards.iter().all(|direction| direction.next_at().is_none());
-        let all_empty = living.peek().is_some() && living.all(Node::is_empty);
-        if all_empty && nothing_comes && self.oracle.forget_state() {
-            self.votes = VoteTap::default();
+        self.modes = CHANNELS.map(|channel| self.mode(channel));
+        // A channel that serves its first cycle though the pair was further: it begins anew.
+        let living = || self.nodes.iter().flatten();
+        let begins = living().any(|node| node.mode().serves()) && living().all(Node::is_empty);
+        if begins && self.oracle.forget_state() {
+            self.report.states_lost += 1;
+            self.driven_at = None;
         }
         let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
         self.report.owners_max = self.report.owners_max.max(owners as u32);
@@ -431,7 +479,7 @@ impl<'m, P: Program> Pair<'m, P> {
     fn owns(&self, channel: ChannelId) -> bool {
         let at = channel.index();
         self.nodes[at].as_ref().is_some_and(|node| {
-            let serves = matches!(node.mode(), Mode::Duplex | Mode::Simplex);
+            let serves = node.mode().serves();
             let unchecked = self.setup.off == Some(Mechanism::Lease);
             serves
                 && node.epoch().owner() == channel

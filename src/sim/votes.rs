@@ -19,6 +19,8 @@ const DIGEST_BYTES: usize = crate::wire::VOTE_DIGEST_BYTES;
 const CRC_BYTES: usize = 4;
 /// Votes kept for each channel.
 const KEPT: usize = 16;
+/// Phases that a vote may come after a later one.
+const FURTHEST_BACK: u32 = 8;
 
 impl VoteTap {
     /// Listens to a frame that `sender` sent.
@@ -28,6 +30,10 @@ impl VoteTap {
         let output = frame.get(HEADER_BYTES + DIGEST_BYTES..frame.len().saturating_sub(CRC_BYTES));
         let (true, Some(phase), Some(output)) = (is_vote, phase, output) else { return };
         let outputs = &mut self.outputs[sender.index()];
+        // The pair began anew: what it voted before would look like the future.
+        if outputs.last_key_value().is_some_and(|(last, _)| phase + FURTHEST_BACK < *last) {
+            outputs.clear();
+        }
         outputs.insert(phase, output.to_vec());
         while outputs.len() > KEPT {
             outputs.pop_first();
