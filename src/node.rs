@@ -384,7 +384,9 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.mode = mode;
         self.handshake.renew();
         self.outgoing.hello_at(now);
-        (self.pressing, self.cut) = (None, None);
+        // An offer does not outlast the mode it was made in: an old block must find no channel that
+        // takes it.
+        (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.end_copy();
         bump(&mut self.counters.mode_changes);
         true
