@@ -215,8 +215,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let search = search.filter(|_| self.mode == Mode::Donor).ok_or(Reject::Mode)?;
         let blocks = 1_u32.checked_shl(same.exponent.into()).ok_or(Reject::Payload)?;
         let asked = Range { first: same.first.into(), blocks };
-        search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
-        Ok(())
+        let was_asked = search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
+        if was_asked { Ok(()) } else { Err(Reject::Phase) }
     }
 
     /// Sends the next block, or the next question of the search.
