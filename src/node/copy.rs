@@ -329,6 +329,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::Mode);
         }
         let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
+        if u32::from(asked.first) >= self.mirror.blocks() {
+            return Err(Reject::Block);
+        }
         let mine = self.mirror.range_digest(Range { first: asked.first.into(), blocks });
         let is_same = mine == asked.digest;
         let same = SamePayload { first: asked.first, exponent: asked.exponent, is_same };
