@@ -239,11 +239,12 @@ fn a_forged_serial_far_ahead_ends_only_this_copy() {
         Moment::Joining.with(joiner, |bench| {
             let serial = bench.next_serial(joiner).wrapping_add(ahead);
             let frame = bench.block_to(joiner, serial, 3, &[0xEE; 64]);
+            bench.nodes[1 - joiner].clear_first_fault(); // of the joiner's reboot
             bench.accept(joiner, &frame);
             bench.run_until("given up", 3_000, |bench| bench.nodes[1 - joiner].counters().copies_failed == 1);
             assert!(bench.nodes[joiner].counters().rejected(Reject::Phase) > 0, "late blocks");
             let first_fault = bench.nodes[1 - joiner].first_fault().unwrap();
-            println!("{first_fault:?}");
+            assert!(first_fault.faults.contains(Faults::COPY_FAILED), "{first_fault:?}");
             bench.boot();
             assert_eq!(bench.nodes[joiner].counters().joined, 1);
         });

@@ -54,12 +54,18 @@ impl Moment {
     /// into duplex again, where both must have the right state.
     #[track_caller]
     pub fn with(self, at: usize, test: impl FnOnce(&mut ServoBench<'_>)) {
+        self.after_cycles(4, at, test);
+    }
+
+    /// As [`with`](Self::with), after so many cycles in duplex; after 253 all blocks are written.
+    #[track_caller]
+    pub fn after_cycles(self, cycles: u32, at: usize, test: impl FnOnce(&mut ServoBench<'_>)) {
         let mut memory = memory::<Servo>();
         // Only the owner may go on alone.
         let owner = if self == Self::Standby { 1 - at } else { at };
         let rule = [Preferred(CHANNELS[owner]); 2];
         let mut bench = ServoBench::with_arbiters(&mut memory, HOME, rule, sensor(31 + at as u64));
-        self.bring_about(&mut bench, at);
+        self.bring_about(&mut bench, cycles, at);
         assert_eq!(bench.mode(at), self.mode(), "{self:?}");
         test(&mut bench);
         if self == Self::Safe {
@@ -72,13 +78,13 @@ impl Moment {
         bench.run_cycles(3);
     }
 
-    fn bring_about(self, bench: &mut ServoBench<'_>, at: usize) {
+    fn bring_about(self, bench: &mut ServoBench<'_>, cycles: u32, at: usize) {
         let peer = 1 - at;
         if self == Self::Unoffered {
             return;
         }
         bench.boot();
-        bench.run_cycles(4);
+        bench.run_cycles(cycles);
         match self {
             Self::Unoffered | Self::Duplex => {}
             Self::Offered => {
@@ -90,7 +96,8 @@ impl Moment {
             Self::Donor => begin_copy(bench, peer),
             Self::Searching => {
                 bench.is_cut = true;
-                bench.run_until("one alone", 500, |bench| bench.mode(at) == Mode::Simplex);
+                // Until more blocks differ than one cycle's budget.
+                bench.run_until("one alone", 9_000, |bench| bench.nodes[at].counters().alone == 80);
                 bench.is_cut = false;
                 bench.run_until("a joiner", 500, |bench| bench.mode(peer) == Mode::Joining);
             }
@@ -161,6 +168,7 @@ impl<P: Program, const FRAME: usize, R: Arbiter> Bench<'_, P, FRAME, R> {
         let failed = self.nodes[1 - joiner].counters().copies_failed;
         let found = |bench: &Self| bench.nodes[joiner].counters().rejected(twinstep::wire::Reject::Digest);
         let before = found(self);
+        self.nodes[joiner].clear_first_fault();
         self.run_until("the check at the cut", 3_000, |bench| found(bench) > before);
         assert!(self.mode(joiner) != Mode::Duplex, "it joins with a wrong state");
         let first_fault = self.nodes[joiner].first_fault().unwrap();

@@ -211,7 +211,7 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
         }
     }
 
-    fn next_frame(&mut self, at: usize) -> Option<Vec<u8>> {
+    pub fn next_frame(&mut self, at: usize) -> Option<Vec<u8>> {
         let now = self.now();
         let mut buffer = [0; MAX_FRAME_BYTES];
         if self.is_stingy {
