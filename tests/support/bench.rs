@@ -54,12 +54,15 @@ pub struct Bench<'m, P: Program, const FRAME: usize, R: Arbiter = Preferred> {
     pub copies: usize,
     /// Each frame is offered to all shorter buffers before it is sent.
     pub is_stingy: bool,
+    /// Not judged is what two channels drive that both serve alone.
+    pub is_judged: bool,
     sensor: Box<dyn FnMut(ChannelId, Cycle) -> P::Input>,
-    samples: BTreeMap<u32, [Option<P::Input>; 2]>,
-    /// Canonical bytes of the outputs on which both agreed, by channel and cycle.
-    released: [BTreeMap<u32, Vec<u8>>; 2],
+    /// By cycle and channel; one that stands by may take a younger one.
+    samples: BTreeMap<u32, [Vec<P::Input>; 2]>,
+    /// What both agreed on, by channel and cycle.
+    released: [BTreeMap<u32, Driven>; 2],
     /// What one channel drove alone, by cycle.
-    alone: BTreeMap<u32, Alone>,
+    alone: BTreeMap<u32, (usize, Driven)>,
     reference: Mirror<'m, P::State>,
     /// The last cycle that was judged.
     judged: Cycle,
@@ -71,9 +74,9 @@ pub struct Bench<'m, P: Program, const FRAME: usize, R: Arbiter = Preferred> {
 
 pub type ServoBench<'m> = Bench<'m, Servo, MAX_FRAME_BYTES>;
 
-/// What one channel stepped on and drove, as canonical bytes.
-struct Alone {
-    at: usize,
+/// What a channel stepped on and drove, as canonical bytes.
+#[derive(Debug, PartialEq)]
+struct Driven {
     input: Vec<u8>,
     output: Vec<u8>,
 }
@@ -122,6 +125,7 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
             loses: Vec::new(),
             copies: 1,
             is_stingy: false,
+            is_judged: true,
             sensor: Box::new(sensor),
             samples: BTreeMap::new(),
             released: [BTreeMap::new(), BTreeMap::new()],
@@ -170,7 +174,9 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
                 self.sent[1 - at].push(frame);
             }
         }
-        self.judge();
+        if self.is_judged {
+            self.judge();
+        }
     }
 
     fn begin(&mut self, at: usize) {
@@ -178,7 +184,7 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
         let sample = (self.sensor)(CHANNELS[at], next);
         let now = self.now();
         if let Begun::New(cycle) = self.nodes[at].begin(now, sample.clone()).unwrap() {
-            self.samples.entry(cycle.0).or_default()[at] = Some(sample);
+            self.samples.entry(cycle.0).or_default()[at].push(sample);
         }
     }
 
@@ -195,16 +201,21 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
             let cycle = voted.cycle();
             let output = bytes_of(&voted.open().unwrap());
             let node = &self.nodes[at];
+            let is_this_cycle = cycle == node.cycle();
             match outcome {
                 Outcome::Agreed => {
-                    self.released[at].insert(cycle.0, output);
-                }
-                Outcome::Alone | Outcome::TookOver if cycle == node.cycle() => {
                     let input = bytes_of(node.agreed_input().unwrap());
-                    self.alone.insert(cycle.0, Alone { at, input, output });
+                    self.released[at].insert(cycle.0, Driven { input, output });
                 }
-                // The dead owner's last cycle once more.
-                Outcome::TookOver => assert_eq!(self.released[at].get(&cycle.0), Some(&output), "cycle {cycle}"),
+                Outcome::Alone | Outcome::TookOver if is_this_cycle => {
+                    let input = bytes_of(node.agreed_input().unwrap());
+                    self.alone.insert(cycle.0, (at, Driven { input, output }));
+                }
+                Outcome::TookOver => {
+                    // The dead owner's last cycle once more.
+                    let before = self.released[at].get(&cycle.0).map(|driven| &driven.output);
+                    assert_eq!(before, Some(&output), "cycle {cycle}");
+                }
                 Outcome::Alone | Outcome::Held | Outcome::Waiting => panic!("{outcome:?} drives cycle {cycle}"),
                 Outcome::Safe => {}
             }
@@ -245,24 +256,19 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
             let cycle = self.judged.next();
             let [a, b] = self.released.each_ref().map(|released| released.get(&cycle.0));
             let alone = self.alone.get(&cycle.0);
-            if alone.is_none() && (a.is_none() || b.is_none()) {
+            let (Some(first), true) = (alone.map(|(_, driven)| driven).or(a), alone.is_some() || b.is_some()) else {
                 return;
-            }
-            let samples = &self.samples[&cycle.0];
-            let agreed = match samples {
-                [Some(a), Some(b)] => Some(P::agree(a, b).input),
-                _ => None,
             };
-            let input = if let Some(alone) = alone {
-                let own = samples[alone.at].as_ref().map(|own| P::agree(own, own).input);
-                let stepped_on = own.into_iter().chain(agreed).find(|input| bytes_of(input) == alone.input);
-                stepped_on.unwrap_or_else(|| panic!("cycle {cycle}: stepped on what nobody sampled"))
-            } else {
-                agreed.unwrap_or_else(|| panic!("cycle {cycle} was released without both samples"))
-            };
+            let [samples_a, samples_b] = &self.samples[&cycle.0];
+            let both = samples_a.iter().flat_map(|a| samples_b.iter().map(move |b| P::agree(a, b).input));
+            let own = alone.map_or(&[][..], |(at, _)| &self.samples[&cycle.0][*at]);
+            let own = own.iter().map(|own| P::agree(own, own).input);
+            let input = own.chain(both).find(|input| bytes_of(input) == first.input);
+            let input = input.unwrap_or_else(|| panic!("cycle {cycle}: stepped on what nobody sampled"));
             let output = bytes_of(&P::step(cycle, &mut self.reference.tracked(), &input));
-            for driven in a.into_iter().chain(b).chain(alone.map(|alone| &alone.output)) {
-                assert_eq!(*driven, output, "cycle {cycle}");
+            let right = Driven { input: bytes_of(&input), output };
+            for driven in a.into_iter().chain(b).chain([first]) {
+                assert_eq!(*driven, right, "cycle {cycle}");
             }
             let digest = self.reference.pending_digest();
             self.reference.commit(digest).unwrap();
