@@ -9,7 +9,7 @@ use twinstep::mirror::Range;
 use twinstep::wire::{
     AckPayload, BlockPayload, ComparePayload, Header, Hello, Kind, Reject, SamePayload, Standing, WantPayload,
 };
-use twinstep::{Cycle, Epoch, Mode, canonical};
+use twinstep::{Epoch, Mode, canonical};
 
 /// Blocks that an acknowledgement can tell of.
 const WINDOW: u16 = 32;
@@ -156,21 +156,25 @@ fn a_joiner_never_becomes_the_donor() {
     }
 }
 
-/// A later boot of the donor asks for a copy: one that has a state gets none, and of one that has
-/// none there is nothing more to be had.
+/// A later boot of the donor asks for a copy: one that has a state gets none, of one that has none
+/// there is nothing more to be had, and with one that serves the copy starts over.
 #[test]
 fn a_joiner_has_nothing_for_a_donor_that_comes_back() {
-    for (joiner, is_empty) in [(A, false), (B, false), (A, true), (B, true)] {
+    let standings = [
+        (Standing::OUTSIDE, Mode::Joining),
+        (Standing::OUTSIDE | Standing::EMPTY, Mode::Starting),
+        (Standing::OUTSIDE | Standing::OWNS, Mode::Starting),
+    ];
+    for (joiner, (standing, mode)) in [A, B].into_iter().flat_map(|at| standings.map(|case| (at, case))) {
         Moment::Joining.with(joiner, |bench| {
-            let later_boot = bench.setup.nonces[1 - joiner] ^ 1;
-            let fresh = Hello { nonce: later_boot, epoch: Epoch::NONE, committed: 0, ..fresh_hello(bench, joiner) };
-            let standing = if is_empty { Standing::OUTSIDE | Standing::EMPTY } else { Standing::OUTSIDE };
-            let hello = bytes_of(&fresh.saying(standing));
-            let phase = Phase::new(Cycle(0), Stage::Settled);
-            let frame = bench.forge(Kind::Hello, CHANNELS[1 - joiner], Epoch::NONE, phase, &hello);
+            let fresh = fresh_hello(bench, joiner);
+            let later_boot = Hello { nonce: fresh.nonce ^ 1, ..fresh };
+            let hello = bytes_of(&later_boot.saying(standing));
+            let phase = bench.settled_phase(1 - joiner);
+            let frame = bench.forge(Kind::Hello, CHANNELS[1 - joiner], fresh.epoch, phase, &hello);
             assert_eq!(bench.accept(joiner, &frame), 0);
             bench.poll(joiner);
-            assert_eq!(bench.mode(joiner), if is_empty { Mode::Starting } else { Mode::Joining });
+            assert_eq!(bench.mode(joiner), mode, "{standing:?}");
             assert!(bench.nodes[joiner].is_empty());
         });
     }
