@@ -386,7 +386,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.mode = mode;
         self.handshake.renew();
         self.outgoing.hello_at(now);
-        // What belongs to a mode ends with it; who needs it in the next one sets it anew.
+        // What belongs to a mode ends with it, above all the peer's offer: an old block must find no
+        // channel that takes it. Who needs it in the next mode sets it anew.
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
         self.mending = Mending::default();

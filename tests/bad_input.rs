@@ -1,437 +1,47 @@
 //! Bad input of every kind: what is not the peer's word of now is refused by its cause, and changes nothing.
 //!
 //! Two nodes driven by hand, their frames carried by the test. Afterwards they must still
-//! complete cycles, judged by the program run a third time.
+//! complete cycles, judged by the program run a third time. Frames that carry memory have a
+//! test of their own, `bad_copy`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/bench.rs"]
+mod bench;
+#[path = "support/frames.rs"]
+mod frames;
 mod support;
 
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use bench::{A, B, Bench, CHANNELS, HOME, ServoBench, Setup, memory};
+use frames::{
+    Captured, Reaction, Snapshot, bytes_of, cause_of, damaged, forge_under, is_known, sample_payload, with_rest,
+};
+use std::collections::BTreeSet;
 use support::{Sample, Servo, sensor};
 use twinstep::ids::{Phase, Stage};
-use twinstep::mirror::Mirror;
 use twinstep::program::program_hash;
 use twinstep::sim::Storage;
 use twinstep::wire::{
-    self, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject, VERSION,
+    self, BlockPayload, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject,
+    VERSION, WantPayload,
 };
 use twinstep::{
-    Agreement, Begun, ChannelId, Config, ConfigError, Cycle, Drive, Epoch, Faults, FirstFault, Instant, Mechanism,
-    Mode, Node, Outcome, PairId, Preferred, Program, Tracked, Verdict, canonical,
+    Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Mechanism, Mode, Node, PairId, Program, Tracked,
+    canonical,
 };
 
-const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
-const A: usize = 0;
-const B: usize = 1;
-/// A frame takes one tick to the other channel.
-const TICK_US: u64 = 1_000;
-
-/// What a bench is made of.
-#[derive(Clone, Copy)]
-struct Setup {
-    pair: PairId,
-    nonces: [u32; 2],
-    config: Config,
-}
-
-/// Both channels release, so that both outputs can be judged.
-const HOME: Setup = Setup {
-    pair: PairId(0x5E21_0071),
-    nonces: [0xA11C_E001, 0xB0B0_0002],
-    config: Config { link_delay_us: TICK_US as u32, drive: Drive::Both, ..Config::DEFAULT },
-};
-
-/// Two nodes, the frames between them, and the program run a third time.
-struct Bench<'m, P: Program, const FRAME: usize> {
-    setup: Setup,
-    now_us: u64,
-    nodes: [Node<'m, P, FRAME>; 2],
-    arbiters: [Preferred; 2],
-    /// Frames in flight, by receiver.
-    towards: [Vec<Vec<u8>>; 2],
-    /// All frames sent so far, by receiver.
-    sent: [Vec<Vec<u8>>; 2],
-    is_cut: bool,
-    /// How often each frame arrives.
-    copies: usize,
-    /// Each frame is offered to all shorter buffers before it is sent.
-    is_stingy: bool,
-    sensor: Box<dyn FnMut(ChannelId, Cycle) -> P::Input>,
-    samples: BTreeMap<u32, [Option<P::Input>; 2]>,
-    /// Canonical bytes of the outputs on which both agreed, by channel and cycle.
-    released: [BTreeMap<u32, Vec<u8>>; 2],
-    reference: Mirror<'m, P::State>,
-    /// The last cycle that was judged.
-    judged: Cycle,
-}
-
-type ServoBench<'m> = Bench<'m, Servo, MAX_FRAME_BYTES>;
-
-/// Memory of A, of B, and of the third run.
-fn memory<P: Program>() -> [Storage<P::State>; 3] {
-    [Storage::new(), Storage::new(), Storage::new()]
-}
-
-fn new_node<'m, P: Program, const FRAME: usize>(
-    at: usize,
-    storage: &'m mut Storage<P::State>,
-    setup: &Setup,
-) -> Node<'m, P, FRAME> {
-    let config = Config { pair: setup.pair, nonce: setup.nonces[at], ..setup.config };
-    Node::<'m, P, FRAME>::new(CHANNELS[at], storage.cells(), config).unwrap()
-}
-
-impl<'m, P: Program, const FRAME: usize> Bench<'m, P, FRAME> {
-    fn new(
-        memory: &'m mut [Storage<P::State>; 3],
-        setup: Setup,
-        sensor: impl FnMut(ChannelId, Cycle) -> P::Input + 'static,
-    ) -> Self {
-        let [a, b, third] = memory;
-        Self {
-            setup,
-            now_us: 0,
-            nodes: [new_node(A, a, &setup), new_node(B, b, &setup)],
-            arbiters: [Preferred(ChannelId::A); 2],
-            towards: [Vec::new(), Vec::new()],
-            sent: [Vec::new(), Vec::new()],
-            is_cut: false,
-            copies: 1,
-            is_stingy: false,
-            sensor: Box::new(sensor),
-            samples: BTreeMap::new(),
-            released: [BTreeMap::new(), BTreeMap::new()],
-            reference: Mirror::new(third.cells(), P::init),
-            judged: Cycle(0),
-        }
+/// Returns how a settled channel in duplex must take a frame of its own past.
+fn reaction_to_the_past(bench: &ServoBench<'_>, at: usize, frame: &Captured) -> Reaction {
+    let this_cycle = Phase::new(bench.nodes[at].cycle(), Stage::Sample);
+    match (frame.header.kind, frame.header.phase.since(this_cycle)) {
+        (Kind::Hello, _) if frame.is_first_word => Reaction::Ineffective,
+        (Kind::Hello, _) => Reaction::Refused(Reject::Stale),
+        (Kind::Cut, _) => Reaction::Refused(Reject::Mode),
+        // This cycle's frames, and those a peer one cycle behind repeats as it waits for a vote.
+        (Kind::Sample, 0 | -4) | (Kind::Vote, 1 | -3) => Reaction::Repeated,
+        (Kind::Sample | Kind::Vote, _) => Reaction::Refused(Reject::Phase),
+        (kind, _) => panic!("no {kind:?} is sent in duplex"),
     }
-
-    fn now(&self) -> Instant {
-        Instant::from_micros(self.now_us)
-    }
-
-    fn modes(&self) -> [Mode; 2] {
-        [self.nodes[A].mode(), self.nodes[B].mode()]
-    }
-
-    /// Lets a tick pass: what was in flight arrives, and both channels take their turns.
-    fn tick(&mut self) {
-        self.now_us += TICK_US;
-        let arrived = std::mem::take(&mut self.towards);
-        for (at, frames) in arrived.iter().enumerate() {
-            let now = self.now();
-            for frame in frames {
-                for _ in 0..self.copies {
-                    let _ = self.nodes[at].handle_frame(now, frame);
-                    self.poll(at);
-                }
-            }
-            self.poll(at);
-            if now >= self.nodes[at].next_start() {
-                self.begin(at);
-                self.poll(at);
-            }
-            while let Some(frame) = self.next_frame(at) {
-                if !self.is_cut {
-                    self.towards[1 - at].push(frame.clone());
-                }
-                self.sent[1 - at].push(frame);
-            }
-        }
-        self.judge();
-    }
-
-    fn begin(&mut self, at: usize) {
-        let next = self.nodes[at].cycle().next();
-        let sample = (self.sensor)(CHANNELS[at], next);
-        let now = self.now();
-        if let Begun::New(cycle) = self.nodes[at].begin(now, sample.clone()).unwrap() {
-            self.samples.entry(cycle.0).or_default()[at] = Some(sample);
-        }
-    }
-
-    fn poll(&mut self, at: usize) {
-        let now = self.now();
-        if let Some(verdict) = self.nodes[at].poll_verdict(now, &mut self.arbiters[at]) {
-            self.take(at, verdict);
-        }
-    }
-
-    fn take(&mut self, at: usize, verdict: Verdict<P::Output>) {
-        let outcome = verdict.outcome();
-        for voted in verdict.release(&self.arbiters[at]) {
-            let cycle = voted.cycle();
-            let output = voted.open().unwrap();
-            if outcome == Outcome::Agreed {
-                self.released[at].insert(cycle.0, bytes_of(&output));
-            }
-        }
-    }
-
-    fn next_frame(&mut self, at: usize) -> Option<Vec<u8>> {
-        let now = self.now();
-        let mut buffer = [0; MAX_FRAME_BYTES];
-        if self.is_stingy {
-            return self.next_frame_past_short_buffers(at);
-        }
-        let length = self.nodes[at].poll_transmit(now, &mut buffer).unwrap()?;
-        Some(buffer[..length].to_vec())
-    }
-
-    fn next_frame_past_short_buffers(&mut self, at: usize) -> Option<Vec<u8>> {
-        let now = self.now();
-        let node = &mut self.nodes[at];
-        let need_bytes = match node.poll_transmit(now, &mut []) {
-            Ok(None) => return None,
-            Ok(Some(length)) => panic!("a frame of {length} bytes in no room at all"),
-            Err(error) => error.need_bytes,
-        };
-        let mut buffer = [0; MAX_FRAME_BYTES];
-        for have_bytes in 0..need_bytes {
-            let sent = node.poll_transmit(now, &mut buffer[..have_bytes]);
-            assert_eq!(sent, Err(BufferTooSmall { need_bytes, have_bytes }));
-        }
-        let sent = node.poll_transmit(now, &mut buffer[..need_bytes]);
-        assert_eq!(sent, Ok(Some(need_bytes)), "the frame is still due and takes what was said");
-        Some(buffer[..need_bytes].to_vec())
-    }
-
-    /// Runs the cycles a third time that both channels released, and compares.
-    fn judge(&mut self) {
-        loop {
-            let cycle = self.judged.next();
-            let (a, b) = (self.released[A].get(&cycle.0), self.released[B].get(&cycle.0));
-            let (Some(a), Some(b)) = (a, b) else { return };
-            let [Some(sample_a), Some(sample_b)] = &self.samples[&cycle.0] else {
-                panic!("cycle {cycle} was released without both samples");
-            };
-            let agreed = P::agree(sample_a, sample_b).input;
-            let output = bytes_of(&P::step(cycle, &mut self.reference.tracked(), &agreed));
-            assert_eq!((a, b), (&output, &output), "cycle {cycle}");
-            let digest = self.reference.pending_digest();
-            self.reference.commit(digest).unwrap();
-            self.judged = cycle;
-        }
-    }
-
-    fn run_until(&mut self, what: &str, ticks: u32, done: impl Fn(&Self) -> bool) {
-        for _ in 0..ticks {
-            self.tick();
-            if done(self) {
-                return;
-            }
-        }
-        panic!("{what}: not within {ticks} ticks; modes {:?}", self.modes());
-    }
-
-    /// Brings both channels from nothing to duplex.
-    fn boot(&mut self) {
-        self.run_until("duplex", 2_000, |bench| bench.modes() == [Mode::Duplex; 2]);
-    }
-
-    /// Whether both have settled the same cycle and nothing is in flight.
-    fn is_quiet(&self) -> bool {
-        let settled = self.nodes[A].settled_cycle();
-        let in_flight = self.towards.iter().any(|frames| !frames.is_empty());
-        self.modes() == [Mode::Duplex; 2] && settled.is_some() && settled == self.nodes[B].settled_cycle() && !in_flight
-    }
-
-    /// Runs this many cycles to their quiet end, and asserts that both channels and the third run agree.
-    fn run_cycles(&mut self, count: u32) {
-        for _ in 0..count {
-            let next = self.nodes[A].cycle().next();
-            self.run_until("a further cycle", 300, |bench| bench.is_quiet() && bench.nodes[A].cycle() == next);
-        }
-        for node in &self.nodes {
-            assert_eq!(node.settled_cycle(), Some(self.judged), "each cycle was released by both");
-            assert_eq!(node.state_digest(), self.reference.committed_digest());
-            assert_eq!(node.counters().diverged, 0);
-        }
-    }
-
-    /// Cuts the link and runs until both are in a cycle in which neither has heard the other.
-    fn cut_in_mid_cycle(&mut self) {
-        self.is_cut = true;
-        self.run_until("both in a cycle", 300, |bench| bench.nodes.iter().all(|node| node.settled_cycle().is_none()));
-    }
-
-    fn keys(&self) -> Keys {
-        Keys { pair: self.setup.pair, epoch: self.nodes[A].epoch(), nonces: self.setup.nonces }
-    }
-
-    /// Returns all frames sent to a channel so far, and what they are.
-    fn captured(&self, at: usize) -> Vec<Captured> {
-        self.sent[at].iter().map(|bytes| Captured::new(bytes, &self.keys())).collect()
-    }
-
-    /// Returns the last frame of each kind sent to each channel.
-    fn specimens(&self) -> [Vec<Captured>; 2] {
-        [A, B].map(|at| {
-            let by_kind: BTreeMap<u8, Captured> =
-                self.captured(at).into_iter().map(|frame| (frame.header.kind as u8, frame)).collect();
-            by_kind.into_values().collect()
-        })
-    }
-
-    /// Builds a frame that passes the CRC, whatever it says.
-    fn forge(&self, kind: Kind, sender: ChannelId, epoch: Epoch, phase: Phase, payload: &[u8]) -> Vec<u8> {
-        forge_under(&Keys { epoch, ..self.keys() }, kind, sender, phase, payload)
-    }
-
-    /// Hands a frame to a channel that must drop it for this cause, count that, and be as before.
-    #[track_caller]
-    fn refuse(&mut self, at: usize, frame: &[u8], cause: Reject) {
-        let now = self.now();
-        let node = &mut self.nodes[at];
-        let (before, counters) = (Snapshot::of(node), *node.counters());
-        let handled = node.handle_frame(now, frame);
-        let channel = CHANNELS[at];
-        assert_eq!(handled, Err(cause), "to {channel}: {frame:02x?}");
-        assert_eq!(Snapshot::of(node), before, "to {channel}, {cause}: {frame:02x?}");
-        for other in Reject::ALL {
-            let more = node.counters().rejected(other) - counters.rejected(other);
-            assert_eq!(more, u32::from(other == cause), "to {channel}, {other} counted for {cause}: {frame:02x?}");
-        }
-        assert_eq!(node.counters().repeated, counters.repeated);
-    }
-
-    /// Hands a frame to a channel that must let it pass without an effect; returns how many
-    /// repetitions it counted.
-    #[track_caller]
-    fn let_pass(&mut self, at: usize, frame: &[u8]) -> u32 {
-        let now = self.now();
-        let node = &mut self.nodes[at];
-        let (before, counters) = (Snapshot::of(node), *node.counters());
-        assert_eq!(node.handle_frame(now, frame), Ok(()), "to {}: {frame:02x?}", CHANNELS[at]);
-        assert_eq!(Snapshot::of(node), before, "to {}: {frame:02x?}", CHANNELS[at]);
-        assert_eq!(node.counters().rejected_total(), counters.rejected_total());
-        node.counters().repeated - counters.repeated
-    }
-
-    #[track_caller]
-    fn meet(&mut self, at: usize, frame: &[u8], reaction: Reaction) {
-        match reaction {
-            Reaction::Refused(cause) => self.refuse(at, frame, cause),
-            Reaction::Repeated => assert_eq!(self.let_pass(at, frame), 1),
-            Reaction::Stranger => assert_eq!(self.let_pass(at, frame), 0),
-        }
-    }
-
-    /// Returns how a settled channel in duplex must take a frame of its own past.
-    fn reaction_to_the_past(&self, at: usize, frame: &Captured) -> Reaction {
-        let this_cycle = Phase::new(self.nodes[at].cycle(), Stage::Sample);
-        match (frame.header.kind, frame.header.phase.since(this_cycle)) {
-            (Kind::Hello, _) if frame.is_first_word => Reaction::Stranger,
-            (Kind::Hello, _) => Reaction::Refused(Reject::Stale),
-            (Kind::Cut, _) => Reaction::Refused(Reject::Mode),
-            // This cycle's frames, and those a peer one cycle behind repeats as it waits for a vote.
-            (Kind::Sample, 0 | -4) | (Kind::Vote, 1 | -3) => Reaction::Repeated,
-            (Kind::Sample | Kind::Vote, _) => Reaction::Refused(Reject::Phase),
-            (kind, _) => panic!("no {kind:?} is sent in duplex"),
-        }
-    }
-}
-
-/// Builds a frame of the epoch of `keys`.
-fn forge_under(keys: &Keys, kind: Kind, sender: ChannelId, phase: Phase, payload: &[u8]) -> Vec<u8> {
-    let header = Header { kind, sender, epoch: keys.epoch, phase, ack: phase };
-    let mut buffer = [0; MAX_FRAME_BYTES];
-    let length = wire::build(&mut buffer, &header, keys, payload.len(), |room| {
-        room.copy_from_slice(payload);
-        Some(payload.len())
-    });
-    buffer[..length.unwrap()].to_vec()
-}
-
-/// How a channel must take a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reaction {
-    Refused(Reject),
-    /// Recognised as a repetition and counted as one.
-    Repeated,
-    /// A first word that echoes nothing: answered, and nothing else.
-    Stranger,
-}
-
-/// A frame that crossed the link, taken apart.
-#[derive(Clone)]
-struct Captured {
-    bytes: Vec<u8>,
-    header: Header,
-    payload: Vec<u8>,
-    /// A `Hello` that echoes nothing yet.
-    is_first_word: bool,
-}
-
-impl Captured {
-    fn new(bytes: &[u8], keys: &Keys) -> Self {
-        let (header, payload) = wire::parse(bytes, keys).unwrap();
-        let hello = (header.kind == Kind::Hello).then(|| canonical::decode::<Hello>(payload).unwrap());
-        let is_first_word = hello.is_some_and(|hello| hello.echo_nonce == 0);
-        Self { bytes: bytes.to_vec(), header, payload: payload.to_vec(), is_first_word }
-    }
-}
-
-/// What no bad frame may change.
-#[derive(Debug, PartialEq)]
-struct Snapshot {
-    mode: Mode,
-    epoch: Epoch,
-    cycle: Cycle,
-    settled: Option<Cycle>,
-    state_digest: u32,
-    next_start: Instant,
-    first_fault: Option<FirstFault>,
-}
-
-impl Snapshot {
-    fn of<P: Program, const FRAME: usize>(node: &Node<'_, P, FRAME>) -> Self {
-        Self {
-            mode: node.mode(),
-            epoch: node.epoch(),
-            cycle: node.cycle(),
-            settled: node.settled_cycle(),
-            state_digest: node.state_digest(),
-            next_start: node.next_start(),
-            first_fault: node.first_fault().copied(),
-        }
-    }
-}
-
-fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![0; canonical::encoded_len(value).unwrap()];
-    canonical::encode(value, &mut bytes).unwrap();
-    bytes
-}
-
-/// Returns the payload of a sample as it is on the wire.
-fn sample_payload<T: Serialize>(input: &T) -> Vec<u8> {
-    let digest = canonical::digest(input).unwrap();
-    [digest.to_le_bytes().to_vec(), bytes_of(input)].concat()
-}
-
-/// Returns why these bytes must be dropped, given that their CRC does not hold.
-fn cause_of(bytes: &[u8]) -> Reject {
-    match bytes {
-        _ if bytes.len() > MAX_FRAME_BYTES => Reject::TooLong,
-        _ if bytes.len() < OVERHEAD_BYTES => Reject::TooShort,
-        [first, ..] if (first >> 5) != VERSION => Reject::Version,
-        [first, ..] if !(1..=4).contains(&((first >> 1) & 0xF)) => Reject::Kind,
-        _ => Reject::Crc,
-    }
-}
-
-/// Returns a frame cut off at every length, and with every bit flipped.
-fn damaged(frame: &[u8]) -> Vec<Vec<u8>> {
-    let truncated = (0..frame.len()).map(|length| frame[..length].to_vec());
-    let flipped = (0..frame.len() * 8).map(|bit| {
-        let mut bytes = frame.to_vec();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        bytes
-    });
-    truncated.chain(flipped).collect()
 }
 
 /// Returns what crosses the link of a pair from boot through two cycles, by receiver.
@@ -495,7 +105,7 @@ fn frames_of_wrong_length_version_or_kind_are_refused() {
             bench.refuse(at, &longest, Reject::Crc);
 
             for first in 0..=u8::MAX {
-                let known = (1..=4).contains(&((first >> 1) & 0xF));
+                let known = is_known((first >> 1) & 0xF);
                 let cause = match first >> 5 {
                     VERSION if known => continue,
                     VERSION => Reject::Kind,
@@ -561,7 +171,7 @@ fn frames_of_another_boot_are_refused() {
         for (at, frames) in frames.iter().enumerate() {
             for frame in frames {
                 let reaction = match frame.header.kind {
-                    Kind::Hello if frame.is_first_word => Reaction::Stranger,
+                    Kind::Hello if frame.is_first_word => Reaction::Ineffective,
                     Kind::Hello => Reaction::Refused(Reject::Stale),
                     Kind::Cut => Reaction::Refused(cut),
                     _ => Reaction::Refused(Reject::Crc),
@@ -598,7 +208,7 @@ fn frames_of_the_past_are_recognised_or_refused() {
         let mut reactions = Vec::new();
         for at in [A, B] {
             for frame in bench.captured(at) {
-                let reaction = bench.reaction_to_the_past(at, &frame);
+                let reaction = reaction_to_the_past(&bench, at, &frame);
                 reactions.push(reaction);
                 for _ in 0..2 {
                     bench.meet(at, &frame.bytes, reaction);
@@ -606,7 +216,7 @@ fn frames_of_the_past_are_recognised_or_refused() {
             }
         }
         let causes = [Reject::Stale, Reject::Mode, Reject::Phase].map(Reaction::Refused);
-        for expected in causes.into_iter().chain([Reaction::Repeated, Reaction::Stranger]) {
+        for expected in causes.into_iter().chain([Reaction::Repeated, Reaction::Ineffective]) {
             assert!(reactions.contains(&expected), "round {round}: {expected:?} did not occur");
         }
         bench.run_cycles(2);
@@ -634,7 +244,7 @@ fn a_channel_that_left_the_cycle_refuses_its_frames() {
     for (at, frames) in frames.iter().enumerate() {
         for frame in frames {
             let reaction = match frame.header.kind {
-                Kind::Hello if frame.is_first_word => Reaction::Stranger,
+                Kind::Hello if frame.is_first_word => Reaction::Ineffective,
                 Kind::Hello => Reaction::Refused(Reject::Stale),
                 // A is in an epoch of its own by now, B still in the old one.
                 Kind::Sample | Kind::Vote if at == A => Reaction::Refused(Reject::Epoch),
@@ -664,7 +274,7 @@ fn garbage_is_refused() {
                 let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
                 let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
                 if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
-                    *first = VERSION << 5 | rng.u8(1..=4) << 1 | rng.u8(0..2); // plausible at first sight
+                    *first = VERSION << 5 | rng.u8(1..=9) << 1 | rng.u8(0..2); // plausible at first sight
                 }
                 let cause = cause_of(&noise);
                 causes.insert(cause as u8);
@@ -677,14 +287,23 @@ fn garbage_is_refused() {
     bench.run_cycles(3);
 }
 
+/// Of A and of B; the program has not come to them yet.
+const DAMAGED_BLOCKS: [u16; 2] = [9, 11];
+
 /// Frames that pass the CRC and yet are not what a peer may say now: every cause is seen.
 #[test]
 fn frames_that_pass_the_crc_are_still_checked() {
     let mut memory = memory::<Servo>();
-    let mut bench = ServoBench::new(&mut memory, HOME, sensor(10));
+    let config = Config { scrub_blocks: 16, ..HOME.config };
+    let mut bench = ServoBench::new(&mut memory, Setup { config, ..HOME }, sensor(10));
     bench.boot();
     bench.run_cycles(3);
     let captured = bench.specimens();
+    // Each wants a block of the other, which the scrub of the next cycle finds damaged.
+    for (node, block) in bench.nodes.iter_mut().zip(DAMAGED_BLOCKS) {
+        node.memory().flip_working_bit(usize::from(block) * 512);
+        node.memory().flip_checkpoint_bit(usize::from(block) * 512 + 1);
+    }
     bench.cut_in_mid_cycle();
 
     for at in [A, B] {
@@ -694,7 +313,6 @@ fn frames_that_pass_the_crc_are_still_checked() {
         let (sampled, voted) = (phase(cycle, Stage::Sample), phase(cycle, Stage::Vote));
         let sample = sample_payload(&Sample { position: 5, limit: Some(true) });
         let vote = [[0; 8].to_vec(), bytes_of(&Servo::SAFE)].concat();
-        let with_rest = |payload: &[u8]| [payload, &[0]].concat();
         let mut wrong_digest = sample.clone();
         wrong_digest[0] ^= 1;
 
@@ -748,18 +366,27 @@ fn frames_that_pass_the_crc_are_still_checked() {
         cases.push((Reject::Mode, bench.forge(Kind::Cut, peer, epoch, settled, &cut)));
         cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &cut[..cut.len() - 1])));
         cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &with_rest(&cut))));
+        // A block that is not there, one of a wrong length, and one that is not the one wanted.
+        let want = bytes_of(&WantPayload { index: 16 });
+        cases.push((Reject::Block, bench.forge(Kind::Want, peer, epoch, settled, &want)));
+        for (cause, bytes) in [(Reject::Block, &[0; 63][..]), (Reject::Digest, &[0xFF; 64])] {
+            let block = bytes_of(&BlockPayload { serial: 0, index: DAMAGED_BLOCKS[at], bytes });
+            cases.push((cause, bench.forge(Kind::Block, peer, epoch, settled, &block)));
+        }
         // A peer's `Hello`, altered.
         let hello = captured[at].iter().find(|frame| frame.header.kind == Kind::Hello).unwrap();
         let said: Hello = canonical::decode(&hello.payload).unwrap();
-        assert_eq!(said.program_hash, program_hash::<Servo>());
+        assert_eq!((said.program_hash, said.layout_hash), (program_hash::<Servo>(), Servo::LAYOUT));
         for altered in [
             Hello { echo_challenge: said.echo_challenge.wrapping_add(1_000), ..said },
             Hello { echo_nonce: said.echo_nonce ^ 1, ..said },
         ] {
             cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
         }
-        let unknown_bit = bytes_of(&Hello { standing_bits: said.standing_bits | 0x80, ..said });
-        cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &unknown_bit)));
+        for unknown_bit in [0x10, 0x20, 0x40, 0x80] {
+            let altered = bytes_of(&Hello { standing_bits: said.standing_bits | unknown_bit, ..said });
+            cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
+        }
         cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &with_rest(&hello.payload))));
         let cut_off = &hello.payload[..hello.payload.len() - 1];
         cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, cut_off)));
@@ -780,20 +407,22 @@ fn frames_that_pass_the_crc_are_still_checked() {
             bench.refuse(at, &frame, cause);
         }
 
-        // A peer with another program is a fault, and for the rest nothing happens.
+        // A peer with another program, layout or configuration is a fault, and for the rest nothing
+        // happens.
         bench.nodes[at].clear_first_fault();
-        let before = Snapshot::of(&bench.nodes[at]);
-        for altered in
-            [Hello { program_hash: said.program_hash ^ 1, ..said }, Hello { config_hash: said.config_hash ^ 1, ..said }]
-        {
+        let before = Snapshot::of(&mut bench.nodes[at]);
+        for altered in [
+            Hello { program_hash: said.program_hash ^ 1, ..said },
+            Hello { layout_hash: said.layout_hash ^ 1, ..said },
+            Hello { config_hash: said.config_hash ^ 1, ..said },
+        ] {
             let frame = bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered));
-            let now = bench.now();
-            assert_eq!(bench.nodes[at].handle_frame(now, &frame), Err(Reject::PeerDiffers));
+            bench.nodes[at].clear_first_fault();
+            bench.drop_for(at, &frame, Reject::PeerDiffers);
+            assert!(bench.nodes[at].first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
         }
-        assert_eq!(bench.nodes[at].counters().rejected(Reject::PeerDiffers), 2);
-        assert!(bench.nodes[at].first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
         bench.nodes[at].clear_first_fault();
-        assert_eq!(Snapshot::of(&bench.nodes[at]), before);
+        assert_eq!(Snapshot::of(&mut bench.nodes[at]), before);
 
         for cause in Reject::ALL {
             assert!(bench.nodes[at].counters().rejected(cause) > 0, "{cause} did not occur at {me}");
@@ -801,6 +430,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
     }
     bench.is_cut = false;
     bench.run_cycles(3);
+    assert_eq!([A, B].map(|at| bench.nodes[at].counters().peer_repairs), [1, 1]);
 }
 
 /// What came of a stale sample that reached `victim` at the second attempt to start.
@@ -913,7 +543,8 @@ impl Program for Wordy {
     }
 }
 
-const SMALL_FRAME: usize = 64;
+/// As small as a block of the state allows.
+const SMALL_FRAME: usize = OVERHEAD_BYTES + 3 + 3 + 1 + 64;
 /// Input bytes that fill a small frame: header and CRC, digest, and the length's own byte aside.
 const LONGEST_INPUT: usize = SMALL_FRAME - OVERHEAD_BYTES - wire::SAMPLE_DIGEST_BYTES - 1;
 
@@ -926,13 +557,13 @@ fn a_sample_too_long_for_a_frame_begins_nothing() {
     let try_too_long = |bench: &mut Bench<'_, Wordy, SMALL_FRAME>| {
         for at in [A, B] {
             for more in [1, 2, 100, 1_000] {
-                let (before, timeout) = (Snapshot::of(&bench.nodes[at]), bench.nodes[at].poll_timeout());
+                let (before, timeout) = (Snapshot::of(&mut bench.nodes[at]), bench.nodes[at].poll_timeout());
                 let now = bench.now();
                 let begun = bench.nodes[at].begin(now, vec![1; LONGEST_INPUT + more]);
                 let length_bytes = if LONGEST_INPUT + more < 128 { 1 } else { 2 };
                 let need_bytes = SMALL_FRAME - 1 + length_bytes + more;
                 assert_eq!(begun, Err(BufferTooSmall { need_bytes, have_bytes: SMALL_FRAME }));
-                assert_eq!(Snapshot::of(&bench.nodes[at]), before);
+                assert_eq!(Snapshot::of(&mut bench.nodes[at]), before);
                 assert_eq!(bench.nodes[at].poll_timeout(), timeout, "no slot was opened");
             }
         }
@@ -995,6 +626,7 @@ macro_rules! program_of_output {
     };
 }
 
+program_of_output!(Narrow, u8, 0);
 program_of_output!(Wide, [[u8; 32]; 2], [[1; 32]; 2]);
 program_of_output!(Widest, [[u8; 32]; 20], [[1; 32]; 20]);
 
@@ -1016,13 +648,18 @@ fn a_frame_buffer_too_small_is_refused_with_figures() {
     // A larger buffer than the longest frame does not help.
     assert_eq!(refusal::<Widest, 655>(good), too_small(660, 655));
     assert_eq!(refusal::<Widest, 1_000>(good), too_small(660, 655));
-    // However small the output, a `Hello` of eight numbers and the flags must fit.
-    let hello_bytes = OVERHEAD_BYTES + 8 * 5 + 1;
-    assert_eq!(hello_bytes, 53);
-    assert_eq!(refusal::<Servo, 0>(good), too_small(53, 0));
-    assert_eq!(refusal::<Servo, 52>(good), too_small(53, 52));
-    assert_eq!(refusal::<Servo, 53>(good), None);
-    assert!(too_small(53, 52).unwrap().to_string().contains("53"), "the figures are in the text");
+    // However small the output, a `Hello` of nine numbers and the flags must fit.
+    let hello_bytes = OVERHEAD_BYTES + 9 * 5 + 1;
+    assert_eq!(hello_bytes, 58);
+    assert_eq!(refusal::<Narrow, 0>(good), too_small(58, 0));
+    assert_eq!(refusal::<Narrow, 57>(good), too_small(58, 57));
+    assert_eq!(refusal::<Narrow, 58>(good), None);
+    // And so must a block of memory, with serial, number and length.
+    let block_bytes = OVERHEAD_BYTES + 3 + 3 + 1 + 64;
+    assert_eq!(block_bytes, 83);
+    assert_eq!(refusal::<Servo, 82>(good), too_small(83, 82));
+    assert_eq!(refusal::<Servo, 83>(good), None);
+    assert!(too_small(58, 57).unwrap().to_string().contains("58"), "the figures are in the text");
 }
 
 #[test]

@@ -244,8 +244,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let search = search.filter(|_| self.mode == Mode::Donor).ok_or(Reject::Mode)?;
         let blocks = 1_u32.checked_shl(same.exponent.into()).ok_or(Reject::Payload)?;
         let asked = Range { first: same.first.into(), blocks };
-        search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
-        Ok(())
+        let was_asked = search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
+        if was_asked { Ok(()) } else { Err(Reject::Phase) }
     }
 
     /// Sends the next block, or the next question of the search.
@@ -368,6 +368,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::Mode);
         }
         let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
+        if u32::from(asked.first) >= self.mirror.blocks() {
+            return Err(Reject::Block);
+        }
         let mine = self.mirror.range_digest(Range { first: asked.first.into(), blocks });
         let is_same = mine == asked.digest;
         let same = SamePayload { first: asked.first, exponent: asked.exponent, is_same };
