@@ -94,6 +94,8 @@ pub struct Report {
     pub copies_begun: u32,
     /// Copies that were given up, refused, or ended without an answer.
     pub copies_failed: u32,
+    /// Blocks of memory that donors sent, repetitions included.
+    pub blocks_sent: u32,
     /// The most blocks of memory that a channel sent in one cycle.
     pub blocks_in_a_cycle_max: u32,
     /// Repairs of memory in both channels.
@@ -180,6 +182,7 @@ fn count(report: &mut Report, counters: &Counters) {
     report.rejected += counters.rejected_total();
     report.joined += counters.joined;
     report.copies_begun += counters.copies_begun;
+    report.blocks_sent += counters.blocks_sent;
     report.copies_failed += counters.copies_failed;
     report.repairs += counters.repairs();
     report.self_exclusions += counters.self_exclusions;

@@ -22,6 +22,9 @@ use twinstep::{ChannelId, Config};
 /// A run in which nothing is heard of any board, or nothing driven, for so long is over.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
 
+/// What the firmware sends of its state in a cycle at most.
+const COPY_BLOCKS: u32 = 8;
+
 /// Less than a cycle.
 const A_MOMENT: Duration = Duration::from_millis(20);
 
@@ -126,6 +129,7 @@ impl Run<'_> {
         }
         figures.rounds = self.rounds.map(Rounds::into_rounds).unwrap_or_default();
         figures.rot = self.rot.map(Rot::into_figures);
+        figures.copy_budget_blocks = COPY_BLOCKS;
         let (modes, link_changes, one_stood_by) = (self.modes, self.plant.link_changes(), self.one_stood_by);
         let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
@@ -265,8 +269,7 @@ impl Run<'_> {
                     self.tell(board.other(), &ToBoard::Lease { through, answers: None });
                 }
             }
-            ToPlant::Sampled { cycle, reading } if self.serves(board) => self.judge.sampled(board, cycle, reading),
-            ToPlant::Sampled { .. } => {}
+            ToPlant::Sampled { cycle, reading } => self.judge.sampled(board, cycle, reading),
             ToPlant::Drive { cycle, epoch, outcome, output } => {
                 if !self.relay.passes(board, epoch) {
                     self.judge.cut_off();
@@ -301,12 +304,6 @@ impl Run<'_> {
             }
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
-    }
-
-    /// Whether a board's samples may be used: not those of one that stands by or joins.
-    fn serves(&self, board: ChannelId) -> bool {
-        use ModeCode::{Donor, Duplex, Simplex, Starting};
-        matches!(self.modes[board.index()], Some(Duplex | Simplex | Donor | Starting))
     }
 
     fn give_reading(&mut self, board: ChannelId) {

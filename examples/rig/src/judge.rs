@@ -40,6 +40,12 @@ pub(crate) struct Figures {
     pub(crate) blackout_cycles: u32,
     /// The cycles in which a board took over.
     pub(crate) takeover_cycles: Vec<u32>,
+    /// Blocks of memory that the link carried, repetitions included.
+    pub(crate) blocks_copied: u32,
+    /// The most of them in one cycle of a donor, and what it may send at most.
+    pub(crate) blocks_in_a_cycle_max: u32,
+    /// The budget that boards are configured with.
+    pub(crate) copy_budget_blocks: u32,
     /// The rounds of death and return.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rounds: Vec<Round>,
@@ -73,6 +79,8 @@ pub(crate) struct Judge {
     /// Overhead of the frames of a cycle, by direction; a frame counts once.
     overhead: [BTreeMap<u32, [usize; 2]>; 2],
     latest: u32,
+    /// Blocks of memory that a board sent, and in which cycle.
+    blocks: [(u32, u32); 2],
     /// Outputs released in duplex for which the link has not carried both votes yet: the
     /// rig may read a board's drive before it reads the vote that the board sent first.
     unconfirmed: Vec<(u32, Drive)>,
@@ -92,6 +100,7 @@ impl Judge {
             drivers: BTreeMap::new(),
             overhead: Default::default(),
             latest: 0,
+            blocks: [(0, 0); 2],
             unconfirmed: Vec::new(),
             figures: Figures::default(),
         }
@@ -139,6 +148,8 @@ impl Judge {
                 self.sampled(sender, cycle, reading);
                 self.count_frame(sender, cycle, 0, wire_bytes - (payload.len() - 4));
             }
+        } else if kind == Kind::Block as u8 {
+            self.count_block(sender, cycle);
         } else if kind == Kind::Vote as u8 {
             self.count_frame(sender, cycle, 1, wire_bytes - payload.len().saturating_sub(8));
         }
@@ -226,6 +237,15 @@ impl Judge {
         let before = self.unconfirmed.len();
         self.unconfirmed.retain(|(cycle, _)| cycle + within_cycles > latest);
         self.figures.unvoted_in_duplex += (before - self.unconfirmed.len()) as u32;
+    }
+
+    /// Counts a block sent by a donor that has committed `cycle`.
+    fn count_block(&mut self, sender: ChannelId, cycle: u32) {
+        let (of, blocks) = &mut self.blocks[sender.index()];
+        *blocks = if *of == cycle { *blocks + 1 } else { 1 };
+        *of = cycle;
+        self.figures.blocks_in_a_cycle_max = self.figures.blocks_in_a_cycle_max.max(*blocks);
+        self.figures.blocks_copied += 1;
     }
 
     fn count_frame(&mut self, sender: ChannelId, cycle: u32, which: usize, overhead_bytes: usize) {

@@ -38,6 +38,10 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
         let (board, killed) = (round.board, round.killed_in);
         let _ = writeln!(text, "{board} killed in cycle {killed}, restarted after {restarted}, in duplex by {duplex}");
     }
+    if figures.blocks_copied > 0 {
+        let (blocks, most) = (figures.blocks_copied, figures.blocks_in_a_cycle_max);
+        let _ = writeln!(text, "{blocks} blocks of memory copied, at most {most} in a cycle");
+    }
     if let Some(rot) = &figures.rot {
         for (part, found) in [("working", rot.working), ("checkpoint", rot.checkpoint), ("digests", rot.digests)] {
             let _ = writeln!(text, "{part:>10}: {} bits flipped, {} found", found.flipped, found.found);

@@ -4,7 +4,9 @@ use crate::judge::Figures;
 use crate::rounds::ROUNDS;
 use clap::ValueEnum;
 use fastrand::Rng;
+use tank::Plant;
 use tank::field_bus::ModeCode;
+use twinstep::blocks;
 
 /// A scenario of the rig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -114,6 +116,8 @@ impl Plan {
     }
 }
 
+const STATE_BLOCKS: u32 = blocks::<Plant>() as u32;
+
 fn rejoin_claims(figures: &Figures) -> Vec<Claim> {
     let rounds = &figures.rounds;
     let returned = rounds.iter().filter(|round| round.duplex_in.is_some()).count();
@@ -122,6 +126,12 @@ fn rejoin_claims(figures: &Figures) -> Vec<Claim> {
     vec![
         claim(format!("{ROUNDS} boards killed, and back in duplex after a copy"), returned == ROUNDS),
         claim("each time the other board", by_turns),
+        // All of it each time: what a board had before its death is gone.
+        claim("the link carried the state each time", figures.blocks_copied >= ROUNDS as u32 * STATE_BLOCKS),
+        claim(
+            format!("at most {} blocks in a cycle", figures.copy_budget_blocks),
+            (1..=figures.copy_budget_blocks).contains(&figures.blocks_in_a_cycle_max),
+        ),
         claim("takeover in the cycle of each kill, and no other", at_once && figures.takeovers == ROUNDS as u32),
         claim("blackout_cycles 0", figures.blackout_cycles == 0),
         claim("no board drove without the lease", figures.cut_off == 0),

@@ -19,6 +19,9 @@ const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 /// The pair is looked at so often that no cycle begins between a takeover and the look.
 const STEPS_IN_A_CYCLE: u32 = 10;
 
+/// As the firmware has it.
+const COPY_BLOCKS: u16 = 8;
+
 /// The plant as the simulated pair's world.
 #[derive(Clone)]
 struct SharedPlant(Rc<RefCell<Inner>>);
@@ -66,7 +69,7 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
     let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0 })));
     // Frames are the simulated link's unit: bytes are flipped, and no byte is lost or repeated.
     let link = LinkFaults { flip: plan.byte_errors, ..LinkFaults::NONE };
-    let config = Config { copy_blocks: 8, ..Config::DEFAULT };
+    let config = Config { copy_blocks: COPY_BLOCKS, ..Config::DEFAULT };
     let setup = Setup { seed: plan.seed, config, link, ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
     let pair = Pair::<Tank>::new(&setup, &mut memory, world.clone()).map_err(|error| anyhow!("{error}"))?;
@@ -211,6 +214,9 @@ impl Run<'_> {
             held: report.held,
             cut_off: report.cut_off,
             blackout_cycles: report.missing + report.held,
+            blocks_copied: report.blocks_sent,
+            blocks_in_a_cycle_max: report.blocks_in_a_cycle_max,
+            copy_budget_blocks: COPY_BLOCKS.into(),
             damaged_bytes: is_noise.then_some(report.damaged_bytes),
             carried_bytes: is_noise.then_some(report.carried_bytes),
             rounds: self.rounds.map(Rounds::into_rounds).unwrap_or_default(),
