@@ -434,3 +434,29 @@ fn deaths_in_any_order_are_survived() {
     println!("{joined} joined, {lost} times the state was lost, {went_back} times an older one went on");
     assert!(joined > 500 && lost > 100 && went_back > 5);
 }
+
+/// A bit that flipped in the donor's checkpoint is mended before the block is sent. Unmended, the
+/// joiner would get it, and the digest at the cut would cost a whole copy.
+#[test]
+fn damage_of_the_donor_is_not_handed_on() {
+    for off in [None, Some(Mechanism::Scrub)] {
+        let mut failed = 0;
+        for block in 4..16 {
+            let setup = Setup { off, ..Setup::default() };
+            let mut memory = [Storage::new(), Storage::new()];
+            let mut pair = restarted(&setup, &mut memory, ChannelId::B);
+            while pair.mode(ChannelId::A) != Some(Mode::Donor) {
+                pair.run_us(1_000);
+            }
+            pair.node(ChannelId::A).unwrap().memory().flip_checkpoint_bit(block * 512 + 33);
+            pair.run(30);
+            let report = pair.report();
+            assert_eq!((report.wrong, report.missing, report.diverged), (0, 0, 0), "block {block}: {report:?}");
+            failed += report.copies_failed;
+            if off.is_none() {
+                assert_eq!((report.joined, report.repairs), (1, 1), "block {block}: {report:?}");
+            }
+        }
+        assert_eq!(failed > 0, off.is_some(), "{failed} copies failed");
+    }
+}

@@ -54,6 +54,15 @@ impl<T: State> Mirror<'_, T> {
         found
     }
 
+    /// Checks one block, as before it is sent.
+    pub fn scrub_one(&mut self, block: u32) -> Scrubbed {
+        let mut found = Scrubbed::default();
+        if !self.scrub_block(block as usize, &mut found) {
+            found.beyond_repair = Some(block);
+        }
+        found
+    }
+
     /// Checks all blocks and that their digests add up, as before a takeover.
     pub fn scrub_all(&mut self) -> Scrubbed {
         let mut found = self.scrub(self.blocks());

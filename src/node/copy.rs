@@ -270,6 +270,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let phase = Phase::new(self.committed(), Stage::Settled);
         let again_at = self.block_is_overdue_at(now);
         if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set(), now) {
+            if self.mechanisms.on(Mechanism::Scrub) {
+                let found = self.mirror.scrub_one(index.into()); // damage is not to be handed on
+                self.note(&found);
+            }
             let bytes = self.mirror.block(index.into()).unwrap_or_default();
             let block = BlockPayload { serial, index, bytes };
             let length = self.transmit(Kind::Block, phase, buffer, &block)?;
