@@ -14,7 +14,9 @@ pub enum Drive {
     Both,
 }
 
-/// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce).
+/// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce): a difference
+/// in the timing of the cycle, the patience or the drive keeps them from pairing; in the others it
+/// goes unnoticed, and it is the donor's `copy_` figures that count.
 ///
 /// On a serial line a byte takes `10 / baud` seconds, a sample's frame the input's postcard
 /// bytes + 18, a vote's the output's + 22. In a period, one after the other: two frames each
@@ -49,16 +51,24 @@ pub struct Config {
     pub patience: u8,
     /// Which channel drives.
     pub drive: Drive,
-    /// Blocks of memory checked each cycle: a flipped bit in memory that nobody writes is found
-    /// within `blocks / scrub_blocks` cycles. About 260 instructions a block.
+    /// Blocks of memory checked each cycle: a flipped bit in memory that nobody uses meanwhile is
+    /// found within `blocks / scrub_blocks` cycles. About 330 instructions a block on a Cortex-M3.
     pub scrub_blocks: u16,
     /// Blocks of memory, of 64 bytes, that a donor sends each cycle at most while the other
-    /// channel joins. A block's frame takes 83 bytes on the link, plus delimiters, and the
-    /// rest of the period must be long enough for them.
+    /// channel joins: after the cycle's verdict, and only as long as a frame still gets through
+    /// (`link_delay_us`) before the next start. A block takes up to 85 bytes on a serial line,
+    /// 7.4 ms at 115200 baud, 0.9 ms at 921600. If not even one fits, the other channel never
+    /// joins, and nothing here can see it: 115200 baud needs cycles of 15 ms and more.
     pub copy_blocks: u16,
-    /// Cycles that a copy may take: one that would take longer is refused, with the figures.
+    /// Cycles that a copy may take. It takes at most about `blocks / (copy_blocks - blocks written
+    /// each cycle) + 1`, and more if frames are lost: 8 KiB, 3 sent, 1 written: 65 cycles. It is
+    /// refused, with the figures, if after 8 cycles that estimate is above the limit or the blocks
+    /// written are as many as those sent, and if for 64 cycles nothing was gained. It cannot be
+    /// changed while the only channel with the state serves: choose it generously.
     pub copy_limit_cycles: u32,
-    /// Clean duplex cycles after which a channel that has joined may own the outputs.
+    /// Clean duplex cycles before a channel that has joined may own the outputs on the other
+    /// one's silence; 0 lets it at once. Until then that one's silent death stops the outputs.
+    /// What the other one says itself, that it is empty or stands by, always counts.
     pub probation_cycles: u16,
     /// Time without any word of the peer after which an empty channel starts alone;
     /// `None`: it waits for the peer.

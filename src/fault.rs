@@ -26,7 +26,10 @@ bitflags::bitflags! {
         const LEASE_LOST = 1 << 8;
         /// The pair went on without this channel.
         const OVERTAKEN = 1 << 9;
-        /// Both channels went on alone from one parent: a person must decide.
+        /// Both channels went on alone from one parent, so neither state contains the other: a
+        /// person must decide. Seen by both. The one that serves goes on, the other stands by
+        /// and is not copied over. Save of its `state()` what is needed, then call
+        /// `discard_state` on it: it joins as an empty one.
         const SPLIT_BRAIN = 1 << 10;
         /// The peer runs another program, state layout or configuration.
         const PEER_DIFFERS = 1 << 11;
@@ -34,15 +37,22 @@ bitflags::bitflags! {
         const OUTPUT_TOO_LARGE = 1 << 12;
         /// A tracked write named memory outside of the state; it was not done.
         const STRAY_WRITE = 1 << 13;
-        /// Flipped bits in memory were found, and mended.
+        /// Flipped bits in memory were found, and mended: nothing to do, and not worth the
+        /// first-fault record. The counters say where.
         const MEMORY_REPAIRED = 1 << 14;
-        /// A block of memory is damaged beyond what this channel can mend by itself.
+        /// A block of memory is damaged beyond what this channel can mend by itself. In duplex
+        /// no step is done until the block has come from the peer; if it does not, this channel
+        /// leaves, the peer goes on, and it joins again. Alone it is the safe state. Look for
+        /// the cause if it comes again.
         const MEMORY_DAMAGED = 1 << 15;
-        /// The copy to a joining peer cannot end in time.
+        /// The copy to a joining peer cannot end in time: see `copy_refused`. This channel serves
+        /// on alone. Tried again after 1000 cycles, by `retry_copy`, or at the peer's next boot.
         const COPY_REFUSED = 1 << 16;
-        /// The copy to a joining peer was given up: no answer.
+        /// A copy came to nothing: the peer did not answer, or its memory did not have the digest
+        /// in the end. It is begun again when the peer says that it is there.
         const COPY_FAILED = 1 << 17;
-        /// This channel has joined too short a time ago to own the outputs.
+        /// The peer fell silent, and this channel has joined too short a time ago to own the
+        /// outputs: it stands by.
         const ON_PROBATION = 1 << 18;
     }
 }

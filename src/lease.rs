@@ -14,7 +14,10 @@ pub enum Grounds {
     PeerEmpty,
     /// A fresh `Hello` says that the peer stands by and owns nothing.
     PeerStandsBy,
-    /// The claimant owns, and goes on with a peer that joins.
+    /// The claimant owns already, and is about to go on with a peer that joins. Granted like any
+    /// other claim, though no contact need move. It is asked between two cycles, in the first
+    /// half of a period; until the answer is there nothing is released, so one within half a
+    /// period costs nothing. A refusal means that somebody else owns: the claimant stands by.
     PeerJoins,
 }
 
@@ -39,7 +42,9 @@ pub enum Claim {
 /// the same claim again is granted again; anything else is refused. It answers
 /// [`Claim::Granted`] only once the other channel *is* cut off, and [`Claim::Pending`] until
 /// then, for instance while a contact moves: the cycle is held meanwhile. It may forget the
-/// epoch only when both channels are off.
+/// epoch only when both channels are off. The grounds are for arbiters without a memory; one
+/// with a memory needs none. A reboot of the peer costs two claims at least, one for going on
+/// alone and one for the peer that joins.
 pub trait Arbiter {
     /// Asks for the outputs in epoch `to`, whose owner is the claimant; `from` is the
     /// epoch of the claimant's state. Asked again with the same figures while pending.

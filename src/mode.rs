@@ -1,16 +1,28 @@
 //! MODE  what a channel is doing, and the one function that changes it.
+//!
+//! What a peer's fault looks like from both sides, with the outcome of the cycles:
+//!
+//! ```text
+//! event             the one that serves on                  the other one
+//! peer reboots      Duplex, Simplex (TookOver, Alone),      Starting, Joining (Waiting),
+//!                   Donor (Alone), Duplex (Agreed)          Duplex, owning nothing
+//! cut and healed    Held as long as patience lasts, then    Standby (Waiting), Joining,
+//!                   Simplex, Donor, Duplex                  Duplex
+//! both reboot       Starting, Duplex: the state is lost and begins from `init`, on both
+//! votes differ      Safe on both, until both are restarted, from `init`
+//! ```
 
 /// What a channel is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Mode {
-    /// Waits for the peer with a state from `init`.
+    /// Waits for the peer with a state from `init`: that of an agreed cycle it does not have.
     Starting,
     /// Serves in lockstep with the peer.
     Duplex,
     /// Serves alone.
     Simplex,
-    /// Serves alone and copies its state to the peer, which joins.
+    /// Serves alone, as `Simplex`, and copies its state to the peer, which joins.
     Donor,
     /// Takes over the state of the peer, which serves; has none of its own.
     Joining,

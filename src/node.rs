@@ -10,8 +10,10 @@
 //! ```
 //!
 //! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
-//! Every call does a bounded amount of work: at most two `step`s, a check of the checkpoint
-//! and a rollback, when a takeover falls together with the arrival of the peer's sample.
+//! Every call does a bounded amount of work: at most two `step`s, a check of all memory and a
+//! rollback, when a takeover falls together with the arrival of the peer's sample; `handle_frame`
+//! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
+//! instructions a block of 64 bytes on a Cortex-M3.
 
 mod boot;
 mod copy;

@@ -29,9 +29,10 @@ pub trait Program {
     /// differ do not pair.
     const VERSION: u32;
 
-    /// Hash of the state's layout: channels whose layouts differ do not pair. Size and
-    /// alignment are always in it; name the offsets of the fields to have their order in it
-    /// too, `layout_hash::<Plant>(&[offset_of!(Plant, integral), offset_of!(Plant, log)])`.
+    /// Hash of the state's layout: channels whose layouts differ do not pair. This one covers size
+    /// and alignment; name offsets to have the order of the fields in it too, and the size of
+    /// what arrays hold: `layout_hash::<Plant>(&[offset_of!(Plant, integral), size_of::<Entry>()])`.
+    /// It does not see types: a field that changes its meaning needs a new [`VERSION`](Self::VERSION).
     const LAYOUT: u32 = layout_hash::<Self::State>(&[]);
 
     /// Fills the state, in place, on zeroed memory.

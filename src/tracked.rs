@@ -50,7 +50,8 @@ impl<'t, T: State> Tracked<'t, T> {
         self.write(start, value)
     }
 
-    /// Lets `change` write anywhere in the named part, all of which is marked.
+    /// Lets `change` write anywhere in the named part, all of which is marked. `None`, and nothing
+    /// done, if the part lies outside of the state.
     pub fn edit<U, R>(&mut self, part: impl FnOnce(&T) -> &U, change: impl FnOnce(&mut U) -> R) -> Option<R>
     where
         U: FromBytes + IntoBytes + KnownLayout,

@@ -56,6 +56,15 @@
 //!                patience << 8 | 1 if only the owner drives), each a u32
 //! ```
 //!
+//! Postcard: `u16` and `u32` as LEB128 (seven bits a byte, low ones first, the high bit set on all
+//! but the last byte), `u8` and `bool` as a byte, bytes as their number in LEB128 and then themselves.
+//!
+//! Of kinds 5 to 9: serials begin anywhere, rise by one with each block, and wrap; a donor has at
+//! most 32 unacknowledged. A joiner takes only rising ones and acknowledges each block it gets. A
+//! Block with serial 0 in duplex answers a Want. The joiner puts the donor's epoch into its frames.
+//! A donor's Block, Compare and Cut speak of its checkpoint after the cycle of their phase. How
+//! channels behave beyond the format stands in `handshake`, `reintegrate` and `node`.
+//!
 //! Anything that does not parse is dropped with a [`Reject`].
 
 mod copy;

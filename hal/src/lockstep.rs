@@ -11,8 +11,8 @@ use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Node, Program, 
 
 /// One channel with its link and its arbiter.
 ///
-/// `FRAME` bounds every frame: at least 83 (58 for a state of less than 40 bytes), and the postcard
-/// bytes of the input + 16 and of the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
+/// `FRAME` bounds every frame: at least 83, or 58 and 19 + the state's bytes for a state of less than
+/// a block; and the postcard bytes of the input + 16 and of the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
@@ -64,7 +64,7 @@ where
     /// `sample` is called at the start of the cycle, so that what it reads is fresh. The
     /// verdict is there by the vote deadline, or when the arbiter has answered, and at the
     /// end of the period at the latest; so the call returns within two periods in every mode,
-    /// also while starting, standing by or safe, and a watchdog may be fed after it. `sample`
+    /// also while starting, joining, standing by or safe, and a watchdog may be fed after it. `sample`
     /// is called each time, also when the cycle has no use for it. A sensor that fails is
     /// part of what is sampled: put a validity flag into the input, and let `agree` choose.
     ///
@@ -91,7 +91,8 @@ where
         Ok(Verdict { verdict, arbiter: &self.arbiter })
     }
 
-    /// Returns the core, to read its mode, counters and first fault.
+    /// Returns the core, to read its mode, counters and first fault, and on a donor how far its copy
+    /// is (`copy_progress`) or why it was refused (`copy_refused`).
     pub fn node(&self) -> &Node<'m, P, FRAME> {
         &self.node
     }

@@ -104,7 +104,7 @@ impl<O, Pwm: SetDutyCycle, Part: Fn(&O) -> Duty> Actuator<O> for DutyOutput<Pwm,
 
 /// All actuators of a program that are wired to this board. Takes nothing but voted outputs.
 ///
-/// On any error, and while the channel starts or stands by, every one of them is told the
+/// On any error, and while the channel starts, joins or stands by, every one of them is told the
 /// safe output. That is right for pins of this board behind a relay or a combining gate; for
 /// a bus that both boards write, use [`Voted::open`](twinstep::Voted::open) and leave the bus
 /// alone when it fails. Call [`make_safe`](Self::make_safe) once before the loop.

@@ -13,8 +13,9 @@ use twinstep::wire::MAX_FRAME_BYTES;
 /// A link over a byte stream such as a UART, full duplex. `FRAME` bounds the length of a
 /// frame; take the same as for the [`Lockstep`](crate::Lockstep).
 ///
-/// Nobody reads while the program steps: `stream` must buffer what arrives, by interrupt or
-/// DMA, at least one frame. Sending may block; its time counts against the vote window.
+/// Nobody reads while the program steps or a frame is sent: `stream` must buffer what arrives, by
+/// interrupt or DMA, at least two frames. Sending may block; its time counts against the vote
+/// window, and a block of a copy takes 7.4 ms at 115200 baud.
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
     stream: S,
     decoder: DecoderState,

@@ -32,8 +32,6 @@ pub(crate) struct Heard {
 
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
-    /// Counts the boots of all boards.
-    pub(crate) boot: u32,
     /// The port to its memory, if it was asked for.
     pub(crate) memory: Option<Qtest>,
     process: Child,
@@ -94,7 +92,7 @@ impl Board {
         if let Some(log) = log {
             listen_to(log, heard.clone(), from(Line::Log));
         }
-        Ok(Self { boot, memory, process, cross_link, field_bus })
+        Ok(Self { memory, process, cross_link, field_bus })
     }
 
     /// Sends bytes to the board. A board that is gone hears nothing; that is no error.

@@ -103,6 +103,14 @@ impl CrossLink {
         Carried { bytes, kills_with, strike }
     }
 
+    /// Takes what a board had sent before it died and the link no longer carries: it may have
+    /// driven on the strength of the vote in it.
+    pub(crate) fn overhear(&mut self, from: ChannelId, byte: u8, judge: &mut Judge) {
+        if let Some(out) = self.taps[from.index()].push(byte) {
+            judge.sees_last_vote(from, &out.frame);
+        }
+    }
+
     /// Counts the owner's bytes from its vote before the strike on; returns the byte it dies with.
     fn strikes_now(&mut self, owner: ChannelId, judge: &Judge) -> Option<u32> {
         let voted = judge.votes().latest(owner).map_or(0, |cycle| cycle.0);

@@ -35,6 +35,8 @@ struct Run<'p> {
     socket: Socket,
     heard: Sender<Heard>,
     boots: u32,
+    /// The latest boot of each board.
+    boot_of: [u32; 2],
     boards: [Option<Board>; 2],
     nonces: [u32; 2],
     pair: u32,
@@ -69,6 +71,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         socket: Socket { qemu: qemu.into(), image: image.into(), folder: folder.path().into(), memory_port },
         heard: sender,
         boots: 0,
+        boot_of: [0; 2],
         boards: [None, None],
         nonces: [0; 2],
         pair: 0,
@@ -157,10 +160,16 @@ impl Run<'_> {
 
     fn hear(&mut self, heard: &Heard) {
         let from = CHANNELS[heard.board];
-        let Some(board) = &mut self.boards[heard.board] else { return }; // its last words, after the kill
-        if board.boot != heard.boot {
+        if self.boot_of[heard.board] != heard.boot {
             return;
         }
+        let Some(board) = &mut self.boards[heard.board] else {
+            // Its last words, after the kill.
+            if heard.line == Line::CrossLink {
+                self.overhear(from, &heard.bytes);
+            }
+            return;
+        };
         if heard.bytes.is_empty() {
             if heard.line != Line::Log && !board.is_running() {
                 self.failed = Some(format!("board {from} stopped by itself"));
@@ -187,8 +196,9 @@ impl Run<'_> {
 
     /// Carries bytes across the link, up to the moment of a kill.
     fn carry(&mut self, from: ChannelId, bytes: &[u8]) {
-        for byte in bytes {
+        for (at, byte) in bytes.iter().enumerate() {
             if self.boards[from.index()].is_none() {
+                self.overhear(from, &bytes[at..]);
                 return;
             }
             let carried = self.link.carry(from, *byte, self.relay.board(), &mut self.judge);
@@ -204,11 +214,18 @@ impl Run<'_> {
         }
     }
 
+    fn overhear(&mut self, from: ChannelId, bytes: &[u8]) {
+        for byte in bytes {
+            self.link.overhear(from, *byte, &mut self.judge);
+        }
+    }
+
     /// Boots a board, for the first time or again.
     fn boot(&mut self, board: ChannelId) -> Result<()> {
         self.boots += 1;
         let at = board.index();
         self.boards[at] = Some(Board::boot(&self.socket, at, self.boots, &self.heard)?);
+        self.boot_of[at] = self.boots;
         self.nonces[at] = self.rng.u32(1..);
         self.modes[at] = Some(ModeCode::Starting);
         self.from_board[at] = Deframer::default();

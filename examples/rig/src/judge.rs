@@ -155,6 +155,11 @@ impl Judge {
         }
     }
 
+    /// Sees a frame that a board had sent before it died, and that nobody got.
+    pub(crate) fn sees_last_vote(&mut self, sender: ChannelId, frame: &[u8]) {
+        self.votes.observe(sender, frame);
+    }
+
     /// Takes a board's sample of a cycle: it must be a reading that the board was given.
     pub(crate) fn sampled(&mut self, board: ChannelId, cycle: u32, reading: Reading) {
         let never_given = reading != Reading::default() && !self.given[board.index()].contains(&reading);
