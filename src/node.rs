@@ -191,7 +191,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
         self.copying.is_open = false;
-        if self.progress != Progress::Voted {
+        if self.progress != Progress::Voted || self.mode == Mode::Standby {
             self.scrub(now); // between two steps, and all the time while none are done
         }
         Ok(match (self.mode, self.progress) {
@@ -392,8 +392,11 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         // channel that takes it. Who needs it in the next mode sets it anew.
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
-        self.mending = Mending::default();
         self.probation = 0;
+        if !mode.serves_alone() {
+            // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
+            self.mending = Mending::default();
+        }
         self.end_copy();
         bump(&mut self.counters.mode_changes);
         true

@@ -103,6 +103,8 @@ pub(crate) struct Donor {
     cycles: u32,
     /// Cycles since the last acknowledgement.
     silent: u8,
+    /// The joiner has acknowledged something, or there is nothing to acknowledge.
+    is_answered: bool,
     written: [u16; RATE_CYCLES],
     /// The fewest blocks left at the end of a cycle, and the cycles since.
     fewest_left: u32,
@@ -133,12 +135,17 @@ impl Donor {
             resend_at: Instant::from_micros(0),
             cycles: 0,
             silent: 0,
+            is_answered: set.left() == 0,
             written: [0; RATE_CYCLES],
             fewest_left: u32::MAX,
             stuck: 0,
             search: None,
             is_epoch_fresh: false,
         }
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.is_answered
     }
 
     /// A new cycle. Returns whether the joiner still answers.
@@ -249,7 +256,7 @@ impl Donor {
                 set.lost(index.into());
             }
         }
-        (self.silent, self.resend_at) = (0, resend_at);
+        (self.silent, self.resend_at, self.is_answered) = (0, resend_at, true);
         true
     }
 

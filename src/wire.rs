@@ -361,7 +361,7 @@ pub struct Hello {
     pub echo_nonce: u32,
     /// The receiver's challenge, as far as the sender has heard.
     pub echo_challenge: u32,
-    /// The lineage of the sender's state.
+    /// The lineage of the sender's state; of an empty sender the newest number it has heard of.
     pub epoch: Epoch,
     /// The last cycle the sender has committed.
     pub committed: u32,

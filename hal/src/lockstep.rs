@@ -7,7 +7,7 @@ use core::ops::Deref;
 use twinstep::Faults;
 use twinstep::memory::Cells;
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Node, Program, Release};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Mode, Node, Program, Release};
 
 /// One channel with its link and its arbiter.
 ///
@@ -22,8 +22,10 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> 
     arbiter: A,
     buffer: [u8; FRAME],
     link_errors: u32,
+    /// How long the link took for a frame at most.
+    longest_send_us: i32,
     #[cfg(feature = "defmt")]
-    logged_mode: Option<twinstep::Mode>,
+    logged_mode: Option<Mode>,
 }
 
 /// Frames taken from the link, and given to it, before the cycle is looked at again, so that
@@ -54,6 +56,7 @@ where
             arbiter,
             buffer: [0; FRAME],
             link_errors: 0,
+            longest_send_us: 0,
             #[cfg(feature = "defmt")]
             logged_mode: None,
         })
@@ -135,15 +138,18 @@ where
         }
         let verdict = self.node.poll_verdict(clock.now(), &mut self.arbiter);
         for _ in 0..FRAMES_AT_ONCE {
+            // A joiner's blocks take their time on a slow line: the next cycle comes first.
+            let is_late = clock.now().shifted_us(self.longest_send_us) >= self.node.next_start();
+            if is_late && self.node.mode() == Mode::Donor {
+                break;
+            }
             let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? else { break };
             let frame = self.buffer.get(..length).unwrap_or_default();
+            let before = clock.now();
             if self.link.send(frame).is_err() {
                 self.link_errors = self.link_errors.saturating_add(1);
             }
-            // A joiner's blocks take their time on a slow line: the cycle comes first.
-            if clock.now() >= self.node.next_start() {
-                break;
-            }
+            self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
         }
         if verdict.is_none() {
             clock.wait_until(self.wake_at());

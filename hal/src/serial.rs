@@ -14,8 +14,9 @@ use twinstep::wire::MAX_FRAME_BYTES;
 /// frame; take the same as for the [`Lockstep`](crate::Lockstep).
 ///
 /// Nobody reads while the program steps or a frame is sent: `stream` must buffer what arrives, by
-/// interrupt or DMA, at least two frames. Sending may block; its time counts against the vote
-/// window, and a block of a copy takes 7.4 ms at 115200 baud.
+/// interrupt or DMA, at least two frames, and 30 bytes for each block of a copy that is sent in a
+/// cycle, eight of them at most. Sending may block; its time counts against the vote window, and a
+/// block takes 7.4 ms at 115200 baud.
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
     stream: S,
     decoder: DecoderState,

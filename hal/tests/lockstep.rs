@@ -162,7 +162,7 @@ fn the_owner_goes_on_alone_and_the_other_stands_by() {
 #[test]
 fn a_copy_delays_neither_the_outputs_nor_the_cycle() {
     const FRAME_US: u64 = 7_000;
-    let config = Config { copy_blocks: 8, link_delay_us: 8_000, ..CONFIG };
+    let config = Config { copy_blocks: 8, ..CONFIG };
     let time = Time(Rc::new(Cell::new(0)));
     let (is_dead, reboots) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
     let [mut mine, mut theirs, mut after] = [Storage::new(), Storage::new(), Storage::new()];

@@ -86,10 +86,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Begins a copy to a peer that owns nothing, on its fresh word.
     pub(super) fn donate(&mut self, now: Instant, hello: &Hello, standing: Standing) {
-        let is_refused =
-            self.copying.refused.as_ref().is_some_and(|refused| {
-                refused.nonce == hello.nonce && self.cycle.since(refused.in_cycle) < RETRY_CYCLES
-            });
+        let is_refused = self.copying.refused.as_ref().is_some_and(|refused| {
+            let cycles = self.cycle.since(refused.in_cycle);
+            refused.nonce == hello.nonce && (0..RETRY_CYCLES).contains(&cycles)
+        });
         // A claim on its way has to be seen through: the arbiter may have moved on already.
         let is_claiming = self.copying.raising.is_some();
         let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
@@ -157,9 +157,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // The arbiter is asked when the rest will be there within the cycle, and early in it, so
         // that its answer is there before the next one.
         let is_early = now.plus_us(self.config.period_us / 2) < self.next_start();
-        let is_nearly_done = between_cycles && is_early && left <= self.config.copy_blocks.into();
-        let is_fresh = self.copying.donor.as_ref().is_some_and(|donor| donor.is_epoch_fresh);
-        if is_nearly_done && !is_fresh && self.copying.raising.is_none() {
+        let is_nearly_done = is_early && left <= self.config.copy_blocks.into();
+        let is_done = left == 0 && self.has_time(now);
+        let donor = self.copying.donor.as_ref();
+        let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
+        if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
             self.copying.raising = Some(self.next_epoch());
         }
         if let Some(to) = self.copying.raising {
@@ -273,6 +275,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             if self.mechanisms.on(Mechanism::Scrub) {
                 let found = self.mirror.scrub_one(index.into()); // damage is not to be handed on
                 self.note(&found);
+                if found.beyond_repair.is_some() {
+                    self.wants(now, index);
+                    self.copying.is_open = false;
+                    return Ok(None);
+                }
             }
             let bytes = self.mirror.block(index.into()).unwrap_or_default();
             let block = BlockPayload { serial, index, bytes };
@@ -389,6 +396,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             && cut.joiner_nonce == self.handshake.nonce()
             && cut.joiner_challenge == self.handshake.challenge()
             && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
+            && (self.mode != Mode::Standby || cut.epoch.counter() > self.epoch.counter())
             && cut.epoch.owner() != self.me;
         if !meant {
             if let Some(joiner) = &mut self.copying.joiner {
@@ -401,7 +409,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let sound = self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest);
         if !sound {
             self.fault(Faults::COPY_FAILED);
-            self.start_over(now);
+            if self.mode != Mode::Standby {
+                self.start_over(now); // one that stands by has given nothing up yet
+            }
             return Err(Reject::Digest);
         }
         (self.epoch, self.newest) = (cut.epoch, self.newest.max(cut.epoch.counter()));

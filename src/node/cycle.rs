@@ -40,8 +40,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if now >= self.schedule.deadline {
             let patience_is_over = self.held >= self.config.patience;
             if patience_is_over && self.mending.waits() {
-                // With the peer gone as well there is nobody whose state could take its place.
-                if self.samples.theirs.is_none() {
+                // An owner whose peer is gone as well has nobody to leave the outputs to.
+                let owns = self.epoch.owner() == self.me || !self.drives_as_owner();
+                if self.samples.theirs.is_none() && owns {
                     return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
                 }
                 self.exclude_myself(now);

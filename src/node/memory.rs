@@ -39,13 +39,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let found = self.mirror.scrub(self.config.scrub_blocks.into());
         self.note(&found);
         let Some(block) = found.beyond_repair else { return };
-        self.fault(Faults::MEMORY_DAMAGED);
         if self.mode.serves() {
-            self.mending.wanted = Some(block as u16);
-            self.mending.ask_at = now;
+            self.wants(now, block as u16);
         } else if matches!(self.mode, Mode::Starting | Mode::Standby) {
+            self.fault(Faults::MEMORY_DAMAGED);
             self.start_over(now); // what it has is of no use; of a joiner's the cut will tell
         }
+    }
+
+    /// Notes that a block is beyond repair here: no step is done until it is there.
+    pub(super) fn wants(&mut self, now: Instant, block: u16) {
+        self.fault(Faults::MEMORY_DAMAGED);
+        (self.mending.wanted, self.mending.ask_at) = (Some(block), now);
     }
 
     /// Counts what a scrub mended. Memory that was mended did no harm: not worth the record.

@@ -1,6 +1,7 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
 use super::boot::Boot;
+use super::memory::Mending;
 use super::{Node, Progress};
 use crate::agree::Samples;
 use crate::fault::Faults;
@@ -51,9 +52,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             if found.beyond_repair.is_some() {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
+            self.mending = Mending::default(); // all of it is sound
             self.pressing = Some(Pressing { to, grounds, is_sound: true });
         }
         match self.ask(arbiter, to, grounds) {
+            // Damage found while the answer was on its way.
+            Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             Claim::Granted => Some(self.take_over(now, to)),
             Claim::Refused => {
                 self.newest = self.newest.max(arbiter.newest().counter());
@@ -114,6 +118,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn start_over(&mut self, now: Instant) {
         self.change_mode(now, ModeEvent::StartOver);
         (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
+        self.retry_copy();
         (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
         self.forget_cycle();
         self.mirror.reset(P::init);
