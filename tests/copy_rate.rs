@@ -176,9 +176,9 @@ fn a_limit_that_no_copy_can_keep_is_a_configuration_error() {
     assert_eq!(made.err(), Some(expected));
 }
 
-/// A refused joiner is not tried again and again, but on request it is.
+/// A refused joiner is not tried again and again, but on request it is, and after 1000 cycles.
 #[test]
-fn a_refused_copy_is_tried_again_only_on_request() {
+fn a_refused_copy_is_tried_again_on_request_or_much_later() {
     let config = with_budget(51);
     let setup = Setup { config, ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
@@ -196,4 +196,10 @@ fn a_refused_copy_is_tried_again_only_on_request() {
     pair.run(5);
     assert_eq!(pair.report().copies_begun, 2);
     assert_eq!(pair.mode(ChannelId::A), Some(Mode::Donor));
+    pair.run(30);
+    let refused_in = pair.node(ChannelId::A).unwrap().cycle().0;
+    pair.run(900);
+    assert_eq!(pair.report().copies_begun, 2);
+    pair.run(150);
+    assert_eq!(pair.report().copies_begun, 3, "refused before cycle {refused_in}");
 }

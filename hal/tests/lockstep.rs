@@ -161,6 +161,17 @@ fn the_owner_goes_on_alone_and_the_other_stands_by() {
 /// when the outputs were handed out, and the next cycle begins in time all the same.
 #[test]
 fn a_copy_delays_neither_the_outputs_nor_the_cycle() {
+    copy_on_a_slow_line(0);
+}
+
+/// The same with outputs that take more than half of the period to be driven: what is left is
+/// enough for the copy, and for the claim at its end.
+#[test]
+fn a_copy_ends_though_the_outputs_take_long() {
+    copy_on_a_slow_line(55_000);
+}
+
+fn copy_on_a_slow_line(drive_us: u64) {
     const FRAME_US: u64 = 7_000;
     let config = Config { copy_blocks: 8, ..CONFIG };
     let time = Time(Rc::new(Cell::new(0)));
@@ -198,6 +209,8 @@ fn a_copy_delays_neither_the_outputs_nor_the_cycle() {
             latest_begin_us = latest_begin_us.max(begin_us - began_us);
         }
         began_us = begin_us;
+        drop(verdict);
+        time.pass(drive_us);
     }
     assert_eq!(pair.node().mode(), Mode::Duplex);
     assert!(donated >= 2, "the copy took {donated} cycles");

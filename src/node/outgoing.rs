@@ -129,7 +129,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
         let cut = self.cut.map(|cut| cut.resend_at);
         let resend = waits.then_some(self.outgoing.resend_at);
-        [hello, resend, cut, self.copy_timeout(), self.mending.timeout()].into_iter().flatten().min()
+        // Alone there is nobody to ask for a block.
+        let mending = self.mending.timeout().filter(|_| self.mode == Mode::Duplex);
+        [hello, resend, cut, self.copy_timeout(), mending].into_iter().flatten().min()
     }
 
     /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
