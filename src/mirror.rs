@@ -1,9 +1,9 @@
 //! MIRROR  the working copy, the checkpoint, and which blocks differ.
 //!
 //! `step` writes the working copy through [`Tracked`]; what it touched is marked. The
-//! vote carries the digest the region would have; the commit copies the marked blocks
-//! into the checkpoint and digests them in the same pass, and must arrive at the digest
-//! that was voted. The region digest is the sum of the block digests, so it is kept by
+//! vote carries the digest the region would have; the commit digests the marked blocks once
+//! more, must arrive at the digest that was voted, and only then copies them into the
+//! checkpoint: what was damaged since the vote never gets there. The region digest is the sum of the block digests, so it is kept by
 //! difference: the cost of a cycle follows what was written, not the size of the state.
 //!
 //! ```text
@@ -18,7 +18,7 @@ mod scrub;
 pub use exchange::{BlockRefused, Halving, Range};
 pub use scrub::Scrubbed;
 
-use crate::digest::{BLOCK_BYTES, block_digest, block_seed, mix_four};
+use crate::digest::{BLOCK_BYTES, block_digest};
 use crate::marks::{CopySet, Marks, Summary};
 use crate::memory::{Block, Cells, State};
 use crate::tracked::Tracked;
@@ -52,9 +52,8 @@ impl RegionDigest {
         Self { value, inverse: !value }
     }
 
-    /// Returns the region digest with one block digest in place of another.
-    const fn with(self, new: u32, instead_of: u32) -> Self {
-        let change = new.wrapping_sub(instead_of);
+    /// Returns the region digest after its block digests have changed by so much in all.
+    const fn changed_by(self, change: u32) -> Self {
         Self { value: self.value.wrapping_add(change), inverse: self.inverse.wrapping_sub(change) }
     }
 }
@@ -140,27 +139,57 @@ impl<'m, T: State> Mirror<'m, T> {
         region
     }
 
-    /// Makes the marked blocks part of the checkpoint.
+    /// Makes the marked blocks part of the checkpoint, once the region arrives at `voted`.
     ///
     /// # Errors
-    /// [`CommitDamaged`] if the region does not arrive at `voted`, the digest that was
-    /// voted: something wrote the working copy since. The checkpoint then holds that
-    /// damage, and its digests say so.
+    /// [`CommitDamaged`] if it does not: something wrote the working copy since the vote. Nothing
+    /// was committed; roll back and step again.
     pub fn commit(&mut self, voted: u32) -> Result<(), CommitDamaged> {
         self.find_unknown();
-        let bytes = self.working.as_bytes();
-        let (checkpoint, digests) = (&mut *self.checkpoint, &mut *self.digests);
-        let mut region = self.region;
+        let (bytes, digests) = (self.working.as_bytes(), &mut *self.digests);
+        let mut change = 0_u32;
         let mut marks = Marks { map: self.marks, summary: &mut self.summary };
-        self.written = marks.drain_dirty(|block| {
-            if let (Some(copy), Some(digest)) = (checkpoint.get_mut(block), digests.get_mut(block)) {
-                let fresh = copy_and_digest(block as u32, bytes, copy);
-                region = region.with(fresh, *digest);
+        marks.each_dirty(|block| {
+            if let (Some(fresh), Some(digest)) = (block_bytes(bytes, block), digests.get_mut(block)) {
+                let fresh = block_digest(block as u32, fresh);
+                change = change.wrapping_add(fresh).wrapping_sub(*digest);
                 *digest = fresh;
             }
         });
+        let region = self.region.changed_by(change);
+        if region.value != voted {
+            self.recall_digests();
+            return Err(CommitDamaged);
+        }
         self.region = region;
-        if region.value == voted { Ok(()) } else { Err(CommitDamaged) }
+        let checkpoint = &mut *self.checkpoint;
+        self.written = marks.drain_dirty(|block| {
+            if let Some(copy) = checkpoint.get_mut(block) {
+                copy_block(block, bytes, copy);
+            }
+        });
+        Ok(())
+    }
+
+    /// Digests the marked blocks of the checkpoint again, in place of those of a commit that was
+    /// not to be. Should the sum differ from what it was, the checkpoint is damaged: the difference
+    /// goes onto one of them, so that a scrub sees it.
+    fn recall_digests(&mut self) {
+        let mut last = 0;
+        let (checkpoint, digests) = (&*self.checkpoint, &mut *self.digests);
+        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
+        marks.each_dirty(|block| {
+            if let (Some(kept), Some(digest)) = (checkpoint.get(block), digests.get_mut(block)) {
+                *digest = block_digest(block as u32, trimmed::<T>(block, kept));
+                last = block;
+            }
+        });
+        let sum = self.sum_of_digests();
+        if !self.is_region(sum)
+            && let Some(digest) = self.digests.get_mut(last)
+        {
+            *digest = digest.wrapping_add(self.region.value.wrapping_sub(sum));
+        }
     }
 
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block
@@ -291,20 +320,12 @@ fn same_words(a: &[u8], b: &[u8]) -> bool {
     a_tail == b_tail && a_words.iter().zip(b_words).all(|(a, b)| a == b)
 }
 
-/// Copies a block out of the state's bytes and digests what was copied, in one pass.
+/// Copies a block out of the state's bytes.
 #[inline]
-fn copy_and_digest(index: u32, state: &[u8], copied: &mut Block) -> u32 {
+fn copy_block(block: usize, state: &[u8], copied: &mut Block) {
     let (whole, last) = state.as_chunks::<BLOCK_BYTES>();
-    let Some(block) = whole.get(index as usize) else {
-        copy(&mut copied.0, last);
-        return block_digest(index, last);
-    };
-    let (fours, _) = block.as_chunks::<4>().0.as_chunks::<4>();
-    let (copies, _) = copied.0.as_chunks_mut::<4>().0.as_chunks_mut::<4>();
-    fours.iter().zip(copies).fold(block_seed(index), |digest, (four, copy)| {
-        // Word by word: a copy in one piece would become a call of `memcpy`, and a second pass.
-        let ([a, b, c, d], [to_a, to_b, to_c, to_d]) = (four, copy);
-        (*to_a, *to_b, *to_c, *to_d) = (*a, *b, *c, *d);
-        mix_four(digest, four)
-    })
+    match whole.get(block) {
+        Some(block) => copied.0 = *block,
+        None => copy(&mut copied.0, last),
+    }
 }

@@ -113,8 +113,46 @@ fn a_commit_must_arrive_at_the_voted_digest() {
     let voted = mirror.pending_digest();
     mirror.tracked().set(|state| &state[71], 1);
     assert_eq!(mirror.commit(voted), Err(CommitDamaged));
-    assert_ne!(mirror.committed_digest(), voted, "the digest tells of the damage");
-    assert!(mirror.verify(), "and holds for what the checkpoint has now");
+    assert_eq!(mirror.committed_digest(), clean, "nothing was committed");
+    assert!(mirror.verify());
+    mirror.rollback();
+    mirror.tracked().set(|state| &state[70], 1);
+    assert_eq!((mirror.pending_digest(), mirror.commit(voted)), (voted, Ok(())), "stepped again, it arrives");
+}
+
+/// A commit that fails takes its digests back. If the checkpoint was damaged meanwhile, in a block
+/// that was to be committed, that still shows.
+#[test]
+fn a_commit_that_fails_hides_no_damage_of_the_checkpoint() {
+    for (flip, block) in [(64 * 8 + 3, 1), (199 * 8, 3)] {
+        let mut storage = Storage::<[u8; 200]>::new();
+        let mut mirror = Mirror::new(storage.cells(), |_| ());
+        mirror.tracked().set(|state| &state[70], 1);
+        mirror.tracked().set(|state| &state[198], 1);
+        let voted = mirror.pending_digest();
+        mirror.flip_checkpoint_bit(flip);
+        mirror.flip_working_bit(71 * 8);
+        assert_eq!(mirror.commit(voted), Err(CommitDamaged));
+        mirror.rollback();
+        assert!(!mirror.verify(), "block {block}");
+        assert!(mirror.scrub_all().beyond_repair.is_some(), "block {block}");
+    }
+}
+
+/// A region digest that is damaged between the vote and the commit is mended, and costs nothing else.
+#[test]
+fn a_commit_that_fails_by_its_region_digest_can_be_done_again() {
+    let mut storage = Storage::<[u8; 200]>::new();
+    let mut mirror = Mirror::new(storage.cells(), |_| ());
+    mirror.tracked().set(|state| &state[70], 1);
+    let voted = mirror.pending_digest();
+    mirror.flip_digest_bit(4 * 32 + 7);
+    assert_eq!(mirror.commit(voted), Err(CommitDamaged));
+    let found = mirror.scrub_all();
+    assert_eq!((found.digests, found.beyond_repair), (1, None));
+    mirror.rollback();
+    mirror.tracked().set(|state| &state[70], 1);
+    assert_eq!((mirror.pending_digest(), mirror.commit(voted)), (voted, Ok(())));
 }
 
 /// Memory is zeroed as it is taken over: nothing of its last use is left.

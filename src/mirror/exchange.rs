@@ -60,7 +60,7 @@ impl<T: State> Mirror<'_, T> {
         let place = index as usize;
         if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
             copy(&mut kept.0, bytes);
-            self.region = self.region.with(digest, *old);
+            self.region = self.region.changed_by(digest.wrapping_sub(*old));
             *old = digest;
         }
     }

@@ -109,11 +109,11 @@ impl<T: State> Mirror<'_, T> {
     }
 
     /// Returns whether one of the two copies of the region digest says so.
-    fn is_region(&self, sum: u32) -> bool {
+    pub(super) fn is_region(&self, sum: u32) -> bool {
         sum == self.region.value || sum == !self.region.inverse
     }
 
-    fn sum_of_digests(&self) -> u32 {
+    pub(super) fn sum_of_digests(&self) -> u32 {
         self.digests.iter().fold(0, |sum, digest| sum.wrapping_add(*digest))
     }
 
