@@ -4,18 +4,49 @@ use crate::canonical;
 use crate::ids::ChannelId;
 use crate::program::{Agreement, Program};
 
-/// A value with the digest of its canonical bytes, taken when the value was fixed.
+/// A sample, kept twice and with the digest of its canonical bytes, taken when it was fixed: of the
+/// three, any one may be damaged, and is mended from the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
+    spare: T,
     pub(crate) digest: u32,
 }
 
-impl<T: serde::Serialize> Kept<T> {
+/// What a look at a sample's copies found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    Sound,
+    Mended,
+    /// More than one is damaged.
+    Lost,
+}
+
+impl<T: serde::Serialize + Clone> Kept<T> {
     /// Fixes a value; `None` if it cannot be encoded.
     pub(crate) fn new(value: T) -> Option<Self> {
         let digest = canonical::digest(&value)?;
-        Some(Self { value, digest })
+        Some(Self { spare: value.clone(), value, digest })
+    }
+
+    /// The spare copy, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(crate) fn spare(&mut self) -> &mut T {
+        &mut self.spare
+    }
+
+    /// Checks the value before it is used. The spare copy is looked at only if need be.
+    pub(crate) fn check(&mut self) -> Copies {
+        let of_value = canonical::digest(&self.value);
+        if of_value == Some(self.digest) {
+            return Copies::Sound;
+        }
+        match canonical::digest(&self.spare) {
+            Some(digest) if digest == self.digest => self.value = self.spare.clone(),
+            Some(digest) if of_value == Some(digest) => self.digest = digest,
+            _ => return Copies::Lost,
+        }
+        Copies::Mended
     }
 }
 

@@ -1,7 +1,7 @@
 //! CONFIG  timing and policy of a pair, refused if it cannot work.
 
 use crate::digest::ValueDigest;
-use crate::ids::PairId;
+use crate::ids::{ChannelId, PairId};
 use crate::memory::MemoryMismatch;
 
 /// Says which channel's voted outputs reach the actuators.
@@ -12,6 +12,18 @@ pub enum Drive {
     Owner,
     /// Both channels': outputs are combined in hardware.
     Both,
+}
+
+/// Says what happens when the votes differ, both channels stand by their results after stepping once
+/// more, and nothing speaks against either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Unattributed {
+    /// Both go to the safe state. Nothing wrong is ever driven.
+    Safe,
+    /// This channel goes on alone and the other one leaves: for plants in which no output is worse
+    /// than one that is wrong with even odds.
+    Prefer(ChannelId),
 }
 
 /// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce): a difference
@@ -70,6 +82,14 @@ pub struct Config {
     /// one's silence; 0 lets it at once. Until then that one's silent death stops the outputs.
     /// What the other one says itself, that it is empty or stands by, always counts.
     pub probation_cycles: u16,
+    /// What happens when nobody can say which channel is wrong.
+    pub unattributed: Unattributed,
+    /// Transient faults of one channel, of its comparator or of the path between the channels that
+    /// are borne, and not forgotten yet, before it counts as faulty for good: a channel is then
+    /// excluded and not let in again until [`readmit`](crate::Node::readmit).
+    pub transient_limit: u8,
+    /// Cycles of duplex after which one transient fault is forgotten; 0: none ever is.
+    pub transient_leak_cycles: u32,
     /// Time without any word of the peer after which an empty channel starts alone;
     /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
@@ -92,6 +112,9 @@ impl Config {
         copy_blocks: 4,
         copy_limit_cycles: 36_000,
         probation_cycles: 8,
+        unattributed: Unattributed::Safe,
+        transient_limit: 3,
+        transient_leak_cycles: 36_000,
         solo_boot_after_us: None,
     };
 
@@ -151,8 +174,14 @@ impl Config {
     /// Returns the hash of what both channels must have in common.
     pub(crate) fn hash(&self) -> u32 {
         let mut digest = ValueDigest::new();
-        let policy = u32::from(self.patience) << 8 | u32::from(matches!(self.drive, Drive::Owner));
-        for number in [self.period_us, self.vote_window_us, self.retransmit_us, policy] {
+        let preferred = match self.unattributed {
+            Unattributed::Safe => 0,
+            Unattributed::Prefer(ChannelId::A) => 2,
+            Unattributed::Prefer(ChannelId::B) => 4,
+        };
+        let policy = u32::from(self.patience) << 8 | u32::from(matches!(self.drive, Drive::Owner)) | preferred;
+        let limits = [self.transient_limit.into(), self.transient_leak_cycles];
+        for number in [self.period_us, self.vote_window_us, self.retransmit_us, policy].into_iter().chain(limits) {
             digest.extend(&number.to_le_bytes());
         }
         digest.finish()

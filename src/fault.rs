@@ -1,6 +1,4 @@
-//! What can go wrong, and the latched record of what went wrong first.
-
-use crate::ids::{ChannelId, Cycle, Epoch};
+//! What can go wrong, what a channel says of its own health, and what is kept of a vote.
 
 bitflags::bitflags! {
     /// Faults seen in a cycle, or since they were last cleared.
@@ -54,25 +52,79 @@ bitflags::bitflags! {
         /// The peer fell silent, and this channel has joined too short a time ago to own the
         /// outputs: it stands by.
         const ON_PROBATION = 1 << 18;
+        /// The votes differed, both channels stand by their results, and nothing speaks against
+        /// either; or the peer's evidence did not come in time. `Config::unattributed` decides.
+        const UNATTRIBUTED = 1 << 19;
+        /// This channel was found faulty: it leaves service and joins again as an empty one.
+        const FAULTY = 1 << 20;
+        /// The peer was found faulty: this channel goes on alone as soon as the arbiter lets it.
+        const PEER_FAULTY = 1 << 21;
+        /// A channel was found faulty too often: it is not let in again until `readmit`.
+        const BARRED = 1 << 22;
+        /// Votes were damaged on the way between the channels too often: look at transmitter, line
+        /// and receiver. Nothing is excluded for it.
+        const PATH_FAULTY = 1 << 23;
+        /// The comparator did not report a difference that it was shown on purpose. This channel
+        /// leaves service: what it votes equal may not be.
+        const PROOF_TEST_FAILED = 1 << 24;
+        /// Control data of this channel was damaged and mended, or a copy of a sample.
+        const CONTROL_REPAIRED = 1 << 25;
     }
 }
 
-impl core::fmt::Display for Faults {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        bitflags::parser::to_writer(self, f)
+bitflags::bitflags! {
+    /// What a channel says of its own health in a cycle: evidence, should the votes differ.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct Health: u8 {
+        /// `Program::self_test` failed.
+        const SELF_TEST_FAILED = 1;
+        /// Damaged memory was found, and mended.
+        const MEMORY_REPAIRED = 2;
+        /// The hardware reported an error, by the user's word: corrected ECC errors, a brown-out,
+        /// a clock that failed over.
+        const HARDWARE = 4;
+        /// A copy of a sample, or control data, was damaged.
+        const CONTROL_REPAIRED = 8;
     }
 }
 
-#[cfg(feature = "defmt")]
-impl defmt::Format for Faults {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        let mut separator = "";
-        for (name, _) in self.iter_names() {
-            defmt::write!(f, "{=str}{=str}", separator, name);
-            separator = " | ";
+/// Shows flags by their names and encodes them as their number.
+macro_rules! flags_are_named {
+    ($flags:ident, $bits:ty) => {
+        impl core::fmt::Display for $flags {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                bitflags::parser::to_writer(self, f)
+            }
         }
-    }
+
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for $flags {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                let mut separator = "";
+                for (name, _) in self.iter_names() {
+                    defmt::write!(f, "{=str}{=str}", separator, name);
+                    separator = " | ";
+                }
+            }
+        }
+
+        impl serde::Serialize for $flags {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.bits().serialize(serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $flags {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <$bits>::deserialize(deserializer).map(Self::from_bits_retain)
+            }
+        }
+    };
 }
+pub(crate) use flags_are_named;
+
+flags_are_named!(Faults, u32);
+flags_are_named!(Health, u8);
 
 /// How many leading bytes of an output a [`VoteRecord`] keeps.
 pub const OUTPUT_HEAD_BYTES: usize = 16;
@@ -91,29 +143,4 @@ pub struct VoteRecord {
     pub output_bytes: u16,
     /// The first canonical bytes of the output, filled up with zeros.
     pub output_head: [u8; OUTPUT_HEAD_BYTES],
-}
-
-/// The record of what went wrong first; latched until it is cleared on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct FirstFault {
-    /// The cycle in which it was seen.
-    pub cycle: Cycle,
-    /// The epoch in which it was seen.
-    pub epoch: Epoch,
-    /// What was seen.
-    pub faults: Faults,
-    /// The votes of A and B in that cycle, as far as this channel had them.
-    pub votes: [Option<VoteRecord>; 2],
-}
-
-impl FirstFault {
-    /// Returns the vote of `channel`, if it was there when the fault was seen.
-    pub fn vote(&self, channel: ChannelId) -> Option<&VoteRecord> {
-        let [a, b] = &self.votes;
-        match channel {
-            ChannelId::A => a.as_ref(),
-            ChannelId::B => b.as_ref(),
-        }
-    }
 }

@@ -88,7 +88,7 @@ pub enum Stage {
     Sample = 0,
     /// The channel has stepped on the agreed input and voted.
     Vote = 1,
-    /// Reserved for the exchange of evidence after a divergence.
+    /// The channel has stepped once more, since the votes differed, and says what it found.
     Evidence = 2,
     /// The cycle is done.
     Settled = 3,
@@ -143,6 +143,16 @@ impl Epoch {
     pub const fn successor(self, owner: ChannelId) -> Self {
         let last = u32::MAX >> 1;
         Self::new(if self.counter() < last { self.counter() + 1 } else { last }, owner)
+    }
+
+    /// Returns counter and owner as one number.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Returns the epoch of such a number.
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
     }
 
     /// Returns the low half, which is sent in every frame.

@@ -1,104 +1,175 @@
-//! JOURNAL  counters: nothing is lost silently.
+//! JOURNAL  nothing is lost silently: events, counters, and the record of the first fault.
+//!
+//! What happens is an [`Event`], kept with its cycle in a ring until it is read: the black box.
+//! When the ring is full the oldest entry goes, and is counted. Entries encode with postcard, to
+//! be written where they outlive the boot; `cargo rig journal` shows a file of them.
 
-use crate::mirror::Scrubbed;
+mod counters;
+mod first_fault;
+
+pub use counters::Counters;
+pub(crate) use counters::bump;
+pub use first_fault::FirstFault;
+
+use crate::diagnose::Diagnosis;
+use crate::fault::Faults;
+use crate::ids::{ChannelId, Cycle, Epoch};
+use crate::mode::{Mode, ModeEvent};
 use crate::wire::Reject;
+use heapless::Deque;
+use serde::{Deserialize, Serialize};
 
-/// Counts of what happened since boot; each stays at its maximum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Entries that are kept until they are read.
+pub const JOURNAL_ENTRIES: usize = 16;
+
+/// Something that happened in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Counters {
-    /// Cycles that both channels voted equally.
-    pub agreed: u32,
-    /// Cycles served alone.
-    pub alone: u32,
-    /// Deadlines that passed without a result.
-    pub held: u32,
-    /// Takeovers by this channel.
-    pub takeovers: u32,
-    /// Claims that the arbiter refused.
-    pub refused: u32,
-    /// Cycles in which the votes differed.
-    pub diverged: u32,
-    /// Cycles in which the two samples were too far apart for the program.
-    pub discrepancies: u32,
-    /// Mode changes.
-    pub mode_changes: u32,
-    /// Frames that came again though this channel had them.
-    pub repeated: u32,
-    /// Frames of this channel that were sent again.
-    pub retransmitted: u32,
-    /// Tracked writes that named memory outside of the state.
-    pub stray_writes: u32,
-    /// Blocks of the working copy that the scrub mended.
-    pub working_repairs: u32,
-    /// Blocks of the checkpoint that the scrub mended.
-    pub checkpoint_repairs: u32,
-    /// Digests that the scrub mended.
-    pub digest_repairs: u32,
-    /// Blocks mended from the peer's copy.
-    pub peer_repairs: u32,
-    /// Times this channel took itself out of service since its memory was beyond repair.
-    pub self_exclusions: u32,
-    /// Copies begun as the donor.
-    pub copies_begun: u32,
-    /// Copies that ended without the peer in duplex: given up, refused, or not answered.
-    pub copies_failed: u32,
-    /// Blocks sent as the donor, repetitions included.
-    pub blocks_sent: u32,
-    /// Times this channel joined a serving one.
-    pub joined: u32,
-    rejected: [u32; Reject::ALL.len()],
+pub enum Event {
+    /// The channel does something else now.
+    ModeChanged {
+        /// What it did.
+        from: Mode,
+        /// What it does.
+        to: Mode,
+        /// What changed it.
+        because: ModeEvent,
+    },
+    /// A frame was dropped.
+    Rejected(Reject),
+    /// A deadline passed without a result.
+    Held,
+    /// A claim to the outputs was granted: the channel serves alone in the entry's epoch.
+    TookOver,
+    /// Flipped bits in memory were found, and mended: blocks or digests.
+    Repaired {
+        /// Blocks of the working copy.
+        working: u16,
+        /// Blocks of the checkpoint.
+        checkpoint: u16,
+        /// Digests.
+        digests: u16,
+    },
+    /// A block is damaged beyond what this channel can mend by itself.
+    BeyondRepair(u16),
+    /// A block was mended from the peer's copy.
+    RepairedByPeer(u16),
+    /// A copy of a sample was damaged, and mended.
+    SampleRepaired,
+    /// Control data was damaged, and mended.
+    ControlRepaired,
+    /// The state was damaged between vote and commit; the cycle was stepped again.
+    Recommitted,
+    /// What came of the evidence.
+    Diagnosed(Diagnosis),
+    /// A channel was taken out of service.
+    Excluded(ChannelId),
+    /// A channel was found faulty too often: it may not join.
+    Barred(ChannelId),
+    /// A channel may join again, on purpose.
+    Readmitted(ChannelId),
+    /// The samples were further apart than the program expects.
+    Discrepancy,
+    /// A tracked write named memory outside of the state.
+    StrayWrite,
+    /// The comparator was shown a difference on purpose.
+    ProofTested {
+        /// Whether it reported it.
+        passed: bool,
+    },
+    /// A fault that has no event of its own, such as what the votes differed in.
+    Fault(Faults),
 }
 
-impl Counters {
-    /// Returns how many frames were dropped for this cause.
-    pub fn rejected(&self, cause: Reject) -> u32 {
-        self.rejected.get(cause as usize).copied().unwrap_or_default()
+/// An event, when it happened, and how often in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Entry {
+    /// The cycle in progress, or the last one.
+    pub cycle: Cycle,
+    /// The epoch of the channel.
+    pub epoch: Epoch,
+    /// How often it happened, with nothing else between, in this cycle.
+    pub times: u16,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The black box.
+pub(crate) struct Journal {
+    ring: Deque<Entry, JOURNAL_ENTRIES>,
+    lost: u32,
+}
+
+impl Journal {
+    pub(crate) const fn new() -> Self {
+        Self { ring: Deque::new(), lost: 0 }
     }
 
-    /// Returns how many frames were dropped in all.
-    pub fn rejected_total(&self) -> u32 {
-        self.rejected.iter().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-
-    /// Returns how many repairs of memory there were in all.
-    pub fn repairs(&self) -> u32 {
-        let local = self.working_repairs.saturating_add(self.checkpoint_repairs);
-        local.saturating_add(self.digest_repairs).saturating_add(self.peer_repairs)
-    }
-
-    pub(crate) fn scrubbed(&mut self, found: &Scrubbed) {
-        self.working_repairs = self.working_repairs.saturating_add(found.working);
-        self.checkpoint_repairs = self.checkpoint_repairs.saturating_add(found.checkpoint);
-        self.digest_repairs = self.digest_repairs.saturating_add(found.digests);
-    }
-
-    pub(crate) fn reject(&mut self, cause: Reject) {
-        if let Some(count) = self.rejected.get_mut(cause as usize) {
-            bump(count);
+    /// Notes an event.
+    pub(crate) fn note(&mut self, cycle: Cycle, epoch: Epoch, event: Event) {
+        let entry = Entry { cycle, epoch, times: 1, event };
+        if let Some(last) = self.ring.back_mut()
+            && (Entry { times: 1, ..*last }) == entry
+        {
+            last.times = last.times.saturating_add(1);
+            return;
         }
+        if self.ring.is_full() {
+            self.ring.pop_front();
+            bump(&mut self.lost);
+        }
+        let _ = self.ring.push_back(entry); // there is room now
     }
-}
 
-/// Counts one more, up to the maximum.
-pub(crate) fn bump(count: &mut u32) {
-    *count = count.saturating_add(1);
+    /// Hands out the oldest entry that was not read yet.
+    pub(crate) fn read(&mut self) -> Option<Entry> {
+        self.ring.pop_front()
+    }
+
+    /// Returns how many entries were lost unread.
+    pub(crate) fn lost(&self) -> u32 {
+        self.lost
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     #[test]
-    fn each_cause_has_its_own_counter() {
-        let mut counters = Counters::default();
-        for (times, cause) in Reject::ALL.iter().enumerate() {
-            for _ in 0..times {
-                counters.reject(*cause);
-            }
+    fn what_repeats_within_a_cycle_is_one_entry() {
+        let mut journal = Journal::new();
+        let cut = Event::Rejected(Reject::Crc);
+        for (cycle, event) in [(1, cut), (1, cut), (2, cut), (2, Event::Held), (2, cut)] {
+            journal.note(Cycle(cycle), Epoch::NONE, event);
         }
-        for (times, cause) in Reject::ALL.iter().enumerate() {
-            assert_eq!(counters.rejected(*cause), times as u32, "{cause}");
+        let read: Vec<_> =
+            core::iter::from_fn(|| journal.read()).map(|entry| (entry.cycle.0, entry.times, entry.event)).collect();
+        assert_eq!(read, [(1, 2, cut), (2, 1, cut), (2, 1, Event::Held), (2, 1, cut)]);
+    }
+
+    #[test]
+    fn the_newest_entries_stay_and_the_lost_ones_are_counted() {
+        let mut journal = Journal::new();
+        for cycle in 0..JOURNAL_ENTRIES as u32 + 5 {
+            journal.note(Cycle(cycle), Epoch::NONE, Event::Held);
         }
+        assert_eq!((journal.lost(), journal.read().map(|entry| entry.cycle)), (5, Some(Cycle(5))));
+        let rest: Vec<_> = core::iter::from_fn(|| journal.read()).collect();
+        assert_eq!(rest.len(), JOURNAL_ENTRIES - 1);
+        assert_eq!(rest.last().map(|entry| entry.cycle.0), Some(JOURNAL_ENTRIES as u32 + 4));
+    }
+
+    /// Entries keep their bytes: what was written by one release is read by the next.
+    #[test]
+    fn golden_bytes() {
+        let event = Event::Repaired { working: 1, checkpoint: 300, digests: 0 };
+        let entry = Entry { cycle: Cycle(200), epoch: Epoch::new(3, ChannelId::B), times: 2, event };
+        let mut buffer = [0; 32];
+        let bytes = postcard::to_slice(&entry, &mut buffer).unwrap();
+        assert_eq!(bytes, [200, 1, 7, 2, 4, 1, 172, 2, 0]);
+        assert_eq!(postcard::from_bytes::<Entry>(bytes), Ok(entry));
     }
 }

@@ -14,6 +14,9 @@ pub enum Grounds {
     PeerEmpty,
     /// A fresh `Hello` says that the peer stands by and owns nothing.
     PeerStandsBy,
+    /// The peer was found faulty by the evidence of both. Should it own and the arbiter cannot cut
+    /// it off, it has to let go first: the claim is made again at each deadline until then.
+    PeerFaulty,
     /// The claimant owns already, and is about to go on with a peer that joins. Granted like any
     /// other claim, though no contact need move. It is asked between two cycles, in the first
     /// half of a period; until the answer is there nothing is released, so one within half a
@@ -87,7 +90,9 @@ impl Arbiter for Preferred {
         let granted = match grounds {
             Grounds::First => to.owner() == self.0,
             Grounds::PeerEmpty => true,
-            Grounds::Silence | Grounds::PeerStandsBy | Grounds::PeerJoins => to.owner() == from.owner(),
+            Grounds::Silence | Grounds::PeerStandsBy | Grounds::PeerFaulty | Grounds::PeerJoins => {
+                to.owner() == from.owner()
+            }
         };
         if granted { Claim::Granted } else { Claim::Refused }
     }
@@ -128,7 +133,7 @@ mod tests {
         let (a2, b2) = (Epoch::new(2, A), Epoch::new(2, B));
         assert!(ask(Epoch::NONE, b1, Grounds::First));
         assert!(!ask(Epoch::NONE, a1, Grounds::First));
-        for grounds in [Grounds::Silence, Grounds::PeerStandsBy, Grounds::PeerJoins] {
+        for grounds in [Grounds::Silence, Grounds::PeerStandsBy, Grounds::PeerFaulty, Grounds::PeerJoins] {
             assert!(ask(b1, b2, grounds), "the owner goes on alone");
             assert!(!ask(b1, a2, grounds), "the other one does not");
         }

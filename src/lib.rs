@@ -9,13 +9,14 @@
 //! ids, digest, mechanism        newtypes; digests and CRC; switches for negative controls
 //! canonical                     the bytes of a value
 //! memory, marks, tracked, mirror  MIRROR: state in blocks, what was written, the checkpoint
-//! fault                         faults, the first-fault record
+//! fault                         faults, health, what is kept of a vote
 //! program, rule                 what the user writes
 //! config, wire                  timing and policy; the frame format
 //! lease                         who owns the outputs: the arbiter
-//! agree, vote, handshake, mode  one idea each, as pure as they come
-//! reintegrate                   who copies what to a channel that joins
-//! journal, verdict              counters; what a cycle came to
+//! agree, vote, diagnose, handshake, mode  one idea each, as pure as they come
+//! buckets, reintegrate          who was suspected how often; who copies what to a channel that joins
+//! journal                       events, counters, the first-fault record
+//! verdict                       what a cycle came to
 //! node                          one channel: the cycle from top to bottom
 //! sim                           a seeded pair in virtual time (feature `sim`)
 //! ```
@@ -31,8 +32,10 @@
 #[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod buckets;
 pub mod canonical;
 pub mod config;
+pub mod diagnose;
 pub mod digest;
 pub mod fault;
 pub mod ids;
@@ -57,14 +60,18 @@ mod handshake;
 mod marks;
 pub mod reintegrate;
 
-pub use config::{Config, ConfigError, Drive};
-pub use fault::{Faults, FirstFault};
+pub use config::{Config, ConfigError, Drive, Unattributed};
+pub use diagnose::Diagnosis;
+pub use fault::{Faults, Health};
 pub use ids::{ChannelId, Cycle, Epoch, Instant, PairId};
+pub use journal::{Entry, Event, FirstFault};
 pub use lease::{Arbiter, Claim, Grounds, Preferred};
 #[cfg(feature = "sim")]
 pub use mechanism::Mechanism;
 pub use memory::{Memory, blocks};
 pub use mode::Mode;
+#[cfg(feature = "sim")]
+pub use node::Site;
 pub use node::{Begun, Node};
 pub use program::{Agreement, Program};
 pub use tracked::Tracked;

@@ -38,6 +38,18 @@ pub enum Mechanism {
     CutDigest,
     /// Keeping a channel that has just joined from owning.
     Probation,
+    /// Checking all of the checkpoint before it is rolled back to.
+    Checkpoint,
+    /// Stepping once more when the votes differ.
+    Reexecution,
+    /// Answering the evidence of a peer that lags behind with what this channel settled on.
+    Settled,
+    /// The digest that a voted output is checked against as it is opened.
+    Seal,
+    /// The second copy of each sample.
+    Samples,
+    /// The copies of this channel's control data.
+    Control,
 }
 
 impl Mechanisms {

@@ -12,8 +12,10 @@
 //! votes differ      Safe on both, until both are restarted, from `init`
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 /// What a channel is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Mode {
     /// Waits for the peer with a state from `init`: that of an agreed cycle it does not have.
@@ -34,7 +36,7 @@ pub enum Mode {
 }
 
 /// What changes a mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ModeEvent {
     /// Both channels go on from the same state.

@@ -15,21 +15,29 @@
 //! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
 //! instructions a block of 64 bytes on a Cortex-M3.
 
+mod ballot;
 mod boot;
+mod control;
 mod copy;
 mod cycle;
+mod evidence;
+#[cfg(feature = "sim")]
+mod injected;
 mod memory;
 mod outgoing;
+mod proof;
 mod receive;
 mod schedule;
 mod takeover;
 
 use crate::agree::{Kept, Samples};
+use crate::buckets::Buckets;
 use crate::config::{Config, ConfigError};
-use crate::fault::{Faults, FirstFault};
+use crate::diagnose::Diagnosis;
+use crate::fault::{Faults, Health};
 use crate::handshake::Handshake;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant};
-use crate::journal::{Counters, bump};
+use crate::journal::{Counters, Entry, Event, FirstFault, Journal, bump};
 use crate::lease::Arbiter;
 use crate::mechanism::Mechanisms;
 use crate::memory::Cells;
@@ -38,10 +46,16 @@ use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::{self, Sealed};
-use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
+use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES};
 use crate::{canonical, wire};
+use ballot::Ballot;
 use boot::Boot;
 use copy::{Copying, Cutting};
+use evidence::Examination;
+#[cfg(feature = "sim")]
+use injected::Injected;
+#[cfg(feature = "sim")]
+pub use injected::Site;
 use memory::Mending;
 use outgoing::Outgoing;
 use schedule::Schedule;
@@ -54,8 +68,14 @@ enum Progress {
     Sampled,
     /// The step is done and the vote is out.
     Voted,
+    /// The votes differed; the step was done once more and the evidence is out.
+    Examined,
     /// The cycle is done; the next one begins with `begin`.
     Settled,
+}
+
+impl Progress {
+    const ALL: [Self; 4] = [Self::Sampled, Self::Voted, Self::Examined, Self::Settled];
 }
 
 /// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
@@ -81,7 +101,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     /// Whether any cycle was committed since boot.
     empty: bool,
     samples: Samples<P::Input>,
-    agreed: Option<Kept<P::Input>>,
+    agreed: Option<P::Input>,
     /// Stays until the peer proves that it settled: its sample of the next cycle, without
     /// which there is no next vote to overwrite this one.
     my_vote: Ballot<FRAME>,
@@ -109,10 +129,22 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     faults: Faults,
     first_fault: Option<FirstFault>,
     counters: Counters,
+    journal: Journal,
+    /// What speaks against this channel in this cycle.
+    health: Health,
+    examination: Option<Examination>,
+    /// The diagnosis for the next verdict.
+    diagnosis: Option<Diagnosis>,
+    buckets: Buckets,
+    /// Whether A and B were found faulty too often to take part.
+    barred: [bool; 2],
+    is_proof_test_due: bool,
+    proof_tested_in: Option<Cycle>,
+    /// Two copies of the control data.
+    copies: [control::Words; 2],
 
-    /// A bit of the next vote to flip as it is cast, for fault injection.
     #[cfg(feature = "sim")]
-    vote_flip: Option<usize>,
+    injected: Injected,
 }
 
 /// What a call of [`Node::begin`] began.
@@ -141,12 +173,13 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
         let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
         let longest = wire::LONGEST_HELLO_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
-        let need_bytes = (OVERHEAD_BYTES + VOTE_DIGEST_BYTES + safe_bytes).max(longest);
+        let evidence_bytes = OVERHEAD_BYTES + wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES + safe_bytes;
+        let need_bytes = evidence_bytes.max(longest);
         let have_bytes = FRAME.min(MAX_FRAME_BYTES);
         if need_bytes > have_bytes {
             return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
         }
-        Ok(Self {
+        let mut node = Self {
             me,
             config,
             mechanisms: Mechanisms::ALL_ON,
@@ -177,9 +210,20 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             faults: Faults::empty(),
             first_fault: None,
             counters: Counters::default(),
+            journal: Journal::new(),
+            health: Health::empty(),
+            examination: None,
+            diagnosis: None,
+            buckets: Buckets::default(),
+            barred: [false; 2],
+            is_proof_test_due: false,
+            proof_tested_in: None,
+            copies: [[0; control::WORDS]; 2],
             #[cfg(feature = "sim")]
-            vote_flip: None,
-        })
+            injected: Injected::default(),
+        };
+        node.remember();
+        Ok(node)
     }
 
     /// Begins a cycle with this channel's sample, or goes on with a held one.
@@ -188,10 +232,17 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
+        self.recall();
+        let begun = self.begin_slot(now, sample);
+        self.remember();
+        begun
+    }
+
+    fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
         self.copying.is_open = false;
-        if self.progress != Progress::Voted || self.mode == Mode::Standby {
+        if !matches!(self.progress, Progress::Voted | Progress::Examined) || self.mode == Mode::Standby {
             self.scrub(now); // between two steps, and all the time while none are done
         }
         Ok(match (self.mode, self.progress) {
@@ -201,7 +252,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.progress = Progress::Sampled;
                 self.samples.advance(sample);
                 self.agreed = None;
-                self.held = 0;
+                (self.held, self.health) = (0, Health::empty());
                 self.schedule.open_cycle();
                 if self.mode == Mode::Duplex {
                     self.outgoing.sample_is_new(now, &self.config);
@@ -223,6 +274,13 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     ///
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        self.recall();
+        let verdict = self.poll(now, arbiter);
+        self.remember();
+        verdict
+    }
+
+    fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.schedule.poll_again_at = None;
         let may_own = self.mode.serves() && self.epoch.owner() == self.me;
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
@@ -301,7 +359,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the input that the last step used.
     pub fn agreed_input(&self) -> Option<&P::Input> {
-        self.agreed.as_ref().map(|kept| &kept.value)
+        self.agreed.as_ref()
     }
 
     /// Returns the state, as the last step left it.
@@ -329,6 +387,22 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.first_fault = None;
     }
 
+    /// Hands out the oldest event that was not read yet, and forgets it. The newest
+    /// [`JOURNAL_ENTRIES`](crate::journal::JOURNAL_ENTRIES) are kept.
+    pub fn read_event(&mut self) -> Option<Entry> {
+        self.journal.read()
+    }
+
+    /// Returns how many events were lost since nobody had read them.
+    pub fn lost_events(&self) -> u32 {
+        self.journal.lost()
+    }
+
+    /// Returns how often whom was suspected of a transient fault lately.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
     /// Switches one safety mechanism off, to show that a test notices.
     #[cfg(feature = "sim")]
     pub fn switch_off(&mut self, mechanism: crate::Mechanism) {
@@ -339,12 +413,6 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     #[cfg(feature = "sim")]
     pub fn memory(&mut self) -> &mut Mirror<'m, P::State> {
         &mut self.mirror
-    }
-
-    /// Flips a bit of the output in the next vote, as a fault in the step would.
-    #[cfg(feature = "sim")]
-    pub fn flip_next_output_bit(&mut self, bit: usize) {
-        self.vote_flip = Some(bit);
     }
 
     fn keep(&self, sample: P::Input) -> Result<Kept<P::Input>, BufferTooSmall> {
@@ -378,13 +446,21 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             let mine = self.my_vote.of(self.cycle).map(|vote| vote::record(&vote));
             let theirs = self.peer_vote.of(self.cycle).map(|vote| vote::record(&vote));
             let votes = self.me.in_order(mine, theirs);
-            self.first_fault = Some(FirstFault { cycle: self.cycle, epoch: self.epoch, faults, votes });
+            let (cycle, epoch) = (self.cycle, self.epoch);
+            self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
         }
+        self.happened(Event::Fault(faults));
+    }
+
+    /// Puts an event into the journal.
+    fn happened(&mut self, event: Event) {
+        self.journal.note(self.cycle, self.epoch, event);
     }
 
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
         let Some(mode) = self.mode.after(event) else { return false };
+        self.happened(Event::ModeChanged { from: self.mode, to: mode, because: event });
         self.mode = mode;
         self.handshake.renew();
         self.outgoing.hello_at(now);
@@ -432,72 +508,9 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         holder: Option<ChannelId>,
     ) -> Verdict<P::Output> {
         self.schedule.slot_open = false;
-        let faults = core::mem::take(&mut self.faults);
+        let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
-        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, released, holder }
-    }
-}
-
-/// The payload of one vote, kept in its encoded form: it is compared and sent as bytes.
-struct Ballot<const FRAME: usize> {
-    cycle: Cycle,
-    length: usize,
-    bytes: [u8; FRAME],
-}
-
-impl<const FRAME: usize> Ballot<FRAME> {
-    const NONE: Self = Self { cycle: Cycle(0), length: 0, bytes: [0; FRAME] };
-
-    /// Returns the vote if it is of `cycle`.
-    fn of(&self, cycle: Cycle) -> Option<VotePayload<'_>> {
-        VotePayload::parse(self.payload_of(cycle)?)
-    }
-
-    fn payload_of(&self, cycle: Cycle) -> Option<&[u8]> {
-        if self.length == 0 || self.cycle != cycle {
-            return None;
-        }
-        self.bytes.get(..self.length)
-    }
-
-    /// Keeps a received payload; false if it is too long.
-    fn keep(&mut self, cycle: Cycle, payload: &[u8]) -> bool {
-        let Some(room) = self.bytes.get_mut(..payload.len()) else { return false };
-        for (to, from) in room.iter_mut().zip(payload) {
-            *to = *from;
-        }
-        (self.cycle, self.length) = (cycle, payload.len());
-        true
-    }
-
-    /// Encodes a vote; false if the frame would be too long. The old vote is gone either way.
-    fn cast<O: serde::Serialize>(&mut self, cycle: Cycle, input: u32, state: u32, output: &O) -> bool {
-        self.length = 0;
-        let Some((digests, room)) = self.bytes.split_first_chunk_mut::<VOTE_DIGEST_BYTES>() else {
-            return false;
-        };
-        let [i0, i1, i2, i3] = input.to_le_bytes();
-        let [s0, s1, s2, s3] = state.to_le_bytes();
-        *digests = [i0, i1, i2, i3, s0, s1, s2, s3];
-        let longest = FRAME.min(MAX_FRAME_BYTES).saturating_sub(OVERHEAD_BYTES + VOTE_DIGEST_BYTES);
-        let room = room.get_mut(..longest).unwrap_or_default();
-        let Some(output_bytes) = canonical::encode(output, room) else { return false };
-        (self.cycle, self.length) = (cycle, VOTE_DIGEST_BYTES + output_bytes);
-        true
-    }
-
-    /// Flips a bit of the output, whatever its length.
-    #[cfg(feature = "sim")]
-    fn flip_output_bit(&mut self, bit: usize) {
-        let output = self.bytes.get_mut(VOTE_DIGEST_BYTES..self.length).unwrap_or_default();
-        let bits = output.len().max(1) * 8;
-        if let Some(byte) = output.get_mut(bit % bits / 8) {
-            *byte ^= 1 << (bit % 8);
-        }
-    }
-
-    fn forget(&mut self) {
-        self.length = 0;
+        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, diagnosis, released, holder }
     }
 }

@@ -49,6 +49,13 @@ pub trait Program {
     /// Computes one cycle.
     fn step(cycle: Cycle, state: &mut Tracked<Self::State>, input: &Self::Input) -> Self::Output;
 
+    /// Tests the processor that runs it, when the votes of a cycle differ and nobody knows yet who is
+    /// wrong: false is evidence against this channel. Arithmetic with known results, a pattern
+    /// written and read. It runs within the vote window, after one more `step`.
+    fn self_test() -> bool {
+        true
+    }
+
     /// Votes on outputs whose canonical bytes differ: what may be released in their place,
     /// or `None`, the default, if they diverge. `a` and `b` come in this order on both
     /// channels. Equal bytes always agree and never get here. [`rule`](crate::rule) has

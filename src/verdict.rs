@@ -10,6 +10,7 @@
 //! Safe       the safe output           nothing                       the safe output
 //! ```
 
+use crate::diagnose::Diagnosis;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
 use crate::lease::{Arbiter, Lease};
@@ -42,6 +43,7 @@ pub struct Verdict<O> {
     pub(crate) cycle: Cycle,
     pub(crate) epoch: Epoch,
     pub(crate) faults: Faults,
+    pub(crate) diagnosis: Option<Diagnosis>,
     pub(crate) released: [Option<Sealed<O>>; 2],
     /// The channel the outputs are released through; `None`: no lease is needed.
     pub(crate) holder: Option<ChannelId>,
@@ -71,6 +73,12 @@ impl<O> Verdict<O> {
     /// Returns the faults seen since the last verdict, if any.
     pub fn fault(&self) -> Option<Faults> {
         (!self.faults.is_empty()).then_some(self.faults)
+    }
+
+    /// Returns what came of it if the votes differed. After a transient fault the outcome is
+    /// [`Outcome::Agreed`], as if nothing had happened.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        self.diagnosis
     }
 
     /// Hands out what may be driven, oldest first; each opens only while `arbiter` confirms.

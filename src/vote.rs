@@ -27,6 +27,22 @@ pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     differing == 0
 }
 
+/// The comparator: returns in what two votes differ, looked at in this order; empty if in nothing.
+/// Switched off, as a negative control, it sees no difference.
+pub(crate) fn difference(mine: &VotePayload<'_>, theirs: &VotePayload<'_>, is_on: bool) -> Faults {
+    if !is_on {
+        Faults::empty()
+    } else if mine.input_digest != theirs.input_digest {
+        Faults::INPUT_DIVERGENCE
+    } else if mine.state_digest != theirs.state_digest {
+        Faults::STATE_DIVERGENCE
+    } else if same_bytes(mine.output, theirs.output) {
+        Faults::empty()
+    } else {
+        Faults::OUTPUT_DIVERGENCE
+    }
+}
+
 /// Compares the votes of one cycle: returns the released output, or in what they differ.
 ///
 /// The released value is decoded from the compared bytes, not taken from the memory it
@@ -36,23 +52,18 @@ pub(crate) fn judge<P: Program>(
     me: ChannelId,
     mine: &VotePayload<'_>,
     theirs: &VotePayload<'_>,
-    compare: bool,
+    is_on: bool,
 ) -> Result<Sealed<P::Output>, Faults> {
-    if !compare {
+    let difference = difference(mine, theirs, is_on);
+    if difference.is_empty() {
         return single(cycle, mine).ok_or(Faults::OUTPUT_DIVERGENCE);
     }
-    if mine.input_digest != theirs.input_digest {
-        return Err(Faults::INPUT_DIVERGENCE);
-    }
-    if mine.state_digest != theirs.state_digest {
-        return Err(Faults::STATE_DIVERGENCE);
-    }
-    if same_bytes(mine.output, theirs.output) {
-        return single(cycle, mine).ok_or(Faults::OUTPUT_DIVERGENCE);
+    if difference != Faults::OUTPUT_DIVERGENCE {
+        return Err(difference);
     }
     let [a, b] = me.in_order(mine.output, theirs.output);
     let ruled = canonical::decode(a).zip(canonical::decode(b)).and_then(|(a, b)| P::vote(&a, &b));
-    ruled.and_then(|value| seal(cycle, value)).ok_or(Faults::OUTPUT_DIVERGENCE)
+    ruled.and_then(|value| seal(cycle, value)).ok_or(difference)
 }
 
 /// Seals the output of a channel that serves alone, or that both voted for byte by byte.
@@ -103,6 +114,12 @@ pub(crate) struct Sealed<O> {
 impl<O> Sealed<O> {
     pub(crate) fn cycle(&self) -> Cycle {
         self.cycle
+    }
+
+    /// The value behind the seal, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(crate) fn value(&mut self) -> &mut O {
+        &mut self.value
     }
 
     /// Binds the output to the lease it may be opened under; `None`: no lease is needed.

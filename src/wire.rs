@@ -1,13 +1,13 @@
-//! WIRE  the one frame format of every link. Version 2.
+//! WIRE  the one frame format of every link. Version 3.
 //!
 //! All numbers little-endian. On byte streams a frame is COBS-encoded and followed by a
 //! zero byte. A frame takes 12 bytes beside its payload and 655 in all at most, the
 //! length up to which CRC-32C keeps Hamming distance 6.
 //!
 //! ```text
-//! byte 0      bits 7..5 version (2) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
+//! byte 0      bits 7..5 version (3) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
 //! byte 1..3   epoch, low 16 of its 32 bits; epoch = counter << 1 | owner (0 = A, 1 = B)
-//! byte 3..7   phase of the content = 4 * cycle + {0 sample, 1 vote, 3 settled}, mod 2^32
+//! byte 3..7   phase of the content = 4 * cycle + {0 sample, 1 vote, 2 evidence, 3 settled}, mod 2^32
 //! byte 7      ack, signed: the last phase that the sender has of the receiver without a
 //!             gap, minus the phase above, clamped
 //! byte 8..    payload
@@ -38,6 +38,13 @@
 //!                 their digests: u32)
 //! kind 9  Same    postcard of (first block: u16, exponent: u8, same: bool); the phase is
 //!                 that of the Compare it answers
+//! kind 10 Evidence postcard of (findings: u8, health: u8, value digest of the first vote's
+//!                 payload: u32, the same of the receiver's first vote as it arrived: u32,
+//!                 levels of five buckets: u8 each, payload of the second vote: bytes)
+//!                 findings: 1 the checkpoint holds, 2 saw the mismatch itself, 4 had the
+//!                 receiver's first vote; health: see `Health`; buckets: see `buckets`
+//! kind 11 Settled the same, in answer to an Evidence of a cycle that the sender has settled
+//!                 without one: the second vote is then the only one
 //! ```
 //!
 //! Digests, all modulo 2^32, words little-endian, a short last word filled up with zeros:
@@ -53,7 +60,9 @@
 //!                targets else 0, then whatever the program names: offsets of its fields),
 //!                each a u32
 //! config hash    value digest of (period_us, vote_window_us, retransmit_us,
-//!                patience << 8 | 1 if only the owner drives), each a u32
+//!                patience << 8 | 1 if only the owner drives | 2 or 4 if an unattributed
+//!                divergence is decided for A or for B, transient_limit,
+//!                transient_leak_cycles), each a u32
 //! ```
 //!
 //! Postcard: `u16` and `u32` as LEB128 (seven bits a byte, low ones first, the high bit set on all
@@ -68,16 +77,19 @@
 //! Anything that does not parse is dropped with a [`Reject`].
 
 mod copy;
+mod evidence;
 
 pub(crate) use copy::longest_block_bytes;
 pub use copy::{AckPayload, BlockPayload, ComparePayload, SamePayload, WantPayload};
+pub(crate) use evidence::EVIDENCE_BYTES;
+pub use evidence::{EvidencePayload, Finding};
 
 use crate::digest::Crc32c;
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
 use serde::{Deserialize, Serialize};
 
 /// The version of the frame format.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// Bytes of a frame beside its payload.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CRC_BYTES;
 /// The longest frame.
@@ -115,6 +127,10 @@ pub enum Kind {
     Compare = 8,
     /// What came of the comparison.
     Same = 9,
+    /// What a channel found when the votes differed.
+    Evidence = 10,
+    /// The cycle is settled, and with what.
+    Settled = 11,
 }
 
 impl Kind {
@@ -129,6 +145,8 @@ impl Kind {
             7 => Some(Self::Want),
             8 => Some(Self::Compare),
             9 => Some(Self::Same),
+            10 => Some(Self::Evidence),
+            11 => Some(Self::Settled),
             _ => None,
         }
     }
@@ -140,7 +158,7 @@ impl Kind {
 }
 
 /// Why a frame was dropped. Each cause is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reject {
     /// Shorter than header and CRC.
@@ -480,7 +498,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let (buffer, length) = frame(Kind::Vote, KEYS.epoch);
-        assert_eq!(buffer[..8], [0x49, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
+        assert_eq!(buffer[..8], [0x69, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
         let reference = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
         let mut covered = buffer[..length - 4].to_vec();
         covered.extend([7, 0, 0, 0, 1, 0, 11, 0, 0, 0, 22, 0, 0, 0]);
@@ -501,7 +519,7 @@ mod tests {
             parse(&bytes, &KEYS).map(|_| ())
         };
         assert_eq!(with_first((VERSION + 1) << 5 | 4 << 1), Err(Reject::Version));
-        for kind in (10..16).chain([0]) {
+        for kind in (12..16).chain([0]) {
             assert_eq!(with_first(VERSION << 5 | kind << 1), Err(Reject::Kind));
         }
         assert_eq!(parse(good, &Keys { pair: PairId(8), ..KEYS }), Err(Reject::Crc));

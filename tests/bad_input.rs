@@ -640,14 +640,15 @@ fn refusal<P: Program, const FRAME: usize>(config: Config) -> Option<ConfigError
 fn a_frame_buffer_too_small_is_refused_with_figures() {
     let good = Config { nonce: 1, ..Config::DEFAULT };
     let too_small = |need_bytes, have_bytes| Some(ConfigError::FrameTooSmall { need_bytes, have_bytes });
-    // A vote of 64 output bytes.
+    // A vote of 64 output bytes, and the evidence that carries it if the votes differ.
     let vote_bytes = OVERHEAD_BYTES + wire::VOTE_DIGEST_BYTES + 64;
-    assert_eq!(vote_bytes, 84);
-    assert_eq!(refusal::<Wide, 83>(good), too_small(84, 83));
-    assert_eq!(refusal::<Wide, 84>(good), None);
+    let evidence_bytes = vote_bytes + 2 + 2 * 5 + 5 + 2; // flags, two digests, levels, a length
+    assert_eq!(evidence_bytes, 103);
+    assert_eq!(refusal::<Wide, 102>(good), too_small(103, 102));
+    assert_eq!(refusal::<Wide, 103>(good), None);
     // A larger buffer than the longest frame does not help.
-    assert_eq!(refusal::<Widest, 655>(good), too_small(660, 655));
-    assert_eq!(refusal::<Widest, 1_000>(good), too_small(660, 655));
+    assert_eq!(refusal::<Widest, 655>(good), too_small(679, 655));
+    assert_eq!(refusal::<Widest, 1_000>(good), too_small(679, 655));
     // However small the output, a `Hello` of nine numbers and the flags must fit.
     let hello_bytes = OVERHEAD_BYTES + 9 * 5 + 1;
     assert_eq!(hello_bytes, 58);

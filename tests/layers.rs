@@ -20,9 +20,10 @@ const LAYERS: &[&[&str]] = &[
     &["program", "rule"],
     &["config", "wire"],
     &["lease"],
-    &["agree", "vote", "handshake", "mode"],
-    &["reintegrate"],
-    &["journal", "verdict"],
+    &["agree", "vote", "diagnose", "handshake", "mode"],
+    &["buckets", "reintegrate"],
+    &["journal"],
+    &["verdict"],
     &["node"],
     &["sim"],
 ];

@@ -209,3 +209,19 @@ fn a_digest_damaged_behind_the_scrub_is_mended_in_the_next_round() {
         assert_all(&mut mirror, &bytes);
     }
 }
+
+/// The same bit of the same digest, flipped again a round later: mended again, and not taken for a
+/// region digest that is off for good.
+#[test]
+fn a_digest_that_flips_twice_is_mended_twice() {
+    let mut storage = Storage::<[u8; 65]>::new();
+    let mut mirror = Mirror::new(storage.cells(), |_| ());
+    let committed = mirror.committed_digest();
+    mirror.scrub(1); // so that the round ends before the damaged digest is looked at
+    for _ in 0..2 {
+        mirror.flip_digest_bit(3);
+        let found = mirror.scrub_all();
+        assert_eq!((found.digests, found.beyond_repair), (1, None));
+        assert!(mirror.verify() && mirror.committed_digest() == committed);
+    }
+}

@@ -4,9 +4,9 @@
 
 mod support;
 
-use support::{Drive, Servo, sensor};
+use support::{Servo, sensor};
 use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
-use twinstep::{ChannelId, Config, Faults, FirstFault, Mechanism, Mode, canonical};
+use twinstep::{ChannelId, Config, FirstFault, Mechanism, Mode, Site};
 
 /// What happens to the pair in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,7 +80,7 @@ impl Case {
             Event::LinkIsCut => pair.cut(true),
             Event::OutputFlips => {
                 if let Some(node) = pair.node(owner) {
-                    node.flip_next_output_bit(rng.usize(0..64));
+                    node.flip(Site::Output, rng.usize(0..64));
                 }
             }
             Event::StateFlips => {
@@ -125,11 +125,9 @@ impl Case {
             "an output was damaged"
         } else if report.diverged > 0 && !value_fault {
             "a link fault was taken for a value fault"
-        } else if report.diverged == 1 && modes.contains(&Some(Mode::Simplex)) && votes_decode(&first_faults) {
-            "one channel went on though the votes differed"
         } else if before.released < 50 {
             "the pair did not get on"
-        } else if was_duplex && self.serves_on() && report.released < before.released + 100 {
+        } else if was_duplex && self.serves_on(&report) && report.released < before.released + 100 {
             "the survivor did not go on"
         } else {
             return None;
@@ -137,25 +135,16 @@ impl Case {
         Some(format!("{complaint}: {self:?}\n{modes:?}\n{report:?}\n{first_faults:?}"))
     }
 
-    /// Whether the outputs must go on until the end. A divergence leads to the safe state,
-    /// and a rule without hardware cannot survive the silent death of the owner.
-    fn serves_on(self) -> bool {
+    /// Whether the outputs must go on until the end. A rule without hardware cannot survive the
+    /// silent death of the owner, and evidence that such a link holds up leads to the safe state.
+    fn serves_on(self, report: &Report) -> bool {
         let relay = matches!(self.arbiter, ArbiterKind::Relay { .. });
         match self.event {
             Event::Nothing | Event::OtherDies | Event::LinkIsCut => true,
             Event::OwnerDies => relay,
-            Event::OutputFlips | Event::StateFlips => false,
+            Event::OutputFlips | Event::StateFlips => report.safe == 0,
         }
     }
-}
-
-/// Whether both votes of a divergence decode. One that does not is dropped like any frame
-/// that makes no sense, so its sender is silent to the other, which then goes on alone.
-fn votes_decode(first_faults: &[Option<FirstFault>; 2]) -> bool {
-    let records = first_faults.iter().flatten().flat_map(|fault| fault.votes.iter().flatten());
-    records
-        .map(|vote| &vote.output_head[..vote.output_bytes.into()])
-        .all(|output| canonical::decode::<Drive>(output).is_some())
 }
 
 #[derive(Debug)]
@@ -176,7 +165,7 @@ const SEEDS: u64 = 600;
 
 #[test]
 fn nothing_wrong_and_one_owner_under_all_link_faults() {
-    let (mut cycles, mut in_duplex) = (0, 0);
+    let (mut cycles, mut in_duplex, mut value_faults, mut stopped) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let case = Case::of_seed(seed);
         if let Some(complaint) = case.complaint() {
@@ -185,11 +174,15 @@ fn nothing_wrong_and_one_owner_under_all_link_faults() {
         let ending = case.run();
         cycles += ending.report.released;
         in_duplex += u64::from(ending.was_duplex);
+        value_faults += u32::from(ending.report.diverged > 0);
+        stopped += u32::from(ending.report.safe > 0);
     }
     // The link alone must hardly ever cost the redundancy, or the events hit nothing.
     assert!(in_duplex * 100 >= SEEDS * 98, "only {in_duplex} of {SEEDS} pairs were in duplex at the event");
     println!("{cycles} cycles released over {SEEDS} seeds");
+    println!("{stopped} of {value_faults} value faults led to the safe state, the evidence being late");
     assert!(cycles >= 100_000);
+    assert!(value_faults >= 100 && stopped * 5 <= value_faults, "{stopped} of {value_faults}");
 }
 
 /// The epoch has its own control in `bad_input.rs`: within one boot, a stale frame of an
@@ -261,32 +254,6 @@ fn of_two_that_start_alone_one_serves_and_the_other_waits() {
         let report = pair.report();
         assert_eq!((report.wrong, report.missing, report.owners_max, report.cut_off), (0, 0, 1, 0), "{report:?}");
         assert!(report.released >= 50, "{report:?}");
-    }
-}
-
-/// A flipped output that still decodes: both channels drive the safe output from then on, and
-/// both have both votes on record.
-#[test]
-fn a_divergence_stops_both_with_both_votes_on_record() {
-    for liar in [ChannelId::A, ChannelId::B] {
-        let mut memory = [Storage::new(), Storage::new()];
-        let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(1)).unwrap();
-        pair.run(20);
-        let before = pair.report();
-        assert_eq!(before.safe, 0);
-        pair.node(liar).unwrap().flip_next_output_bit(1); // in the torque's lowest bits
-        pair.run(20);
-        let report = pair.report();
-        assert_eq!((report.wrong, report.diverged), (0, 2), "{report:?}");
-        assert!(report.safe >= 15 && report.released <= before.released + 1, "{report:?}");
-        for channel in [ChannelId::A, ChannelId::B] {
-            assert_eq!(pair.mode(channel), Some(Mode::Safe));
-            let first = *pair.node(channel).unwrap().first_fault().unwrap();
-            assert_eq!(first.faults, Faults::OUTPUT_DIVERGENCE);
-            let [Some(a), Some(b)] = first.votes else { panic!("{first:?}") };
-            assert_eq!((a.input_digest, a.state_digest), (b.input_digest, b.state_digest));
-            assert_ne!(a.output_digest, b.output_digest);
-        }
     }
 }
 

@@ -139,6 +139,7 @@ impl<T: State> Mirror<'_, T> {
                 let right = [kept_digest, working_digest].into_iter().find(|computed| adds_up(*computed));
                 let (Some(right), Some(place)) = (right, self.digests.get_mut(block)) else { return false };
                 *place = right;
+                self.sum_off = 0; // what the sum was off by was this
                 found.digests += 1;
                 match (working_digest == right, kept_digest == right) {
                     (false, true) => self.mend_working(block, found),

@@ -107,7 +107,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
         let remembered = arbiter.newest();
         let free = remembered == Epoch::NONE || remembered.owner() == self.me;
-        if due && free && arbiter.allows_solo_boot() {
+        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.me) {
             self.newest = self.newest.max(remembered.counter());
             self.boot = Boot::Alone { to: self.next_epoch() };
         }
@@ -115,7 +115,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        if self.me == ChannelId::A && self.boot == Boot::Listening {
+        if self.me == ChannelId::A && self.boot == Boot::Listening && !self.is_barred(self.me) {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }

@@ -70,10 +70,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Gives up the state of a channel that stands by, so that it joins as an empty one: a
     /// person's decision after a split brain. Returns whether it did.
     pub fn discard_state(&mut self, now: Instant) -> bool {
+        self.recall();
         let stands_by = self.mode == Mode::Standby;
         if stands_by {
             self.start_over(now);
         }
+        self.remember();
         stands_by
     }
 
@@ -94,7 +96,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_claiming = self.copying.raising.is_some();
         let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
         let is_newer = !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.epoch.counter();
-        if is_refused || is_claiming || is_under_way || is_newer {
+        if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.me.other()) {
             return;
         }
         self.end_copy(); // to an earlier boot of the peer
@@ -181,9 +183,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
                 }
                 Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => {
-                    self.held = self.held.saturating_add(1);
-                    bump(&mut self.counters.held);
-                    return Some(self.verdict(Outcome::Held, [None, None], None));
+                    return Some(self.hold());
                 }
                 Claim::Pending => self.schedule.poll_again_soon(now, &self.config),
             }
@@ -315,7 +315,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes that the peer serves, by its fresh word: this channel may join it.
     pub(super) fn offered(&mut self, now: Instant, hello: &Hello) {
         // A channel without a state takes any; one with a state none that is older.
-        if !self.empty && hello.epoch.counter() < self.newest {
+        if !self.empty && hello.epoch.counter() < self.newest || self.is_barred(self.me) {
             return;
         }
         if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {

@@ -1,11 +1,14 @@
 //! The cycle: agree, step, vote, commit, release.
 
+use super::ballot::longest_output;
 use super::{Node, Progress};
-use crate::agree::{Kept, settle};
+use crate::agree::{Copies, settle};
+use crate::canonical;
 use crate::config::Drive;
-use crate::fault::Faults;
+use crate::diagnose::Suspects;
+use crate::fault::{Faults, Health};
 use crate::ids::Instant;
-use crate::journal::bump;
+use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
@@ -22,6 +25,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             self.outgoing.vote_is_new(now, &self.config);
         }
+        let is_undecided = self.progress == Progress::Voted && self.examination().is_none() && self.pressing.is_none();
+        if self.slot_open()
+            && is_undecided
+            && let Some(verdict) = self.compare(now)
+        {
+            return Some(verdict);
+        }
+        self.examine_if_due(now);
         if !self.slot_open() {
             return None;
         }
@@ -34,38 +45,50 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // epoch claimed, in which nothing of the old one can be driven.
             return self.poll_pressing(now, arbiter);
         }
-        if self.progress == Progress::Voted && self.peer_vote.of(self.cycle).is_some() {
-            return Some(self.compare(now));
+        if self.progress == Progress::Examined && self.has_peer_evidence() && !self.condemns_peer() {
+            return self.conclude(now, arbiter);
         }
-        if now >= self.schedule.deadline {
-            let patience_is_over = self.held >= self.config.patience;
-            if patience_is_over && self.mending.waits() {
-                // An owner whose peer is gone as well has nobody to leave the outputs to.
-                let owns = self.epoch.owner() == self.me || !self.drives_as_owner();
-                if self.samples.theirs.is_none() && owns {
-                    return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
-                }
-                self.exclude_myself(now);
-                return Some(self.verdict(Outcome::Waiting, [None, None], None));
-            }
-            let on_probation = self.probation > 0 && self.epoch.owner() != self.me;
-            if patience_is_over && on_probation && self.mechanisms.on(Mechanism::Probation) {
-                self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
-                self.stand_by(now, ModeEvent::Refused);
-                return Some(self.verdict(Outcome::Waiting, [None, None], None));
-            }
-            // A joiner that does not answer is no reason to wait: it drives nothing yet.
-            if patience_is_over || self.cut.is_some() {
-                self.fault(Faults::PEER_SILENT);
-                self.press(Grounds::Silence);
-            } else {
-                self.faults |= Faults::PEER_SILENT; // borne, so not worth the record
-                self.held = self.held.saturating_add(1);
-                bump(&mut self.counters.held);
-                return Some(self.verdict(Outcome::Held, [None, None], None));
-            }
+        if now >= self.schedule.deadline { self.miss_deadline(now, arbiter) } else { None }
+    }
+
+    /// The deadline passed without a result.
+    fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        let patience_is_over = self.held >= self.config.patience;
+        if self.condemns_peer() {
+            self.press(Grounds::PeerFaulty);
+            return self.poll_pressing(now, arbiter);
         }
-        self.poll_pressing(now, arbiter)
+        if patience_is_over && self.mending.waits() {
+            // An owner whose peer is gone as well has nobody to leave the outputs to.
+            let owns = self.epoch.owner() == self.me || !self.drives_as_owner();
+            if self.samples.theirs.is_none() && owns {
+                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+            }
+            return Some(self.leave(now));
+        }
+        let on_probation = self.probation > 0 && self.epoch.owner() != self.me;
+        if patience_is_over && on_probation && self.mechanisms.on(Mechanism::Probation) {
+            self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
+            self.stand_by(now, ModeEvent::Refused);
+            return Some(self.verdict(Outcome::Waiting, [None, None], None));
+        }
+        if patience_is_over && self.progress == Progress::Examined {
+            return self.conclude_without_peer(now, arbiter);
+        }
+        // A joiner that does not answer is no reason to wait: it drives nothing yet.
+        if patience_is_over || self.cut.is_some() {
+            self.fault(Faults::PEER_SILENT);
+            self.press(Grounds::Silence);
+            return self.poll_pressing(now, arbiter);
+        }
+        self.faults |= Faults::PEER_SILENT; // borne, so not worth the record
+        Some(self.hold())
+    }
+
+    /// Takes this channel out of service: the peer goes on.
+    pub(super) fn leave(&mut self, now: Instant) -> Verdict<P::Output> {
+        self.exclude_myself(now);
+        self.verdict(Outcome::Waiting, [None, None], None)
     }
 
     pub(super) fn poll_simplex(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
@@ -98,52 +121,100 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         Ok(sealed)
     }
 
+    /// The deadline passed without a result: the last output stays, the cycle goes on.
+    pub(super) fn hold(&mut self) -> Verdict<P::Output> {
+        self.held = self.held.saturating_add(1);
+        bump(&mut self.counters.held);
+        self.happened(Event::Held);
+        self.verdict(Outcome::Held, [None, None], None)
+    }
+
+    /// Checks the samples against their digests before they are used; false if one is lost.
+    pub(super) fn check_samples(&mut self) -> bool {
+        if !self.mechanisms.on(Mechanism::Samples) {
+            return true;
+        }
+        let mut worst = Copies::Sound;
+        for kept in [&mut self.samples.mine, &mut self.samples.theirs].into_iter().flatten() {
+            match kept.check() {
+                Copies::Sound => continue,
+                Copies::Mended => bump(&mut self.counters.sample_repairs),
+                Copies::Lost => worst = Copies::Lost,
+            }
+            self.faults |= Faults::CONTROL_REPAIRED;
+            self.health |= Health::CONTROL_REPAIRED;
+            self.journal.note(self.cycle, self.epoch, Event::SampleRepaired);
+        }
+        worst != Copies::Lost
+    }
+
     /// Agrees on the input, steps and votes.
-    fn step_both(&mut self) -> Result<(), Faults> {
+    pub(super) fn step_both(&mut self) -> Result<(), Faults> {
+        if !self.check_samples() {
+            return Err(Faults::INPUT_DIVERGENCE);
+        }
         let agreement = settle::<P>(self.me, self.samples.mine.as_ref(), self.samples.theirs.as_ref());
         // Without an own sample there is no cycle in progress; `Progress` says so.
         let agreement = agreement.ok_or(Faults::INPUT_DIVERGENCE)?;
-        if agreement.discrepancy {
+        let is_first = self.progress == Progress::Sampled;
+        if agreement.discrepancy && is_first {
             bump(&mut self.counters.discrepancies);
+            self.happened(Event::Discrepancy);
         }
-        let agreed = Kept::new(agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
-        let output = P::step(self.cycle, &mut self.mirror.tracked(), &agreed.value);
+        let input_digest = canonical::digest(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
+        let agreed = self.agreed.insert(agreement.input);
+        #[cfg(feature = "sim")]
+        self.injected.damage_input(agreed);
+        let output = P::step(self.cycle, &mut self.mirror.tracked(), agreed);
         let stray = self.mirror.take_stray_writes();
         if stray > 0 {
             self.counters.stray_writes = self.counters.stray_writes.saturating_add(stray);
             self.fault(Faults::STRAY_WRITE);
         }
-        let state_digest = self.mirror.pending_digest();
-        let cast = self.my_vote.cast(self.cycle, agreed.digest, state_digest, &output);
+        let digests = [input_digest, self.mirror.pending_digest()];
+        let cast = self.my_vote.cast(self.cycle, digests, &output, longest_output(FRAME));
         #[cfg(feature = "sim")]
-        if let Some(bit) = self.vote_flip.take() {
-            self.my_vote.flip_output_bit(bit);
-        }
-        self.agreed = Some(agreed);
+        self.inject_into_vote();
         self.progress = Progress::Voted;
         if cast { Ok(()) } else { Err(Faults::OUTPUT_TOO_LARGE) }
     }
 
-    /// Votes: releases what both computed, or goes to the safe state with both votes on record.
-    fn compare(&mut self, now: Instant) -> Verdict<P::Output> {
+    /// Votes: releases what both computed. If the votes differ, both channels examine the cycle, and
+    /// the verdict waits for the peer's evidence.
+    fn compare(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
+        if self.my_vote.of(self.cycle).is_none() || self.peer_vote.of(self.cycle).is_none() {
+            return None;
+        }
+        if !self.prove_comparator() {
+            return Some(self.leave(now));
+        }
         let compare = self.mechanisms.on(Mechanism::Vote);
-        let votes = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle));
-        let Some((mine, theirs)) = votes else {
-            return self.fatal(now, Faults::OUTPUT_DIVERGENCE);
-        };
-        let voted_digest = mine.state_digest;
+        let (mine, theirs) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))?;
+        let state_digest = mine.state_digest;
         let judged = vote::judge::<P>(self.cycle, self.me, &mine, &theirs, compare);
-        let sealed = match judged {
-            Ok(sealed) => sealed,
+        #[cfg(feature = "sim")]
+        let judged = judged.and_then(|sealed| self.injected.report_difference().map_or(Ok(sealed), Err));
+        match judged {
+            Ok(sealed) => Some(self.commit_and_release(now, sealed, state_digest)),
             Err(faults) => {
-                bump(&mut self.counters.diverged);
-                return self.fatal(now, faults);
+                self.differs(faults);
+                None
             }
-        };
-        if let Err(faults) = self.settle(voted_digest) {
-            return self.fatal(now, faults);
+        }
+    }
+
+    /// Commits what both channels voted for and releases it.
+    pub(super) fn commit_and_release(
+        &mut self,
+        now: Instant,
+        sealed: Sealed<P::Output>,
+        state_digest: u32,
+    ) -> Verdict<P::Output> {
+        if self.settle(state_digest).is_err() && !self.settle_again(now, state_digest) {
+            return self.leave(now); // the peer goes on with what both voted for
         }
         bump(&mut self.counters.agreed);
+        self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
         self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
 
         let owner = self.epoch.owner() == self.me;
@@ -160,6 +231,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.last = Some(sealed);
         let holder = needs_lease.then_some(self.me);
         self.verdict(Outcome::Agreed, [None, released], holder)
+    }
+
+    /// The state was damaged after it was voted on. The vote stands: stepping once more from the
+    /// checkpoint must arrive at what it says.
+    fn settle_again(&mut self, now: Instant, state_digest: u32) -> bool {
+        self.fault(Faults::COMMIT_DAMAGED);
+        if !self.mechanisms.on(Mechanism::Reexecution) {
+            return false;
+        }
+        bump(&mut self.counters.recommitted);
+        self.happened(Event::Recommitted);
+        self.buckets.fill(Suspects::channel(self.me));
+        self.restore_checkpoint(now) && self.step_both().is_ok() && self.settle(state_digest).is_ok()
     }
 
     /// Commits the cycle.

@@ -1,9 +1,9 @@
 //! Memory in the node: the scrub of each cycle, and a block asked of the peer.
 
 use super::Node;
-use crate::fault::Faults;
+use crate::fault::{Faults, Health};
 use crate::ids::{Instant, Phase, Stage};
-use crate::journal::bump;
+use crate::journal::{Event, bump};
 use crate::mechanism::Mechanism;
 use crate::mirror::{BlockRefused, Scrubbed};
 use crate::mode::Mode;
@@ -50,6 +50,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes that a block is beyond repair here: no step is done until it is there.
     pub(super) fn wants(&mut self, now: Instant, block: u16) {
         self.fault(Faults::MEMORY_DAMAGED);
+        self.happened(Event::BeyondRepair(block));
         (self.mending.wanted, self.mending.ask_at) = (Some(block), now);
     }
 
@@ -58,12 +59,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.counters.scrubbed(found);
         if (found.working, found.checkpoint, found.digests) != (0, 0, 0) {
             self.faults |= Faults::MEMORY_REPAIRED;
+            self.health |= Health::MEMORY_REPAIRED;
+            let [working, checkpoint, digests] = [found.working, found.checkpoint, found.digests].map(|n| n as u16);
+            self.happened(Event::Repaired { working, checkpoint, digests });
         }
     }
 
     /// Takes this channel out of service, its memory beyond repair: the peer goes on.
     pub(super) fn exclude_myself(&mut self, now: Instant) {
         bump(&mut self.counters.self_exclusions);
+        self.happened(Event::Excluded(self.me));
         self.start_over(now);
     }
 
@@ -77,6 +82,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             BlockRefused::OutOfRange { .. } | BlockRefused::Length { .. } => Reject::Block,
         })?;
         bump(&mut self.counters.peer_repairs);
+        self.happened(Event::RepairedByPeer(block.index));
         self.faults |= Faults::MEMORY_REPAIRED;
         // There may be others; the scrub would come to them too late for this cycle's step.
         let found = self.mirror.scrub_all();

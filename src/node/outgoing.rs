@@ -13,6 +13,7 @@ use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 pub(super) struct Outgoing {
     sample_due: bool,
     vote_due: bool,
+    pub(super) evidence_due: bool,
     /// When what the peer has not acknowledged is sent again.
     resend_at: Instant,
     hello_at: Instant,
@@ -30,6 +31,15 @@ impl Outgoing {
     pub(super) fn vote_is_new(&mut self, now: Instant, config: &Config) {
         self.vote_due = true;
         self.resend_at = now.plus_us(config.retransmit_us);
+    }
+
+    pub(super) fn evidence_is_new(&mut self, now: Instant, config: &Config) {
+        (self.vote_due, self.evidence_due) = (false, true);
+        self.resend_at = now.plus_us(config.retransmit_us);
+    }
+
+    pub(super) fn is_vote_due(&self) -> bool {
+        self.vote_due
     }
 
     pub(super) fn hello_at(&mut self, at: Instant) {
@@ -65,6 +75,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`]: the frame stays due.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.recall();
+        let sent = self.transmit_next(now, buffer);
+        self.remember();
+        sent
+    }
+
+    fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         if self.handshake.answer_due || (self.sends_hellos() && now >= self.outgoing.hello_at) {
             let length = self.transmit_hello(buffer)?;
             self.handshake.answer_due = false;
@@ -101,6 +118,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.vote_due = false;
             return Ok(length);
         }
+        if self.outgoing.evidence_due {
+            let length = self.transmit_evidence(buffer)?;
+            self.outgoing.evidence_due = false;
+            return Ok(length);
+        }
         Ok(None)
     }
 
@@ -111,16 +133,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             bump(&mut self.counters.retransmitted);
         }
         if self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
-            self.outgoing.vote_due = true;
-            bump(&mut self.counters.retransmitted);
+            self.vote_again();
         }
+    }
+
+    /// Sends the vote again, or, once there is a second one, the evidence that carries it.
+    fn vote_again(&mut self) {
+        let is_examined = self.sends_evidence_of(self.my_vote.cycle);
+        self.outgoing.vote_due |= !is_examined;
+        self.outgoing.evidence_due |= is_examined;
+        bump(&mut self.counters.retransmitted);
     }
 
     /// Returns the last phase this channel has sent.
     pub(super) fn sent_phase(&self) -> Phase {
         match self.progress {
             Progress::Sampled => Phase::new(self.cycle, Stage::Sample),
-            Progress::Voted | Progress::Settled => Phase::new(self.cycle, Stage::Vote),
+            Progress::Voted | Progress::Examined | Progress::Settled => Phase::new(self.cycle, Stage::Vote),
         }
     }
 
@@ -148,9 +177,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }
-        if self.progress == Progress::Voted {
-            self.outgoing.vote_due = true;
-            bump(&mut self.counters.retransmitted);
+        if self.progress != Progress::Sampled {
+            self.vote_again();
         }
     }
 
@@ -187,6 +215,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.check_samples();
         let Some(mine) = &self.samples.mine else { return Ok(None) };
         let payload_bytes = wire::SAMPLE_DIGEST_BYTES + canonical::encoded_len(&mine.value).unwrap_or_default();
         let header = self.header(Kind::Sample, Phase::new(self.cycle, Stage::Sample));

@@ -5,7 +5,7 @@ use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Instant, Phase, Stage};
-use crate::journal::bump;
+use crate::journal::{Event, bump};
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -30,10 +30,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
     /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
+        self.recall();
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
             self.counters.reject(cause);
+            self.happened(Event::Rejected(cause));
         }
+        self.remember();
         handled
     }
 
@@ -50,7 +53,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 let cut: Cut = canonical::decode(payload).ok_or(Reject::Payload)?;
                 self.handle_cut(now, &cut)
             }
-            Kind::Sample | Kind::Vote => self.handle_cycle_frame(now, &header, payload),
+            Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => {
+                self.handle_cycle_frame(now, &header, payload)
+            }
             Kind::Block => self.handle_block(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
@@ -140,7 +145,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return;
         }
         (self.last, self.samples.theirs, self.samples.ahead) = (None, None, None);
-        if self.progress == Progress::Voted {
+        if self.progress != Progress::Settled {
             self.progress = Progress::Sampled;
         }
     }
@@ -170,6 +175,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Starting | Mode::Simplex | Mode::Donor | Mode::Joining | Mode::Standby => {
                 return Err(Reject::Mode);
             }
+        }
+        if matches!(header.kind, Kind::Evidence | Kind::Settled) {
+            return self.handle_evidence(header, canonical::decode(payload).ok_or(Reject::Payload)?);
         }
         let relation = self.relation(header)?;
         self.cut = None; // answered

@@ -6,7 +6,7 @@ use super::{Node, Progress};
 use crate::agree::Samples;
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
-use crate::journal::bump;
+use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -47,10 +47,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if !is_sound {
-            let found = self.mirror.scrub_all();
-            self.note(&found);
-            if found.beyond_repair.is_some() {
-                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+            if self.mechanisms.on(Mechanism::Checkpoint) {
+                let found = self.mirror.scrub_all();
+                self.note(&found);
+                if found.beyond_repair.is_some() {
+                    return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+                }
             }
             self.mending = Mending::default(); // all of it is sound
             self.pressing = Some(Pressing { to, grounds, is_sound: true });
@@ -59,6 +61,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // Damage found while the answer was on its way.
             Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             Claim::Granted => Some(self.take_over(now, to)),
+            Claim::Refused if grounds == Grounds::PeerFaulty && self.mode == Mode::Duplex => {
+                // The guilty one must let go first; this channel asks again at the next deadline.
+                self.newest = self.newest.max(arbiter.newest().counter());
+                self.pressing = None;
+                Some(self.hold())
+            }
             Claim::Refused => {
                 self.newest = self.newest.max(arbiter.newest().counter());
                 self.pressing = None;
@@ -67,11 +75,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.stand_by(now, ModeEvent::Refused);
                 Some(self.verdict(Outcome::Waiting, [None, None], None))
             }
-            Claim::Pending if self.schedule.slot_is_over(now) => {
-                self.held = self.held.saturating_add(1);
-                bump(&mut self.counters.held);
-                Some(self.verdict(Outcome::Held, [None, None], None))
-            }
+            Claim::Pending if self.schedule.slot_is_over(now) => Some(self.hold()),
             Claim::Pending => {
                 self.schedule.poll_again_soon(now, &self.config);
                 None
@@ -98,7 +102,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         self.change_mode(now, ModeEvent::Granted);
         bump(&mut self.counters.takeovers);
+        self.happened(Event::TookOver);
 
+        self.examination = None;
         self.mirror.rollback();
         self.samples.ahead = None; // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
@@ -128,7 +134,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn forget_cycle(&mut self) {
         self.progress = Progress::Settled;
         self.samples = Samples::none();
-        (self.agreed, self.last, self.held) = (None, None, 0);
+        (self.agreed, self.last, self.held, self.examination) = (None, None, 0, None);
         self.my_vote.forget();
         self.peer_vote.forget();
     }

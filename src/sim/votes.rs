@@ -1,7 +1,9 @@
 //! Listens on the link: who voted for what.
 
 use super::oracle::encoded;
+use crate::canonical;
 use crate::ids::{ChannelId, Cycle, Phase, Stage};
+use crate::wire::{EvidencePayload, Kind};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -25,10 +27,19 @@ const FURTHEST_BACK: u32 = 8;
 impl VoteTap {
     /// Listens to a frame that `sender` sent.
     pub fn observe(&mut self, sender: ChannelId, frame: &[u8]) {
-        let is_vote = frame.first().is_some_and(|first| (first >> 1) & 0xF == crate::wire::Kind::Vote as u8);
+        let kind = frame.first().map_or(0, |first| (first >> 1) & 0xF);
         let phase = frame.get(3..7).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-        let output = frame.get(HEADER_BYTES + DIGEST_BYTES..frame.len().saturating_sub(CRC_BYTES));
-        let (true, Some(phase), Some(output)) = (is_vote, phase, output) else { return };
+        let payload = frame.get(HEADER_BYTES..frame.len().saturating_sub(CRC_BYTES));
+        // Evidence carries the second vote, which takes the place of the first.
+        let vote = match payload {
+            Some(payload) if kind == Kind::Vote as u8 => Some(payload),
+            Some(payload) if kind == Kind::Evidence as u8 || kind == Kind::Settled as u8 => {
+                canonical::decode::<EvidencePayload<'_>>(payload).map(|evidence| evidence.vote)
+            }
+            _ => None,
+        };
+        let output = vote.and_then(|vote| vote.get(DIGEST_BYTES..));
+        let (Some(phase), Some(output)) = (phase.map(|phase| phase & !3 | Stage::Vote as u32), output) else { return };
         let outputs = &mut self.outputs[sender.index()];
         // The pair began anew: what it voted before would look like the future.
         if outputs.last_key_value().is_some_and(|(last, _)| phase + FURTHEST_BACK < *last) {

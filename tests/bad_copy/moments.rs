@@ -5,7 +5,7 @@ use crate::frames::{Captured, bytes_of};
 use crate::support::{Servo, sensor};
 use twinstep::ids::{Phase, Stage};
 use twinstep::wire::{BlockPayload, Kind};
-use twinstep::{Arbiter, Epoch, Mode, Preferred, Program, canonical};
+use twinstep::{Arbiter, Epoch, Mode, Preferred, Program, Site, canonical};
 
 /// What a channel is doing as a frame comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Moment {
                 bench.run_until("one stands by", 500, |bench| bench.mode(at) == Mode::Standby);
             }
             Self::Safe => {
-                bench.nodes[at].flip_next_output_bit(3);
+                bench.nodes[at].flip(Site::StuckOutput, 3);
                 bench.run_until("the safe state", 500, |bench| bench.modes() == [Mode::Safe; 2]);
             }
         }

@@ -1,0 +1,97 @@
+//! A ballot: the payload of one vote, kept in its encoded form: it is compared and sent as bytes.
+
+use crate::canonical;
+use crate::ids::Cycle;
+use crate::wire::{MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
+
+pub(super) struct Ballot<const FRAME: usize> {
+    pub(super) cycle: Cycle,
+    pub(super) length: usize,
+    bytes: [u8; FRAME],
+}
+
+impl<const FRAME: usize> Ballot<FRAME> {
+    pub(super) const NONE: Self = Self { cycle: Cycle(0), length: 0, bytes: [0; FRAME] };
+
+    /// Returns the vote if it is of `cycle`.
+    pub(super) fn of(&self, cycle: Cycle) -> Option<VotePayload<'_>> {
+        VotePayload::parse(self.payload_of(cycle)?)
+    }
+
+    pub(super) fn payload_of(&self, cycle: Cycle) -> Option<&[u8]> {
+        if self.length == 0 || self.cycle != cycle {
+            return None;
+        }
+        self.bytes.get(..self.length)
+    }
+
+    /// Keeps a received payload; false if it is too long.
+    pub(super) fn keep(&mut self, cycle: Cycle, payload: &[u8]) -> bool {
+        let Some(room) = self.bytes.get_mut(..payload.len()) else { return false };
+        for (to, from) in room.iter_mut().zip(payload) {
+            *to = *from;
+        }
+        (self.cycle, self.length) = (cycle, payload.len());
+        true
+    }
+
+    /// Encodes a vote of at most `longest_output` bytes of output; false if it is longer. The old
+    /// vote is gone either way.
+    pub(super) fn cast<O: serde::Serialize>(
+        &mut self,
+        cycle: Cycle,
+        [input, state]: [u32; 2],
+        output: &O,
+        longest_output: usize,
+    ) -> bool {
+        self.length = 0;
+        let Some((digests, room)) = self.bytes.split_first_chunk_mut::<VOTE_DIGEST_BYTES>() else {
+            return false;
+        };
+        let [i0, i1, i2, i3] = input.to_le_bytes();
+        let [s0, s1, s2, s3] = state.to_le_bytes();
+        *digests = [i0, i1, i2, i3, s0, s1, s2, s3];
+        let room = room.get_mut(..longest_output).unwrap_or_default();
+        let Some(output_bytes) = canonical::encode(output, room) else { return false };
+        (self.cycle, self.length) = (cycle, VOTE_DIGEST_BYTES + output_bytes);
+        true
+    }
+
+    /// Flips a bit of the payload, if it has that many.
+    pub(super) fn flip(&mut self, bit: usize) {
+        let payload = self.bytes.get_mut(..self.length).unwrap_or_default();
+        if let Some(byte) = payload.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.length = 0;
+    }
+}
+
+/// Returns the longest output whose vote, and the evidence that carries it, fit a frame.
+pub(super) const fn longest_output(frame: usize) -> usize {
+    let frame = if frame < MAX_FRAME_BYTES { frame } else { MAX_FRAME_BYTES };
+    frame.saturating_sub(OVERHEAD_BYTES + crate::wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES)
+}
+
+#[cfg(feature = "sim")]
+impl<const FRAME: usize> Ballot<FRAME> {
+    /// Flips a bit, taken modulo the payload's; false if there is none.
+    pub(super) fn flip_within(&mut self, bit: usize) -> bool {
+        let bits = self.length * 8;
+        if bits > 0 {
+            self.flip(bit % bits);
+        }
+        bits > 0
+    }
+
+    /// Flips a bit of the output, whatever its length.
+    pub(super) fn flip_output_bit(&mut self, bit: usize) {
+        let bits = self.length.saturating_sub(VOTE_DIGEST_BYTES) * 8;
+        if bits > 0 {
+            self.flip(VOTE_DIGEST_BYTES * 8 + bit % bits);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Control data: the few words that must not change by themselves, kept three times.
+//!
+//! Cycle, epoch, mode and their like live as long as the channel, and a flipped bit in one of them
+//! would not show as a differing vote. Each call begins by taking the majority of the three and ends
+//! by writing both copies anew, so that a flip while the channel waits, which is nearly all the time,
+//! does nothing.
+
+use super::{Node, Progress};
+use crate::fault::{Faults, Health};
+use crate::ids::{Cycle, Epoch};
+use crate::journal::{Event, bump};
+use crate::mechanism::Mechanism;
+use crate::mode::Mode;
+use crate::program::Program;
+
+pub(super) const WORDS: usize = 7;
+pub(super) type Words = [u32; WORDS];
+
+const EMPTY: u32 = 1;
+const FORK: u32 = 2;
+const BARRED: [u32; 2] = [4, 8];
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Takes the majority of the control data and its copies.
+    pub(super) fn recall(&mut self) {
+        let ([b, c], a) = (&self.copies, self.control());
+        if (a == *b && a == *c) || !self.mechanisms.on(Mechanism::Control) {
+            return;
+        }
+        let mut majority = a;
+        for ((word, b), c) in majority.iter_mut().zip(b).zip(c) {
+            *word = (*word & b) | (*word & c) | (b & c);
+        }
+        self.set_control(majority);
+        self.remember();
+        bump(&mut self.counters.control_repairs);
+        self.faults |= Faults::CONTROL_REPAIRED;
+        self.health |= Health::CONTROL_REPAIRED;
+        self.happened(Event::ControlRepaired);
+    }
+
+    /// Writes the copies anew.
+    pub(super) fn remember(&mut self) {
+        self.copies = [self.control(); 2];
+    }
+
+    fn control(&self) -> Words {
+        let mut flags = 0;
+        let [a, b] = self.barred;
+        let [barred_a, barred_b] = BARRED;
+        for (is_set, flag) in [(self.empty, EMPTY), (self.is_fork, FORK), (a, barred_a), (b, barred_b)] {
+            flags |= if is_set { flag } else { 0 };
+        }
+        let progress = u32::from(self.progress as u8);
+        let mode = u32::from(self.mode as u8);
+        let stage = mode | progress << 8 | u32::from(self.probation) << 16;
+        [self.cycle.0, self.epoch.bits(), self.newest, self.peer_nonce, self.config.nonce, stage, flags]
+    }
+
+    fn set_control(&mut self, [cycle, epoch, newest, peer_nonce, nonce, stage, flags]: Words) {
+        (self.cycle, self.epoch, self.newest) = (Cycle(cycle), Epoch::from_bits(epoch), newest);
+        (self.peer_nonce, self.config.nonce) = (peer_nonce, nonce);
+        // A number that names none cannot be the majority's.
+        self.mode = Mode::ALL.get((stage & 0xFF) as usize).copied().unwrap_or(self.mode);
+        self.progress = Progress::ALL.get((stage >> 8 & 0xFF) as usize).copied().unwrap_or(self.progress);
+        self.probation = (stage >> 16) as u16;
+        (self.empty, self.is_fork) = (flags & EMPTY != 0, flags & FORK != 0);
+        self.barred = BARRED.map(|flag| flags & flag != 0);
+    }
+
+    /// Flips a bit of the control data or of one of its copies.
+    #[cfg(feature = "sim")]
+    pub(super) fn flip_control(&mut self, bit: usize) {
+        let [b, c] = self.copies;
+        let mut all = [self.control(), b, c];
+        if let Some(word) = all.as_flattened_mut().get_mut(bit / 32 % (3 * WORDS)) {
+            *word ^= 1 << (bit % 32);
+        }
+        let [a, b, c] = all;
+        self.set_control(a);
+        self.copies = [b, c];
+    }
+}

@@ -1,0 +1,88 @@
+//! Proof test: the comparator is shown differences on purpose, to see that it still reports them.
+//!
+//! A comparator that always says "equal" looks like one that works, until it matters. Both votes of
+//! a cycle are there; a bit of each part of either is flipped, the comparator asked, and the bit
+//! flipped back. Then the votes are compared as ever: the cycle completes with the right output.
+
+use super::Node;
+use crate::fault::Faults;
+use crate::journal::{Event, bump};
+use crate::mechanism::Mechanism;
+use crate::program::Program;
+use crate::vote;
+use core::hint::black_box;
+
+/// Where in a vote's payload a bit is flipped, from its front or from its end, and what is to be
+/// reported then.
+#[derive(Clone, Copy)]
+enum Shown {
+    Input,
+    State,
+    Output,
+}
+
+impl Shown {
+    const ALL: [Self; 3] = [Self::Input, Self::State, Self::Output];
+
+    fn byte(self, payload_bytes: usize) -> Option<usize> {
+        match self {
+            Self::Input => Some(0),
+            Self::State => Some(4),
+            // An empty output cannot differ.
+            Self::Output => payload_bytes.checked_sub(1).filter(|last| *last >= crate::wire::VOTE_DIGEST_BYTES),
+        }
+    }
+
+    fn reported_as(self) -> Faults {
+        match self {
+            Self::Input => Faults::INPUT_DIVERGENCE,
+            Self::State => Faults::STATE_DIVERGENCE,
+            Self::Output => Faults::OUTPUT_DIVERGENCE,
+        }
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Asks for a proof test of the comparator, in the next cycle that both channels vote in. Its
+    /// result is an event, and if it fails a fault.
+    pub fn request_proof_test(&mut self) {
+        self.is_proof_test_due = true;
+    }
+
+    /// Returns how many cycles ago the comparator last passed a proof test; `None` if it has not
+    /// since this channel's boot. Require one a day, say: `86_400_000_000 / period_us` cycles.
+    pub fn proof_test_age(&self) -> Option<u32> {
+        let passed_in = self.proof_tested_in?;
+        Some(self.cycle.since(passed_in).unsigned_abs())
+    }
+
+    /// Does a proof test that is due; false if the comparator failed it.
+    pub(super) fn prove_comparator(&mut self) -> bool {
+        if !core::mem::take(&mut self.is_proof_test_due) {
+            return true;
+        }
+        let passed = Shown::ALL.into_iter().all(|shown| self.reports(shown, true) && self.reports(shown, false));
+        self.happened(Event::ProofTested { passed });
+        if passed {
+            bump(&mut self.counters.proof_tests);
+            self.proof_tested_in = Some(self.cycle);
+        } else {
+            self.fault(Faults::PROOF_TEST_FAILED);
+        }
+        passed
+    }
+
+    /// Whether the comparator reports a flipped bit of this channel's vote, or of the peer's.
+    fn reports(&mut self, shown: Shown, in_mine: bool) -> bool {
+        let is_on = self.mechanisms.on(Mechanism::Vote);
+        let bit = self.cycle.0 as usize % 8;
+        let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
+        let Some(byte) = shown.byte(ballot.length) else { return true };
+        ballot.flip(byte * 8 + bit);
+        let votes = black_box(&self.my_vote).of(self.cycle).zip(black_box(&self.peer_vote).of(self.cycle));
+        let reported = votes.map(|(mine, theirs)| vote::difference(&mine, &theirs, is_on));
+        let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
+        ballot.flip(byte * 8 + bit);
+        reported == Some(shown.reported_as())
+    }
+}
