@@ -45,6 +45,15 @@ impl Summary {
         self.uncopied
     }
 
+    /// Flips a bit of what is kept of all blocks, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(crate) fn flip_bit(&mut self, bit: usize) {
+        let words = [&mut self.groups, &mut self.uncopied];
+        for word in words.into_iter().skip(bit % 2).take(1) {
+            *word ^= 1 << (bit / 2 % 32);
+        }
+    }
+
     fn group_of(&self, block: usize) -> u32 {
         1_u32.wrapping_shl(block as u32 >> self.shift)
     }

@@ -272,6 +272,14 @@ impl<T: State> Mirror<'_, T> {
         }
     }
 
+    /// Flips one bit of the marks of a block, or, after the last of these, of their summary.
+    pub fn flip_mark_bit(&mut self, bit: usize) {
+        match self.marks.get_mut(bit / 8) {
+            Some(mark) => *mark ^= 1 << (bit % 8),
+            None => self.summary.flip_bit(bit),
+        }
+    }
+
     /// Flips one bit of a block digest, or, after the last of these, of the region digest.
     pub fn flip_digest_bit(&mut self, bit: usize) {
         let digest = self.digests.get_mut(bit / 32).unwrap_or(&mut self.region.value);

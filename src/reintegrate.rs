@@ -148,6 +148,23 @@ impl Donor {
         self.is_answered
     }
 
+    /// Flips a bit of the books, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(crate) fn flip_bit(&mut self, bit: usize) {
+        let (which, bit) = (bit / 16, bit % 16);
+        match which % (usize::from(WINDOW) + 4) {
+            0 => self.ledger.next_serial ^= 1 << bit,
+            1 => self.ledger.spent ^= 1 << bit,
+            2 => self.silent ^= 1 << (bit % 8),
+            3 => self.is_answered = !self.is_answered,
+            place => {
+                if let Some(index) = self.in_flight.get_mut(place - 4).and_then(Option::as_mut) {
+                    *index ^= 1 << bit;
+                }
+            }
+        }
+    }
+
     /// A new cycle. Returns whether the joiner still answers.
     #[must_use]
     pub(crate) fn begin_cycle(&mut self) -> bool {
@@ -336,6 +353,16 @@ impl Joiner {
         let ahead = u32::from(serial.wrapping_sub(self.highest));
         self.taken = self.taken.checked_shl(ahead).unwrap_or(0) | 1;
         self.highest = serial;
+    }
+
+    /// Flips a bit of the books, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(crate) fn flip_bit(&mut self, bit: usize) {
+        if bit & 1 == 0 {
+            self.highest ^= 1 << (bit / 2 % 16);
+        } else {
+            self.taken ^= 1 << (bit / 2 % 32);
+        }
     }
 
     /// Returns the acknowledgement.

@@ -42,13 +42,19 @@ pub enum Site {
     Digest,
     /// In the control data: cycle, epoch, and what else must not change by itself.
     Control,
+    /// In the marks of blocks that were written or are to be copied, or in their summary.
+    Marks,
+    /// In the times of the cycle: its start, its deadline, the next start.
+    Times,
+    /// In the books of a donor or a joiner.
+    Copying,
     /// The next comparison reports a difference that is not there.
     Comparator,
 }
 
 impl Site {
     /// All places.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Output,
         Self::StuckOutput,
         Self::FailingOutput,
@@ -64,6 +70,9 @@ impl Site {
         Self::Checkpoint,
         Self::Digest,
         Self::Control,
+        Self::Marks,
+        Self::Times,
+        Self::Copying,
         Self::Comparator,
     ];
 }
@@ -110,6 +119,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::Checkpoint => self.mirror.flip_checkpoint_bit(bit % (size_of::<P::State>() * 8).max(1)),
             Site::Digest => self.mirror.flip_digest_bit(bit % ((self.mirror.blocks() as usize + 1) * 32)),
             Site::Control => self.flip_control(bit),
+            Site::Marks => self.mirror.flip_mark_bit(bit % (self.mirror.blocks() as usize * 8 + 64)),
+            Site::Times => self.schedule.flip_bit(bit),
+            Site::Copying => match (&mut self.copying.donor, &mut self.copying.joiner) {
+                (Some(donor), _) => donor.flip_bit(bit),
+                (None, Some(joiner)) => joiner.flip_bit(bit),
+                (None, None) => return false,
+            },
             Site::Comparator => self.injected.difference = true,
         }
         true

@@ -75,6 +75,18 @@ impl Schedule {
         now >= self.next_start
     }
 
+    /// Flips a bit of one of the times, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(super) fn flip_bit(&mut self, bit: usize) {
+        let (which, bit) = (bit / 40 % 3, bit % 40); // 40 bits: two weeks
+        let flipped = |at: Instant| Instant::from_micros(at.as_micros() ^ 1 << bit);
+        match which {
+            0 => self.next_start = flipped(self.next_start),
+            1 => self.deadline = flipped(self.deadline),
+            _ => self.slot_start = flipped(self.slot_start),
+        }
+    }
+
     /// Asks for another poll soon, for an answer that does not come as a frame.
     pub(super) fn poll_again_soon(&mut self, now: Instant, config: &Config) {
         self.poll_again_at = Some(now.plus_us(config.retransmit_us / 8 + 1));
