@@ -56,6 +56,8 @@ use evidence::Examination;
 use injected::Injected;
 #[cfg(feature = "sim")]
 pub use injected::Site;
+#[cfg(feature = "sim")]
+pub(crate) use injected::flip_value;
 use memory::Mending;
 use outgoing::Outgoing;
 use schedule::Schedule;
@@ -511,6 +513,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
+        #[cfg(feature = "sim")]
+        let is_sealed = self.mechanisms.on(crate::mechanism::Mechanism::Seal);
+        #[cfg(feature = "sim")]
+        let released = released.map(|sealed| sealed.map(|sealed| if is_sealed { sealed } else { sealed.opened() }));
         Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, diagnosis, released, holder }
     }
 }
