@@ -4,7 +4,7 @@ use super::fault::{Fault, LinkFault, Second};
 use super::plan::{EXCHANGE_US, LINK_DELAY_US, PERIOD_US, stops_a_channel};
 use super::program::Mill;
 use fastrand::Rng;
-use twinstep::sim::{ArbiterKind, Disturbance, Failure, Pair, Setup};
+use twinstep::sim::{ArbiterKind, Disturbance, Failure, Moment, Pair, Setup};
 use twinstep::{ChannelId, Mode, Site};
 
 pub(crate) const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -22,7 +22,7 @@ pub(crate) struct Aftercare {
 }
 
 /// All memory is scrubbed within that time.
-const SHORT: Aftercare = Aftercare { restart: [None; 2], calm_in: None, watch: 5 };
+pub(crate) const SHORT: Aftercare = Aftercare { restart: [None; 2], calm_in: None, watch: 5 };
 
 /// An injection, with its chance.
 pub(crate) struct Injector {
@@ -168,7 +168,8 @@ impl Injector {
         }
     }
 
-    /// Flips the bit, waiting up to two cycles for something to be there.
+    /// Flips the bit, now or half of the time between two calls of the node, waiting up to two cycles for something to be
+    /// there.
     fn flip(&mut self, pair: &mut Pair<'_, Mill>, site: Site) -> bool {
         if site == Site::NextSample {
             // Only of a peer that is early.
@@ -176,12 +177,22 @@ impl Injector {
             let jump_us = 5 * i64::from(LINK_DELAY_US) / 2;
             pair.set_clock(early, self.drift(early), jump_us);
         }
+        let is_within = self.rng.bool();
+        if is_within {
+            let moment = Moment::ALL[self.rng.usize(0..Moment::ALL.len())];
+            pair.flip_within_turn(self.victim, moment, site, self.bit);
+        }
         for _ in 0..2 * PERIOD / 200 {
-            if pair.node(self.victim).is_some_and(|node| node.flip(site, self.bit)) {
+            let is_done = match is_within {
+                true => !pair.is_flip_due(self.victim),
+                false => pair.node(self.victim).is_some_and(|node| node.flip(site, self.bit)),
+            };
+            if is_done {
                 return true;
             }
             pair.run_us(200);
         }
+        pair.calm();
         false
     }
 
@@ -254,7 +265,10 @@ impl Injector {
     fn second(&mut self, pair: &mut Pair<'_, Mill>, second: Second) -> Option<Aftercare> {
         let (dead, alone) = (self.victim, self.victim.other());
         let either = CHANNELS[self.rng.usize(0..2)];
-        let site = Site::ALL[self.rng.usize(0..Site::ALL.len())];
+        // One that stays is a class of its own.
+        let passing = |site: &Site| !matches!(site, Site::StuckOutput | Site::FailingOutput);
+        let sites: Vec<Site> = Site::ALL.into_iter().filter(passing).collect();
+        let site = sites[self.rng.usize(0..sites.len())];
         let mut restart = [None; 2];
         let both = match second {
             Second::FlipAlone => pair.node(alone)?.flip(site, self.bit).then_some([Some(3), None]),
