@@ -54,10 +54,15 @@ impl<P: Program> Pair<'_, P> {
         self.line.disturb(self.now, sender, disturbance);
     }
 
-    /// Brings a frame to the peer once more that `sender` sent this many frames ago, modulo what is
-    /// kept of them; false if there is none.
+    /// Brings a frame to the peer once more that `sender` sent this many frames before its last one; false if
+    /// there is none, or it is not kept any more.
     pub fn replay(&mut self, sender: ChannelId, age: usize) -> bool {
         self.line.replay(self.now + 1, sender, age)
+    }
+
+    /// Returns how many frames of a sender can be replayed.
+    pub fn frames_kept(&self, sender: ChannelId) -> usize {
+        self.line.kept(sender)
     }
 
     /// Ends every disturbance, and failures that have not happened yet.

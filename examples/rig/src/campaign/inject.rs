@@ -121,7 +121,8 @@ impl Injector {
             }
             Fault::OldFrames => {
                 let frames = self.rng.u32(1..=6);
-                let replayed = (0..frames).filter(|_| pair.replay(victim, self.rng.usize(0..256))).count();
+                let kept = pair.frames_kept(victim).max(1);
+                let replayed = (0..frames).filter(|_| pair.replay(victim, self.rng.usize(0..kept))).count();
                 return (replayed > 0).then_some(SHORT);
             }
             Fault::OlderEpoch => return Self::older_epoch(pair).then_some(SHORT),
@@ -247,19 +248,21 @@ impl Injector {
         }) {
             return false;
         }
+        let sent = pair.frames_kept(ChannelId::B);
         pair.cut(true);
         let starts_over = (0..400).any(|_| {
             pair.run_us(PERIOD / 8);
             CHANNELS.iter().all(|channel| pair.mode(*channel) == Some(Mode::Starting))
         });
         pair.cut(false);
-        starts_over
+        // B is cut over again, and A waits for its first sample.
+        let waits = starts_over
             && (0..800).any(|_| {
                 pair.run_us(PERIOD / 100);
-                let first = CHANNELS.into_iter().find(|channel| in_duplex(pair, *channel));
-                let receiver = first.filter(|_| in_duplex(pair, ChannelId::A)).map(|_| ChannelId::A);
-                receiver.is_some_and(|receiver| (0..128).rev().any(|age| !pair.replay(receiver.other(), age)) || true)
-            })
+                in_duplex(pair, ChannelId::B)
+            });
+        let since = pair.frames_kept(ChannelId::B).saturating_sub(sent);
+        waits && (since..since + 3).rev().all(|age| pair.replay(ChannelId::B, age))
     }
 
     fn second(&mut self, pair: &mut Pair<'_, Mill>, second: Second) -> Option<Aftercare> {
