@@ -180,7 +180,13 @@ impl Injector {
         }
         let is_within = self.rng.bool();
         if is_within {
-            let moment = Moment::ALL[self.rng.usize(0..Moment::ALL.len())];
+            let moments: &[Moment] = match site {
+                // What has come is used at once.
+                Site::PeerSample | Site::PeerVote | Site::NextSample => &[Moment::Received],
+                Site::MySample | Site::SpareSample => &[Moment::Begun, Moment::Received],
+                _ => &Moment::ALL,
+            };
+            let moment = moments[self.rng.usize(0..moments.len())];
             pair.flip_within_turn(self.victim, moment, site, self.bit);
         }
         for _ in 0..2 * PERIOD / 200 {

@@ -103,7 +103,7 @@ impl Plan {
     /// Returns the place in [`Class::ALL`] of an injection's class, by dealing decks.
     pub(crate) fn class(&self, index: u64) -> usize {
         let (episode, place) = (index / MOST_INJECTIONS, index % MOST_INJECTIONS);
-        if place == 0 && episode % BOOTS_EACH == 0 {
+        if place == 0 && episode.is_multiple_of(BOOTS_EACH) {
             return Class::of_boot();
         }
         let mut deck: Vec<usize> = Vec::new();

@@ -77,7 +77,7 @@ impl Program for Mill {
         }
         state.try_update(|s| s.log.get(cycle.0 as usize % (3 * BLOCK)), |old| old.rotate_left(5) ^ error as u32);
         let mut torque = error.wrapping_mul(3).wrapping_add(sum >> 4);
-        if cycle.0 % LEARNS_EACH == 0 {
+        if cycle.0.is_multiple_of(LEARNS_EACH) {
             let (from, to) = (at(4 * BLOCK), at(37));
             let learned = state.learned.get(from).copied().unwrap_or_default();
             torque = torque.wrapping_add(learned);

@@ -12,7 +12,7 @@ use super::{chart, table, workers};
 use crate::run::Progress;
 use twinstep::Mechanism;
 
-const CYCLES: u64 = 30_000;
+const CYCLES: u64 = 60_000;
 const PLAN: Plan = Plan { seed: 1, cycles: CYCLES, shard: Shard::WHOLE, off: None };
 
 fn run(plan: &Plan, threads: usize) -> Results {
@@ -107,8 +107,9 @@ fn every_mechanism_is_missed() {
         // These keep a second fault from doing harm, of which nothing is claimed here.
         let is_for_second_faults = matches!(off, Mechanism::CutDigest | Mechanism::Probation);
         let plan = Plan { off: Some(off), ..PLAN };
-        let failed = failed(&run(&plan, 2).tally);
+        let mut failed = failed(&run(&plan, 2).tally);
         println!("{off:?} off: {failed:?}");
+        failed.retain(|claim| !claim.starts_with("every class")); // that it injects less is no proof
         assert_eq!(failed.is_empty(), is_for_second_faults, "{off:?} off: {failed:?}");
     }
 }
