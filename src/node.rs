@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
-//! Every call does a bounded amount of work: at most two `step`s, a check of all memory and a
-//! rollback, when a takeover falls together with the arrival of the peer's sample; `handle_frame`
+//! Every call does a bounded amount of work: at most two `step`s, two checks of all memory and two
+//! rollbacks, when the peer is found faulty and its outputs are taken over in one go; `handle_frame`
 //! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
 //! instructions a block of 64 bytes on a Cortex-M3.
 

@@ -203,7 +203,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.press(Grounds::PeerFaulty);
                 self.poll_pressing(now, arbiter)
             }
-            _ => Some(self.fatal(now, Faults::UNATTRIBUTED | Faults::PEER_SILENT)),
+            _ => Some(self.fatal(now, Faults::PEER_SILENT)),
         }
     }
 
@@ -252,8 +252,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.buckets.over(limit).contains(Suspects::PATH) {
             self.fault(Faults::PATH_FAULTY);
         }
+        if matches!(diagnosis, Diagnosis::Unattributed | Diagnosis::Faulty(_, Proof::Policy)) {
+            bump(&mut self.counters.unattributed);
+            self.fault(Faults::UNATTRIBUTED);
+        }
         match diagnosis {
-            Diagnosis::Transient(_) => {}
+            Diagnosis::Transient(_) | Diagnosis::Unattributed => {}
             Diagnosis::Faulty(channel, _) => {
                 if self.buckets.channel_over(limit) == Some(channel) {
                     self.bar(channel, true);
@@ -268,7 +272,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     self.happened(Event::Excluded(channel));
                 }
             }
-            Diagnosis::Unattributed => bump(&mut self.counters.unattributed),
         }
     }
 
