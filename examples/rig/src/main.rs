@@ -11,6 +11,7 @@ mod cross_link;
 mod emulate;
 mod firmware;
 mod frames;
+mod fuzz;
 mod judge;
 mod log;
 mod measure;
@@ -68,6 +69,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Run the fuzz targets for a while each, from their committed corpus
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+        /// Only this one
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: Option<String>,
+    },
     /// Run cargo for the boards' target: `cargo rig thumb build --release`
     Thumb {
         /// Arguments for cargo
@@ -123,6 +133,7 @@ fn run(command: Command) -> Result<bool> {
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
+        Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
         Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),
     }
 }
