@@ -69,6 +69,9 @@ pub(super) fn flip(copy: Copy, bit: usize, remedy: Remedy, mirror: &mut Mirror<'
         Remedy::ScrubInTime => {
             let found = (0..BLOCKS).map(|_| mirror.scrub(1)).find(|found| *found != NOTHING);
             assert_eq!(found, Some(mended), "within a round");
+            if mended.beyond_repair.is_none() {
+                return; // with what the scrub remembers of the round
+            }
         }
         Remedy::Commit => {
             let pending = mirror.pending_digest();
