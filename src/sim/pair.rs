@@ -441,6 +441,9 @@ impl<'m, P: Program> Pair<'m, P> {
             self.report.went_back += 1;
             self.oracle.go_back(cycle, node.state(), output);
         }
+        if self.is_old_vote(channel, outcome, cycle, output) {
+            return;
+        }
         match self.oracle.judge(channel, outcome, cycle, output) {
             Judgement::Right => self.report.released += 1,
             Judgement::RightAfterGap(gap) => {
@@ -458,6 +461,14 @@ impl<'m, P: Program> Pair<'m, P> {
         let is_behind = is_own_cycle && cycle.since(self.oracle.latest()) <= 0;
         let other = &self.nodes[channel.other().index()];
         stood_by && is_behind && other.as_ref().is_none_or(Node::is_empty)
+    }
+
+    /// Whether a channel that goes back to its older state first drives, once more, what was voted
+    /// last before it stood by: the oracle need not remember so far back.
+    fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> bool {
+        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
+        let is_before = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle.next());
+        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted(cycle, output)
     }
 
     /// Looks at both channels for what must never be.

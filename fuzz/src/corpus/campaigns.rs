@@ -74,6 +74,54 @@ fn stories() -> Vec<(&'static str, Vec<Operation>)> {
             ],
         ),
         (
+            "vote-and-comparator-flip",
+            vec![
+                quiet,
+                part,
+                Flip { channel: B, site: Site::MyVote, bit: 66 },
+                quiet,
+                part,
+                Flip { channel: A, site: Site::PeerVote, bit: 70 },
+                quiet,
+                Flip { channel: A, site: Site::Comparator, bit: 0 },
+                quiet,
+            ],
+        ),
+        (
+            "inputs-flip",
+            vec![
+                quiet,
+                Flip { channel: B, site: Site::AgreedInput, bit: 2 },
+                quiet,
+                part,
+                Flip { channel: A, site: Site::MySample, bit: 4 },
+                quiet,
+                part,
+                Flip { channel: B, site: Site::PeerSample, bit: 4 },
+                quiet,
+            ],
+        ),
+        (
+            "control-and-times-flip",
+            vec![
+                quiet,
+                Flip { channel: B, site: Site::Control, bit: 35 },
+                quiet,
+                Flip { channel: A, site: Site::Times, bit: 30 },
+                Run { periods: 20 },
+            ],
+        ),
+        (
+            "evidence-is-lost",
+            vec![
+                quiet,
+                Flip { channel: B, site: Site::Output, bit: 3 },
+                Lose { kind: FrameKind::Evidence },
+                quiet,
+                quiet,
+            ],
+        ),
+        (
             "two-flips",
             vec![
                 quiet,

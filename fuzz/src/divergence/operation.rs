@@ -1,11 +1,10 @@
-//! What can happen to a simulated pair. A new fault site is a line in [`Site`] and one in `Site::flip`.
+//! What can happen to a simulated pair. A new fault site is a line in [`Site`] and one in its conversion.
 
 use super::Run;
-use crate::program::{Filter, Plant};
 use crate::seeded;
+use twinstep::ChannelId;
 use twinstep::sim::LinkFaults;
 use twinstep::wire::Kind;
-use twinstep::{ChannelId, Node};
 
 seeded! {
     /// One operation or fault.
@@ -44,7 +43,7 @@ seeded! {
 }
 
 seeded! {
-    /// Where a bit is flipped.
+    /// Where a bit is flipped: as in [`twinstep::Site`], whose lasting faults are left out.
     pub enum Site {
         /// In the next output, between step and vote.
         Output,
@@ -54,6 +53,32 @@ seeded! {
         Checkpoint,
         /// In the digest of a block or of the region.
         Digest,
+        /// In the agreed input.
+        AgreedInput,
+        /// In the channel's own sample.
+        MySample,
+        /// In its spare copy.
+        SpareSample,
+        /// In the peer's sample.
+        PeerSample,
+        /// In the peer's sample of the next cycle.
+        NextSample,
+        /// In the channel's own vote.
+        MyVote,
+        /// In the peer's vote.
+        PeerVote,
+        /// In the last voted output.
+        LastOutput,
+        /// In the control data.
+        Control,
+        /// In the marks of blocks.
+        Marks,
+        /// In the times of the cycle.
+        Times,
+        /// In the books of a copy.
+        Copying,
+        /// The comparator sees a difference that is not there.
+        Comparator,
     }
 }
 
@@ -86,6 +111,10 @@ seeded! {
         Block,
         /// `Ack`.
         Ack,
+        /// `Evidence`.
+        Evidence,
+        /// `Settled`.
+        Settled,
     }
 }
 
@@ -133,7 +162,7 @@ impl Operation {
             }
             Self::Flip { channel, site, bit } => {
                 if let Some(node) = run.pair.node(channel.into()) {
-                    site.flip(node, bit.into());
+                    node.flip(site.into(), bit.into());
                     run.promise.value_fault();
                 }
             }
@@ -141,14 +170,26 @@ impl Operation {
     }
 }
 
-impl Site {
-    fn flip(self, node: &mut Node<'_, Filter>, bit: usize) {
-        let (state_bits, digests) = (size_of::<Plant>() * 8, node.memory().blocks() as usize + 1);
-        match self {
-            Self::Output => node.flip_next_output_bit(bit),
-            Self::Working => node.memory().flip_working_bit(bit % state_bits),
-            Self::Checkpoint => node.memory().flip_checkpoint_bit(bit % state_bits),
-            Self::Digest => node.memory().flip_digest_bit(bit % (digests * 32)),
+impl From<Site> for twinstep::Site {
+    fn from(site: Site) -> Self {
+        match site {
+            Site::Output => Self::Output,
+            Site::Working => Self::Working,
+            Site::Checkpoint => Self::Checkpoint,
+            Site::Digest => Self::Digest,
+            Site::AgreedInput => Self::AgreedInput,
+            Site::MySample => Self::MySample,
+            Site::SpareSample => Self::SpareSample,
+            Site::PeerSample => Self::PeerSample,
+            Site::NextSample => Self::NextSample,
+            Site::MyVote => Self::MyVote,
+            Site::PeerVote => Self::PeerVote,
+            Site::LastOutput => Self::LastOutput,
+            Site::Control => Self::Control,
+            Site::Marks => Self::Marks,
+            Site::Times => Self::Times,
+            Site::Copying => Self::Copying,
+            Site::Comparator => Self::Comparator,
         }
     }
 }
@@ -183,6 +224,8 @@ impl From<FrameKind> for Kind {
             FrameKind::Vote => Self::Vote,
             FrameKind::Block => Self::Block,
             FrameKind::Ack => Self::Ack,
+            FrameKind::Evidence => Self::Evidence,
+            FrameKind::Settled => Self::Settled,
         }
     }
 }

@@ -87,10 +87,7 @@ impl Promise {
         }
         self.is_open &= self.quiet_periods < QUIET_PERIODS;
         if !self.is_void {
-            // A channel that goes back to an older state first drives what was voted last, once more: an output that
-            // the oracle, which remembers 16 cycles, may no longer know.
-            let unknown = report.went_back - self.last.went_back;
-            self.wrong += (report.wrong - self.last.wrong).saturating_sub(unknown);
+            self.wrong += report.wrong - self.last.wrong;
         }
         self.last = report;
     }

@@ -4,8 +4,19 @@ use twinstep::ids::Phase;
 use twinstep::wire::{self, Header, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES};
 use twinstep::{ChannelId, Epoch};
 
-const KINDS: [Kind; 9] =
-    [Kind::Hello, Kind::Cut, Kind::Sample, Kind::Vote, Kind::Block, Kind::Ack, Kind::Want, Kind::Compare, Kind::Same];
+const KINDS: [Kind; 11] = [
+    Kind::Hello,
+    Kind::Cut,
+    Kind::Sample,
+    Kind::Vote,
+    Kind::Block,
+    Kind::Ack,
+    Kind::Want,
+    Kind::Compare,
+    Kind::Same,
+    Kind::Evidence,
+    Kind::Settled,
+];
 
 /// Returns a frame with the right CRC in place of its last four bytes; as it is if it has no room for one, or no
 /// kind.

@@ -131,15 +131,12 @@ impl Operation {
     }
 }
 
-/// Commits what must not pass, and returns to the checkpoint.
+/// Commits what must not pass: nothing changes. Returns to the checkpoint.
 fn refuse_commit(voted: u32, mirror: &mut Mirror<'_, State>, model: &mut Model) {
     assert_eq!(mirror.commit(voted), Err(CommitDamaged));
     assert!(mirror.verify());
     mirror.rollback();
-    let kept = *mirror.state();
-    assert!(kept == model.committed || kept == model.working);
-    model.committed = kept;
-    model.written = mirror.written_blocks() as usize;
+    assert_eq!(*mirror.state(), model.committed);
     model.rollback();
 }
 
