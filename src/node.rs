@@ -511,6 +511,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
-        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, diagnosis, released, holder }
+        let (mode, cycle, epoch, mechanisms) = (self.mode, self.cycle, self.epoch, self.mechanisms);
+        Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 }
