@@ -304,7 +304,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = self.mode == Mode::Duplex && self.slot_open() && self.progress != Progress::Settled;
+        // What is known of the mode is in doubt: any call mends it.
+        let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
         [
+            overdue,
             // A claim being pressed is past the deadline already and has its own time.
             (waits && self.pressing.is_none()).then_some(self.schedule.deadline),
             self.slot_open().then_some(self.schedule.next_start),
