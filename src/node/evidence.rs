@@ -6,10 +6,10 @@
 //! the peer lags behind with its Evidence      -> answer: what this channel settled on
 //! ```
 
+use super::ballot::digest;
 use super::{Node, Progress};
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Proof, Suspects, diagnose};
-use crate::digest::ValueDigest;
 use crate::fault::{Faults, Health};
 use crate::ids::{ChannelId, Cycle, Instant, Phase, Stage};
 use crate::journal::{Event, bump};
@@ -50,13 +50,6 @@ impl Examination {
             diagnosis: None,
         }
     }
-}
-
-/// Returns the digest by which votes are told apart.
-fn digest(payload: &[u8]) -> u32 {
-    let mut digest = ValueDigest::new();
-    digest.extend(payload);
-    digest.finish()
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
@@ -324,6 +317,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Answers a peer that is still at a cycle that is done here: with this channel's evidence, or
     /// with what it settled on, having seen no difference.
     fn answer_evidence(&mut self, cycle: Cycle, theirs: Evidence, payload: &EvidencePayload<'_>) -> Result<(), Reject> {
+        self.check_vote();
         let known = self.examination.filter(|examination| examination.cycle == cycle);
         if known.is_none() {
             let vote = self.my_vote.of(cycle).ok_or(Reject::Phase)?;
