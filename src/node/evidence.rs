@@ -173,6 +173,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (Some(Diagnosis::Faulty(channel, _)), _) if channel == self.me => Some(self.leave(now)),
             (Some(Diagnosis::Faulty(..)), _) => {
                 self.press(Grounds::PeerFaulty);
+                if self.outgoing.evidence_due && now < self.schedule.deadline {
+                    // First the peer has to hear of it: without a word it would not know whom to blame.
+                    self.schedule.poll_again_at = Some(now.plus_us(1));
+                    return None;
+                }
                 self.poll_pressing(now, arbiter)
             }
             _ => Some(self.fatal(now, Faults::UNATTRIBUTED)),
