@@ -451,6 +451,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             let votes = self.me.in_order(mine, theirs);
             let (cycle, epoch) = (self.cycle, self.epoch);
             self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
+            self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
         self.happened(Event::Fault(faults));
     }

@@ -224,11 +224,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Some(examination) = &mut self.examination {
             examination.diagnosis = Some(diagnosis);
         }
-        self.first_fault.iter_mut().filter(|first| first.cycle == self.cycle).for_each(|first| {
-            (first.evidence, first.diagnosis) = ([Some(a), Some(b)], Some(diagnosis));
-        });
         self.report(diagnosis);
         Some(diagnosis)
+    }
+
+    /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
+    pub(super) fn record_evidence(&mut self) {
+        let Some(Examination { mine, theirs, diagnosis, .. }) = self.examination().copied() else { return };
+        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == self.cycle) {
+            (first.evidence, first.diagnosis) = (self.me.in_order(mine, theirs), diagnosis);
+        }
     }
 
     /// Applies the limit of transient faults, and the policy where nothing is known.
@@ -245,6 +250,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Puts a diagnosis into journal, counters and faults.
     fn report(&mut self, diagnosis: Diagnosis) {
         self.diagnosis = Some(diagnosis);
+        self.record_evidence();
         self.happened(Event::Diagnosed(diagnosis));
         let limit = self.config.transient_limit;
         if self.buckets.over(limit).contains(Suspects::PATH) {
