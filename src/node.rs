@@ -304,7 +304,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = self.mode == Mode::Duplex && self.slot_open() && self.progress != Progress::Settled;
+        // What is known of the mode is in doubt: any call mends it.
+        let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
         [
+            overdue,
             // A claim being pressed is past the deadline already and has its own time.
             (waits && self.pressing.is_none()).then_some(self.schedule.deadline),
             self.slot_open().then_some(self.schedule.next_start),
@@ -448,6 +451,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             let votes = self.me.in_order(mine, theirs);
             let (cycle, epoch) = (self.cycle, self.epoch);
             self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
+            self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
         self.happened(Event::Fault(faults));
     }
@@ -511,6 +515,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
-        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, diagnosis, released, holder }
+        let (mode, cycle, epoch, mechanisms) = (self.mode, self.cycle, self.epoch, self.mechanisms);
+        Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 }

@@ -29,10 +29,10 @@ const PREFERS: [u32; 2] = [2, 4];
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Takes the majority of the control data and its copies.
     pub(super) fn recall(&mut self) {
-        let ([b, c], a) = (&self.copies, self.control());
-        if (a == *b && a == *c) || !self.mechanisms.on(Mechanism::Control) {
+        if self.has_sound_control() {
             return;
         }
+        let ([b, c], a) = (&self.copies, self.control());
         let mut majority = a;
         for ((word, b), c) in majority.iter_mut().zip(b).zip(c) {
             *word = (*word & b) | (*word & c) | (b & c);
@@ -43,6 +43,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.faults |= Faults::CONTROL_REPAIRED;
         self.health |= Health::CONTROL_REPAIRED;
         self.happened(Event::ControlRepaired);
+    }
+
+    /// Whether the control data and its copies agree.
+    pub(super) fn has_sound_control(&self) -> bool {
+        self.copies == [self.control(); 2] || !self.mechanisms.on(Mechanism::Control)
     }
 
     /// Writes the copies anew.

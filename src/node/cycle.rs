@@ -214,6 +214,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.leave(now); // the peer goes on with what both voted for
         }
         bump(&mut self.counters.agreed);
+        self.my_vote.settle();
         self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
         self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
 

@@ -6,10 +6,10 @@
 //! the peer lags behind with its Evidence      -> answer: what this channel settled on
 //! ```
 
+use super::ballot::digest;
 use super::{Node, Progress};
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Proof, Suspects, diagnose};
-use crate::digest::ValueDigest;
 use crate::fault::{Faults, Health};
 use crate::ids::{ChannelId, Cycle, Instant, Phase, Stage};
 use crate::journal::{Event, bump};
@@ -50,13 +50,6 @@ impl Examination {
             diagnosis: None,
         }
     }
-}
-
-/// Returns the digest by which votes are told apart.
-fn digest(payload: &[u8]) -> u32 {
-    let mut digest = ValueDigest::new();
-    digest.extend(payload);
-    digest.finish()
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
@@ -180,6 +173,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (Some(Diagnosis::Faulty(channel, _)), _) if channel == self.me => Some(self.leave(now)),
             (Some(Diagnosis::Faulty(..)), _) => {
                 self.press(Grounds::PeerFaulty);
+                if self.outgoing.evidence_due && now < self.schedule.deadline {
+                    // First the peer has to hear of it: without a word it would not know whom to blame.
+                    self.schedule.poll_again_at = Some(now.plus_us(1));
+                    return None;
+                }
                 self.poll_pressing(now, arbiter)
             }
             _ => Some(self.fatal(now, Faults::UNATTRIBUTED)),
@@ -226,11 +224,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Some(examination) = &mut self.examination {
             examination.diagnosis = Some(diagnosis);
         }
-        self.first_fault.iter_mut().filter(|first| first.cycle == self.cycle).for_each(|first| {
-            (first.evidence, first.diagnosis) = ([Some(a), Some(b)], Some(diagnosis));
-        });
         self.report(diagnosis);
         Some(diagnosis)
+    }
+
+    /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
+    pub(super) fn record_evidence(&mut self) {
+        let Some(Examination { mine, theirs, diagnosis, .. }) = self.examination().copied() else { return };
+        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == self.cycle) {
+            (first.evidence, first.diagnosis) = (self.me.in_order(mine, theirs), diagnosis);
+        }
     }
 
     /// Applies the limit of transient faults, and the policy where nothing is known.
@@ -247,6 +250,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Puts a diagnosis into journal, counters and faults.
     fn report(&mut self, diagnosis: Diagnosis) {
         self.diagnosis = Some(diagnosis);
+        self.record_evidence();
         self.happened(Event::Diagnosed(diagnosis));
         let limit = self.config.transient_limit;
         if self.buckets.over(limit).contains(Suspects::PATH) {
@@ -327,6 +331,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Answers a peer that is still at a cycle that is done here: with this channel's evidence, or
     /// with what it settled on, having seen no difference.
     fn answer_evidence(&mut self, cycle: Cycle, theirs: Evidence, payload: &EvidencePayload<'_>) -> Result<(), Reject> {
+        self.check_vote();
         let known = self.examination.filter(|examination| examination.cycle == cycle);
         if known.is_none() {
             let vote = self.my_vote.of(cycle).ok_or(Reject::Phase)?;

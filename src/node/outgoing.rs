@@ -228,6 +228,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.check_vote();
         let cycle = self.my_vote.cycle;
         let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
         let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));

@@ -130,6 +130,8 @@ pub struct Pair<'m, P: Program> {
     frames_sent: u64,
     /// A frame of this kind is lost next.
     losing: Option<Kind>,
+    /// What is done to the next output that a channel releases, between vote and actuator.
+    damage: Option<(ChannelId, Damage<'m, P>)>,
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
     /// Blocks that a channel sent in a cycle.
@@ -138,6 +140,8 @@ pub struct Pair<'m, P: Program> {
     report: Report,
     world: Box<dyn World<P> + 'm>,
 }
+
+type Damage<'m, P> = Box<dyn Fn(&mut <P as Program>::Output) + 'm>;
 
 /// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
 /// which outputs have no effect.
@@ -228,6 +232,7 @@ impl<'m, P: Program> Pair<'m, P> {
             doomed: None,
             frames_sent: 0,
             losing: None,
+            damage: None,
             driven_at: None,
             blocks_sent: [(0, 0); 2],
             pair,
@@ -273,6 +278,11 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Loses the next frame of this kind.
     pub fn lose_next(&mut self, kind: Kind) {
         self.losing = Some(kind);
+    }
+
+    /// Damages the next output that a channel releases, after the vote.
+    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
+        self.damage = Some((channel, Box::new(damage)));
     }
 
     /// Returns how many frames both channels have sent.
@@ -418,6 +428,10 @@ impl<'m, P: Program> Pair<'m, P> {
         let outcome = verdict.outcome();
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         for voted in verdict.release(&arbiter) {
+            let voted = match self.damage.take_if(|(of, _)| *of == channel) {
+                Some((_, damage)) => voted.damaged_by(damage),
+                None => voted,
+            };
             let cycle = voted.cycle();
             match voted.open() {
                 Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
