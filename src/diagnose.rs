@@ -15,9 +15,13 @@
 //!    differ, and one side had settled:       the other one
 //! 2  differ, one checkpoint is damaged:      that channel
 //! 3  differ, one result changed:             that channel
-//! 4  differ, one self-test or health failed: that channel
+//! 4  differ, one self-test or hardware fails: that channel
 //! 5  differ                                  Unattributed: a policy decides
 //! ```
+//!
+//! That votes are for different inputs blames nobody by itself: the samples are checked before the
+//! second step as before the first, and by the rules above an input that still differs is a result
+//! that still differs.
 
 use crate::fault::{Health, flags_are_named};
 use crate::ids::ChannelId;
@@ -48,6 +52,11 @@ impl Suspects {
             ChannelId::A => Self::CHANNEL_A,
             ChannelId::B => Self::CHANNEL_B,
         }
+    }
+
+    /// Returns the flags of a channel and of its comparator.
+    pub const fn of(channel: ChannelId) -> Self {
+        Self::channel(channel).union(Self::comparator(channel))
     }
 
     /// Returns the flag of a channel's comparator.
@@ -112,6 +121,12 @@ impl Evidence {
         }
     }
 
+    /// Whether the channel's self-test failed or its hardware reported an error. Memory that was mended
+    /// speaks against nobody: the second result is from mended memory.
+    pub const fn is_impeached(&self) -> bool {
+        self.health.intersects(Health::SELF_TEST_FAILED.union(Health::HARDWARE))
+    }
+
     /// Whether stepping once more gave another result.
     pub const fn is_unstable(&self) -> bool {
         self.first != self.second
@@ -121,7 +136,7 @@ impl Evidence {
 /// Why a channel counts as faulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Proof {
+pub enum Reason {
     /// The other channel had settled, and stepping once more did not arrive at its result.
     Settled,
     /// Its checkpoint is damaged.
@@ -143,7 +158,7 @@ pub enum Diagnosis {
     /// Stepping once more, both agree: that result is released.
     Transient(Suspects),
     /// This channel is faulty; the other one goes on.
-    Faulty(ChannelId, Proof),
+    Faulty(ChannelId, Reason),
     /// Both stand by their results, and nothing speaks against either.
     Unattributed,
 }
@@ -159,10 +174,10 @@ pub fn diagnose(a: &Evidence, b: &Evidence, agree: bool) -> Diagnosis {
         _ => None,
     };
     let rules = [
-        (only(b.is_settled, a.is_settled), Proof::Settled),
-        (only(!a.checkpoint_holds, !b.checkpoint_holds), Proof::Checkpoint),
-        (only(a.is_unstable(), b.is_unstable()), Proof::Unstable),
-        (only(!a.health.is_empty(), !b.health.is_empty()), Proof::Health),
+        (only(b.is_settled, a.is_settled), Reason::Settled),
+        (only(!a.checkpoint_holds, !b.checkpoint_holds), Reason::Checkpoint),
+        (only(a.is_unstable(), b.is_unstable()), Reason::Unstable),
+        (only(a.is_impeached(), b.is_impeached()), Reason::Health),
     ];
     let found = rules.into_iter().find_map(|(channel, proof)| Some((channel?, proof)));
     found.map_or(Diagnosis::Unattributed, |(channel, proof)| Diagnosis::Faulty(channel, proof))
@@ -279,10 +294,10 @@ mod tests {
         let faulty = if against_a > against_b { A } else { B };
         match against_a ^ against_b {
             0 => Unattributed,
-            8.. => Faulty(faulty, Proof::Settled),
-            4.. => Faulty(faulty, Proof::Checkpoint),
-            2.. => Faulty(faulty, Proof::Unstable),
-            1 => Faulty(faulty, Proof::Health),
+            8.. => Faulty(faulty, Reason::Settled),
+            4.. => Faulty(faulty, Reason::Checkpoint),
+            2.. => Faulty(faulty, Reason::Unstable),
+            1 => Faulty(faulty, Reason::Health),
         }
     }
 
@@ -396,16 +411,16 @@ mod tests {
     #[test]
     fn who_cannot_arrive_at_what_the_other_settled_on_is_faulty() {
         let settled = Row { saw: false, settled: true, ..CLEAN };
-        assert_eq!(diagnosis(CLEAN, settled, false), Faulty(A, Proof::Settled));
-        assert_eq!(diagnosis(settled, CLEAN, false), Faulty(B, Proof::Settled));
+        assert_eq!(diagnosis(CLEAN, settled, false), Faulty(A, Reason::Settled));
+        assert_eq!(diagnosis(settled, CLEAN, false), Faulty(B, Reason::Settled));
     }
 
     /// Rule 2.
     #[test]
     fn the_one_damaged_checkpoint_is_the_fault() {
         let damaged = Row { holds: false, ..CLEAN };
-        assert_eq!(diagnosis(damaged, CLEAN, false), Faulty(A, Proof::Checkpoint));
-        assert_eq!(diagnosis(CLEAN, damaged, false), Faulty(B, Proof::Checkpoint));
+        assert_eq!(diagnosis(damaged, CLEAN, false), Faulty(A, Reason::Checkpoint));
+        assert_eq!(diagnosis(CLEAN, damaged, false), Faulty(B, Reason::Checkpoint));
         assert_eq!(diagnosis(damaged, damaged, false), Unattributed);
     }
 
@@ -413,8 +428,8 @@ mod tests {
     #[test]
     fn the_one_with_two_results_for_one_question_is_faulty() {
         let unstable = Row { unstable: true, ..CLEAN };
-        assert_eq!(diagnosis(unstable, CLEAN, false), Faulty(A, Proof::Unstable));
-        assert_eq!(diagnosis(CLEAN, unstable, false), Faulty(B, Proof::Unstable));
+        assert_eq!(diagnosis(unstable, CLEAN, false), Faulty(A, Reason::Unstable));
+        assert_eq!(diagnosis(CLEAN, unstable, false), Faulty(B, Reason::Unstable));
         assert_eq!(diagnosis(unstable, unstable, false), Unattributed);
     }
 
@@ -422,16 +437,21 @@ mod tests {
     #[test]
     fn the_one_in_doubt_of_itself_is_faulty() {
         let ill = Row { ill: true, ..CLEAN };
-        assert_eq!(diagnosis(ill, CLEAN, false), Faulty(A, Proof::Health));
-        assert_eq!(diagnosis(CLEAN, ill, false), Faulty(B, Proof::Health));
+        assert_eq!(diagnosis(ill, CLEAN, false), Faulty(A, Reason::Health));
+        assert_eq!(diagnosis(CLEAN, ill, false), Faulty(B, Reason::Health));
         assert_eq!(diagnosis(ill, ill, false), Unattributed);
-        // Each flag counts, and more of them do not count more.
+        // Each flag counts that is not of something mended, and more of them do not count more.
         let [first_a, first_b] = FIRST;
         let of_b = CLEAN.evidence(first_b, first_a);
+        let mended = Health::MEMORY_REPAIRED | Health::CONTROL_REPAIRED;
         for health in Health::all().iter() {
             let of_a = Evidence { health, ..CLEAN.evidence(first_a, first_b) };
-            assert_eq!(diagnose(&of_a, &of_b, false), Faulty(A, Proof::Health), "{health}");
-            assert_eq!(diagnose(&of_a, &Evidence { health: Health::all(), ..of_b }, false), Unattributed, "{health}");
+            let expected = if mended.contains(health) { Unattributed } else { Faulty(A, Reason::Health) };
+            assert_eq!(diagnose(&of_a, &of_b, false), expected, "{health}");
+            if !mended.contains(health) {
+                let of_b = Evidence { health: Health::all(), ..of_b };
+                assert_eq!(diagnose(&of_a, &of_b, false), Unattributed, "{health}");
+            }
         }
     }
 
@@ -452,12 +472,12 @@ mod tests {
         let ill = Row { ill: true, ..CLEAN };
         // B has everything against it that weighs less than what A has.
         let worse = |row: Row| Row { unstable: true, ill: true, ..row };
-        assert_eq!(diagnosis(CLEAN, Row { holds: false, ..worse(settled) }, false), Faulty(A, Proof::Settled));
-        assert_eq!(diagnosis(damaged, worse(CLEAN), false), Faulty(A, Proof::Checkpoint));
-        assert_eq!(diagnosis(unstable, ill, false), Faulty(A, Proof::Unstable));
+        assert_eq!(diagnosis(CLEAN, Row { holds: false, ..worse(settled) }, false), Faulty(A, Reason::Settled));
+        assert_eq!(diagnosis(damaged, worse(CLEAN), false), Faulty(A, Reason::Checkpoint));
+        assert_eq!(diagnosis(unstable, ill, false), Faulty(A, Reason::Unstable));
         // What both have against them decides nothing, and the next rule applies.
-        assert_eq!(diagnosis(damaged, Row { unstable: true, ..damaged }, false), Faulty(B, Proof::Unstable));
-        assert_eq!(diagnosis(unstable, Row { ill: true, ..unstable }, false), Faulty(B, Proof::Health));
+        assert_eq!(diagnosis(damaged, Row { unstable: true, ..damaged }, false), Faulty(B, Reason::Unstable));
+        assert_eq!(diagnosis(unstable, Row { ill: true, ..unstable }, false), Faulty(B, Reason::Health));
     }
 
     #[test]

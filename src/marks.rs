@@ -165,7 +165,7 @@ impl Marks<'_> {
         while groups != 0 {
             let mut at = (groups.trailing_zeros() as usize).wrapping_shl(shift);
             groups &= groups - 1;
-            let end = at + size;
+            let end = at.saturating_add(size).min(self.map.len());
             while at < end {
                 let mut dirty = self.word_at(at) & DIRTY_IN_ANY;
                 while dirty != 0 {

@@ -280,6 +280,11 @@ impl<T: State> Mirror<'_, T> {
         }
     }
 
+    /// Flips one bit of where the scrub goes on.
+    pub fn flip_scrub_bit(&mut self, bit: usize) {
+        self.scrub_at ^= 1 << (bit % 32);
+    }
+
     /// Flips one bit of a block digest, or, after the last of these, of the region digest.
     pub fn flip_digest_bit(&mut self, bit: usize) {
         let digest = self.digests.get_mut(bit / 32).unwrap_or(&mut self.region.value);

@@ -44,8 +44,8 @@ pub enum Mode {
 pub enum ModeEvent {
     /// Both channels go on from the same state.
     CutOver,
-    /// A channel starts over as empty: its first cycle or its joining did not come about, or
-    /// its memory is beyond repair.
+    /// A channel starts over as empty: its first cycle or its joining did not come about, its memory
+    /// is beyond repair, or it was found faulty.
     StartOver,
     /// The first block of the peer's state is there.
     Joins,

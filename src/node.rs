@@ -21,6 +21,7 @@ mod control;
 mod copy;
 mod cycle;
 mod evidence;
+mod examine;
 #[cfg(feature = "sim")]
 mod injected;
 mod memory;
@@ -51,7 +52,7 @@ use crate::{canonical, wire};
 use ballot::Ballot;
 use boot::Boot;
 use copy::{Copying, Cutting};
-use evidence::Examination;
+use examine::Examination;
 #[cfg(feature = "sim")]
 use injected::Injected;
 #[cfg(feature = "sim")]
@@ -187,7 +188,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             mode: Mode::Starting,
             epoch: Epoch::NONE,
             newest: 0,
-            handshake: Handshake::new(config.nonce),
+            handshake: Handshake::new(),
             peer_nonce: 0,
             boot: Boot::Listening,
             cycle: Cycle(0),
@@ -232,7 +233,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
-        self.recall();
+        self.enter(now);
         let begun = self.begin_slot(now, sample);
         self.remember();
         begun
@@ -252,7 +253,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.progress = Progress::Sampled;
                 self.samples.advance(sample);
                 self.agreed = None;
-                (self.held, self.health) = (0, Health::empty());
+                self.held = 0;
                 self.schedule.open_cycle();
                 if self.mode == Mode::Duplex {
                     self.outgoing.sample_is_new(now, &self.config);
@@ -274,7 +275,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     ///
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.recall();
+        self.enter(now);
         let verdict = self.poll(now, arbiter);
         self.remember();
         verdict
@@ -442,8 +443,14 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         !self.mechanisms.on(crate::mechanism::Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
     }
 
-    /// Notes faults for the next verdict and latches the first.
+    /// Notes faults for the next verdict, latches the first, and puts them into the journal.
     fn fault(&mut self, faults: Faults) {
+        self.latch(faults);
+        self.happened(Event::Fault(faults));
+    }
+
+    /// Notes faults that have an event of their own.
+    fn latch(&mut self, faults: Faults) {
         self.faults |= faults;
         if self.first_fault.is_none() {
             let mine = self.my_vote.of(self.cycle).map(|vote| vote::record(&vote));
@@ -453,7 +460,6 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
             self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
-        self.happened(Event::Fault(faults));
     }
 
     /// Puts an event into the journal.

@@ -115,7 +115,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        if self.me == ChannelId::A && self.boot == Boot::Listening && !self.is_barred(self.me) {
+        if self.me == ChannelId::A && self.boot == Boot::Listening && self.barred == [false; 2] {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }
@@ -130,7 +130,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        let meant = cut.joiner_nonce == self.handshake.nonce()
+        if self.barred != [false; 2] {
+            return Err(Reject::Mode);
+        }
+        let meant = cut.joiner_nonce == self.config.nonce
             && cut.joiner_challenge == self.handshake.challenge()
             && cut.epoch.counter() > self.newest;
         if !meant {

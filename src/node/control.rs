@@ -1,20 +1,21 @@
 //! Control data: the few words that must not change by themselves, kept three times.
 //!
-//! Cycle, epoch, mode, the identities and the policies live as long as the channel, and a flipped bit in one of them
+//! Cycle, epoch, mode, the identities, the timing and the policies live as long as the channel, and a flipped bit in one of them
 //! would not show as a differing vote. Each call begins by taking the majority of the three and ends
 //! by writing both copies anew, so that a flip while the channel waits, which is nearly all the time,
 //! does nothing.
 
 use super::{Node, Progress};
+use crate::buckets::Buckets;
 use crate::config::{Drive, Unattributed};
 use crate::fault::{Faults, Health};
-use crate::ids::{ChannelId, Cycle, Epoch, PairId};
+use crate::ids::{ChannelId, Cycle, Epoch, Instant, PairId};
 use crate::journal::{Event, bump};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
 
-pub(super) const WORDS: usize = 9;
+pub(super) const WORDS: usize = 17;
 pub(super) type Words = [u32; WORDS];
 
 const EMPTY: u32 = 1;
@@ -27,6 +28,16 @@ const DRIVES_BOTH: u32 = 1;
 const PREFERS: [u32; 2] = [2, 4];
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Begins a call: mends the control data, and takes back times that are further ahead than any
+    /// can be, for which this channel would wait in vain.
+    pub(super) fn enter(&mut self, now: Instant) {
+        self.recall();
+        if self.mechanisms.on(Mechanism::Control) {
+            self.schedule.bound(now, &self.config);
+            self.outgoing.bound(now, &self.config);
+        }
+    }
+
     /// Takes the majority of the control data and its copies.
     pub(super) fn recall(&mut self) {
         if self.has_sound_control() {
@@ -67,6 +78,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let mode = u32::from(self.mode as u8);
         let stage = mode | progress << 8 | u32::from(self.probation) << 16;
         let config = &self.config;
+        let [a, b, path, by_a, by_b] = self.buckets.levels();
         [
             self.cycle.0,
             self.epoch.bits(),
@@ -74,9 +86,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.peer_nonce,
             config.nonce,
             config.pair.0,
+            config.period_us,
+            config.vote_window_us,
+            config.retransmit_us,
+            config.hello_us,
+            config.link_delay_us,
+            config.transient_leak_cycles,
             self.policy(),
             stage,
             flags,
+            u32::from_le_bytes([a, b, path, by_a]),
+            by_b.into(),
         ]
     }
 
@@ -104,10 +124,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         (self.config.patience, self.config.transient_limit) = ((policy >> 16) as u8, (policy >> 8) as u8);
     }
 
-    fn set_control(&mut self, [cycle, epoch, newest, peer_nonce, nonce, pair, policy, stage, flags]: Words) {
+    fn set_control(&mut self, words: Words) {
+        let [cycle, epoch, newest, peer_nonce, nonce, pair, rest @ ..] = words;
+        let [period, window, retransmit, hello, delay, leak, policy, stage, flags, four, by_b] = rest;
         (self.cycle, self.epoch, self.newest) = (Cycle(cycle), Epoch::from_bits(epoch), newest);
         (self.peer_nonce, self.config.nonce, self.config.pair) = (peer_nonce, nonce, PairId(pair));
+        (self.config.period_us, self.config.vote_window_us) = (period, window);
+        (self.config.retransmit_us, self.config.hello_us, self.config.link_delay_us) = (retransmit, hello, delay);
+        self.config.transient_leak_cycles = leak;
         self.set_policy(policy);
+        let [a, b, path, by_a] = four.to_le_bytes();
+        self.buckets = Buckets::with_levels([a, b, path, by_a, by_b as u8]);
         // A number that names none cannot be the majority's.
         self.mode = Mode::ALL.get((stage & 0xFF) as usize).copied().unwrap_or(self.mode);
         self.progress = Progress::ALL.get((stage >> 8 & 0xFF) as usize).copied().unwrap_or(self.progress);

@@ -38,6 +38,12 @@ impl Outgoing {
         self.resend_at = now.plus_us(config.retransmit_us);
     }
 
+    /// Takes back times that are further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
+        self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us));
+        self.hello_at = self.hello_at.min(now.plus_us(config.hello_us));
+    }
+
     pub(super) fn is_vote_due(&self) -> bool {
         self.vote_due
     }
@@ -75,7 +81,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`]: the frame stays due.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        self.recall();
+        self.enter(now);
         let sent = self.transmit_next(now, buffer);
         self.remember();
         sent
@@ -177,7 +183,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }
-        if self.progress != Progress::Sampled {
+        let is_done = self.examination().is_some_and(|known| known.is_acknowledged && known.theirs.is_some());
+        if self.progress != Progress::Sampled && !is_done {
             self.vote_again();
         }
     }
@@ -209,7 +216,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             config_hash: self.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(hello.saying(standing));
+        let hello = self.handshake.sign(hello.saying(standing), self.config.nonce);
         let phase = Phase::new(self.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }
@@ -255,7 +262,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn header(&self, kind: Kind, phase: Phase) -> Header {
-        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack: self.ack() }
+        let is_evidence = matches!(kind, Kind::Evidence | Kind::Settled);
+        let ack = if is_evidence { self.evidence_ack(phase) } else { self.ack() };
+        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack }
     }
 
     /// Returns the last phase that this channel has of the peer without a gap.

@@ -30,7 +30,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
     /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
-        self.recall();
+        self.enter(now);
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
             self.counters.reject(cause);
@@ -75,13 +75,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.mode == Mode::Joining && hello.nonce == self.peer_nonce && serves {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
-        if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
+        if !self.handshake.hear(hello, self.config.nonce) && self.mechanisms.on(Mechanism::Echo) {
             self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
         self.newest = self.newest.max(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
+            if self.mode == Mode::Starting {
+                self.outgoing.hello_at(now); // the peer waits for word that this channel has let go
+            }
             return Ok(()); // an answer from within the cycle
         }
         let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
@@ -224,15 +227,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (Kind::Sample, 0) if accepts && !settled && self.samples.theirs.is_none() => Ok(Relation::CurrentSample),
             // The peer is one cycle ahead: it has this channel's vote.
             (Kind::Sample, 4) if accepts && voted && self.samples.ahead.is_none() => Ok(Relation::NextSample),
-            (Kind::Vote, 1) if accepts && !settled && self.peer_vote.of(self.cycle).is_none() => {
-                Ok(Relation::CurrentVote)
-            }
+            (Kind::Vote, 1) if accepts && !settled && self.lacks_peer_vote() => Ok(Relation::CurrentVote),
             (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
             (Kind::Sample, 4) if voted => Ok(Relation::Repetition),
             // The peer is one cycle behind and still waits for the vote.
             (Kind::Sample, -4) | (Kind::Vote, -3) => Ok(Relation::Repetition),
             _ => Err(Reject::Phase),
         }
+    }
+
+    /// Whether a vote of the peer would be its first: not once a second one is here.
+    fn lacks_peer_vote(&self) -> bool {
+        self.peer_vote.of(self.cycle).is_none() && !self.has_peer_evidence()
     }
 
     fn sample(&self, payload: &[u8]) -> Result<Kept<P::Input>, Reject> {

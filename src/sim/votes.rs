@@ -43,7 +43,7 @@ impl VoteTap {
         let (Some(phase), Some(output)) = (phase.map(|phase| phase & !3 | Stage::Vote as u32), output) else { return };
         let outputs = &mut self.outputs[sender.index()];
         // The pair began anew: what it voted before would look like the future.
-        if outputs.last_key_value().is_some_and(|(last, _)| phase + FURTHEST_BACK < *last) {
+        if outputs.last_key_value().is_some_and(|(last, _)| phase.saturating_add(FURTHEST_BACK) < *last) {
             outputs.clear();
         }
         let votes = outputs.entry(phase).or_default();
