@@ -272,6 +272,15 @@ impl<T: State> Mirror<'_, T> {
         }
     }
 
+    /// Whether both copies, the digests and their sum are what they should be, and nothing waits to be
+    /// committed.
+    pub fn is_sound(&self) -> bool {
+        let copies = indexed_blocks(self.working).zip(self.checkpoint.iter());
+        let mut same = copies.map(|((index, bytes), kept)| bytes == trimmed::<T>(index as usize, kept));
+        let (region, inverse) = (self.region.value, self.region.inverse);
+        same.all(|same| same) && self.verify() && region == !inverse
+    }
+
     /// Flips one bit of the marks of a block, or, after the last of these, of their summary.
     pub fn flip_mark_bit(&mut self, bit: usize) {
         match self.marks.get_mut(bit / 8) {

@@ -57,6 +57,8 @@ use examine::Examination;
 use injected::Injected;
 #[cfg(feature = "sim")]
 pub use injected::Site;
+#[cfg(feature = "sim")]
+pub(crate) use injected::flip_value;
 use memory::Mending;
 use outgoing::Outgoing;
 use schedule::Schedule;

@@ -40,15 +40,25 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 mod arbiter;
+mod clock;
+mod disturbance;
+mod failure;
+mod line;
 mod link;
 mod oracle;
 mod pair;
+mod report;
 mod storage;
+mod trace;
 mod votes;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
+pub use disturbance::Disturbance;
+pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Pair, Report, Setup, World};
+pub use pair::{Pair, Setup, World};
+pub use report::Report;
 pub use storage::Storage;
+pub use trace::{Traced, TracedEvent};
 pub use votes::VoteTap;

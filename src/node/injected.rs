@@ -148,7 +148,7 @@ fn flip_kept<T: Serialize + DeserializeOwned>(kept: &mut Option<Kept<T>>, bit: u
 }
 
 /// Flips a bit of the value's canonical bytes, if that is still a value.
-fn flip_value<T: Serialize + DeserializeOwned>(value: &mut T, bit: usize) -> bool {
+pub(crate) fn flip_value<T: Serialize + DeserializeOwned>(value: &mut T, bit: usize) -> bool {
     let mut bytes = [0; MAX_FRAME_BYTES];
     let Some(length) = canonical::encode(value, &mut bytes).filter(|length| *length > 0) else { return false };
     let Some(byte) = bytes.get_mut(bit / 8 % length) else { return false };

@@ -29,6 +29,8 @@ pub enum SimArbiter {
         asks: u8,
         /// The claim asked for last, and how often.
         asked: Option<(Epoch, u8)>,
+        /// Times that this end still reads the wrong answer when it looks whether it owns.
+        misread: Rc<Cell<u32>>,
     },
     /// The rule.
     Preferred(Preferred),
@@ -39,12 +41,31 @@ impl SimArbiter {
     pub fn pair(kind: ArbiterKind) -> [Self; 2] {
         match kind {
             ArbiterKind::Relay { asks } => {
-                let relay = Self::Relay { through: Rc::new(Cell::new(Epoch::NONE)), asks, asked: None };
-                [relay.clone(), relay]
+                let through = Rc::new(Cell::new(Epoch::NONE));
+                [(); 2].map(|()| Self::Relay { through: through.clone(), asks, asked: None, misread: Rc::default() })
             }
             ArbiterKind::Preferred(channel) => {
                 [Self::Preferred(Preferred(channel)), Self::Preferred(Preferred(channel))]
             }
+        }
+    }
+
+    /// Whether `epoch` owns through `me`, whatever this end reads.
+    pub(super) fn lets_through(&self, epoch: Epoch, me: ChannelId) -> bool {
+        match self {
+            Self::Preferred(rule) => rule.confirms(epoch, me),
+            Self::Relay { through, .. } => through.get() == epoch && epoch.owner() == me,
+        }
+    }
+
+    /// Lets this end of the relay read "not yours" so many times; false if there is no relay.
+    pub fn misread(&mut self, times: u32) -> bool {
+        match self {
+            Self::Relay { misread, .. } => {
+                misread.set(times);
+                true
+            }
+            Self::Preferred(_) => false,
         }
     }
 }
@@ -53,7 +74,7 @@ impl Arbiter for SimArbiter {
     fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
         match self {
             Self::Preferred(rule) => rule.claim(from, to, grounds),
-            Self::Relay { through, asks, asked } => {
+            Self::Relay { through, asks, asked, .. } => {
                 // The relay acts on the first ask; its answer takes a while to come back.
                 if to.counter() > through.get().counter() {
                     through.set(to);
@@ -72,7 +93,11 @@ impl Arbiter for SimArbiter {
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
         match self {
             Self::Preferred(rule) => rule.confirms(epoch, me),
-            Self::Relay { through, .. } => through.get() == epoch && epoch.owner() == me,
+            Self::Relay { misread, .. } => {
+                let is_misread = misread.get() > 0;
+                misread.set(misread.get().saturating_sub(1));
+                !is_misread && self.lets_through(epoch, me)
+            }
         }
     }
 

@@ -82,6 +82,10 @@ pub(super) fn send(
     there: &mut Direction,
     back: &mut Direction,
 ) -> u64 {
+    if *faults == LinkFaults::NONE {
+        there.deliver_at(arrival, frame.to_vec());
+        return 0;
+    }
     let late = |rng: &mut Rng| arrival + rng.u64(0..=faults.late_us);
     let mut flipped = 0;
     let mut bytes = frame.to_vec();

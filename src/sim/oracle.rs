@@ -3,13 +3,17 @@
 use super::Storage;
 use crate::canonical;
 use crate::ids::{ChannelId, Cycle};
+use crate::marks::{Marks, Summary};
+use crate::memory::blocks;
 use crate::mirror::Mirror;
 use crate::program::Program;
+use crate::tracked::Tracked;
 use crate::verdict::Outcome;
 use serde::Serialize;
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::vec::Vec;
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromZeros, IntoBytes};
 
 /// What the oracle says of a released output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Oracle<P: Program> {
     /// Outputs of the recent cycles, which may be driven a second time.
     outputs: BTreeMap<u32, Vec<u8>>,
     latest: Cycle,
+    /// Where a step puts its marks, which mean nothing here.
+    marks: Vec<u8>,
 }
 
 /// Cycles for which samples and outputs are kept.
@@ -51,7 +57,13 @@ impl<P: Program> Oracle<P> {
         let mut storage = Storage::<P::State>::new();
         let mirror = Mirror::new(storage.cells(), P::init);
         let states = [mirror.state().as_bytes().to_vec()].into();
-        Self { samples: BTreeMap::new(), states, outputs: BTreeMap::new(), latest: Cycle(0) }
+        Self {
+            samples: BTreeMap::new(),
+            states,
+            outputs: BTreeMap::new(),
+            latest: Cycle(0),
+            marks: std::vec![0; blocks::<P::State>()],
+        }
     }
 
     /// Nobody has the state any more, and the first cycle begins anew. Returns whether there
@@ -78,8 +90,17 @@ impl<P: Program> Oracle<P> {
         let samples = self.samples.entry(cycle.0).or_default();
         samples[channel.index()] = Some(sample);
         let oldest = cycle.0.saturating_sub(MEMORY_CYCLES);
-        self.samples = self.samples.split_off(&oldest);
-        self.outputs = self.outputs.split_off(&oldest);
+        while self.samples.first_key_value().is_some_and(|(cycle, _)| *cycle < oldest) {
+            self.samples.pop_first();
+        }
+        while self.outputs.first_key_value().is_some_and(|(cycle, _)| *cycle < oldest) {
+            self.outputs.pop_first();
+        }
+    }
+
+    /// Returns whether the state is one that the program may be in after that cycle.
+    pub fn holds(&self, state: &P::State) -> bool {
+        self.states.iter().any(|right| *right == state.as_bytes())
     }
 
     /// Returns the last cycle whose output was judged right.
@@ -138,11 +159,11 @@ impl<P: Program> Oracle<P> {
         }
     }
 
-    fn successors(&self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
+    fn successors(&mut self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
         let mut successors = Vec::new();
         for state in &self.states {
             for input in inputs {
-                let (computed, next) = run::<P>(cycle, state, input);
+                let (computed, next) = run::<P>(cycle, state, input, &mut self.marks);
                 let fits = output.is_none_or(|output| *output == computed);
                 if fits && successors.len() < MOST_STATES && !successors.contains(&next) {
                     successors.push(next);
@@ -160,13 +181,12 @@ impl<P: Program> Default for Oracle<P> {
 }
 
 /// Runs one step on a copy of a state; returns the output's bytes and the next state.
-fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input) -> (Vec<u8>, Vec<u8>) {
-    let mut storage = Storage::<P::State>::new();
-    let mut mirror = Mirror::new(storage.cells(), |fresh: &mut P::State| {
-        *fresh = P::State::read_from_bytes(state).expect("bytes of a state");
-    });
-    let output = P::step(cycle, &mut mirror.tracked(), input);
-    (encoded(&output), mirror.state().as_bytes().to_vec())
+fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input, marks: &mut [u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut next = Box::new(P::State::new_zeroed());
+    next.as_mut_bytes().copy_from_slice(state);
+    let mut summary = Summary::for_blocks(marks.len());
+    let output = P::step(cycle, &mut Tracked::new(&mut *next, Marks { map: marks, summary: &mut summary }), input);
+    (encoded(&output), next.as_bytes().to_vec())
 }
 
 pub(super) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {

@@ -1,24 +1,29 @@
 //! Two nodes in virtual time.
 
 use super::arbiter::{ArbiterKind, SimArbiter};
-use super::link::{Direction, LinkFaults, send};
-use super::oracle::{Judgement, Oracle};
+use super::clock::Clock;
+use super::disturbance::{Disturbance, Secrets};
+use super::failure::{Failure, Hung};
+use super::line::Line;
+use super::link::LinkFaults;
+use super::oracle::{Judgement, Oracle, encoded};
+use super::report::{Report, count};
 use super::storage::Storage;
+use super::trace::{Traced, TracedEvent};
 use super::votes::VoteTap;
 use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
-use crate::journal::Counters;
-use crate::lease::Arbiter;
 use crate::mechanism::Mechanism;
 use crate::memory::Cells;
 use crate::mode::Mode;
-use crate::node::{Begun, Node};
+use crate::node::{Begun, Node, flip_value};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::OpenError;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
 use std::boxed::Box;
+use std::vec::Vec;
 
 /// What a simulated pair is made of.
 #[derive(Clone, Copy, Debug)]
@@ -50,64 +55,6 @@ impl Default for Setup {
     }
 }
 
-/// What a run came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Cycles whose output reached the actuator.
-    pub released: u32,
-    /// Cycle numbers that never reached it, though a later one did.
-    pub missing: u32,
-    /// Released outputs that the oracle contradicts.
-    pub wrong: u32,
-    /// Outputs released in duplex for which not both channels had sent that vote.
-    pub unvoted_in_duplex: u32,
-    /// The largest number of channels that owned the outputs at one time.
-    pub owners_max: u32,
-    /// Settled duplex cycles in which the two states differed.
-    pub incongruent: u32,
-    /// Takeovers of both channels.
-    pub takeovers: u32,
-    /// Cycles in which votes differed, counted in both channels.
-    pub diverged: u32,
-    /// Held deadlines of both channels.
-    pub held: u32,
-    /// Frames dropped by both channels.
-    pub rejected: u32,
-    /// Releases of the safe output.
-    pub safe: u32,
-    /// Outputs found damaged as they were opened.
-    pub damaged: u32,
-    /// Outputs that did not open since their channel had lost the lease.
-    pub cut_off: u32,
-    /// The longest time between two outputs that reached the actuator.
-    pub longest_silence_us: u64,
-    /// Times that no channel had the state any more.
-    pub states_lost: u32,
-    /// Times that the pair went on from an older state, since the channel with the newest one
-    /// died while the other one stood by.
-    pub went_back: u32,
-    /// Times that a channel, asked for all it had to say, wanted to be asked again at once.
-    pub restless: u32,
-    /// Times a channel joined a serving one.
-    pub joined: u32,
-    /// Copies that were begun, and those of them that failed.
-    pub copies_begun: u32,
-    /// Copies that were given up, refused, or ended without an answer.
-    pub copies_failed: u32,
-    /// Blocks of memory that donors sent, repetitions included.
-    pub blocks_sent: u32,
-    /// The most blocks of memory that a channel sent in one cycle.
-    pub blocks_in_a_cycle_max: u32,
-    /// Repairs of memory in both channels.
-    pub repairs: u32,
-    /// Times a channel took itself out of service.
-    pub self_exclusions: u32,
-    /// Bytes that the link carried.
-    pub carried_bytes: u64,
-    /// Bytes that the link flipped.
-    pub damaged_bytes: u64,
-}
-
 /// A simulated pair: two real nodes, a link, an arbiter, and the oracle.
 pub struct Pair<'m, P: Program> {
     setup: Setup,
@@ -116,8 +63,8 @@ pub struct Pair<'m, P: Program> {
     now: u64,
     nodes: [Option<Node<'m, P>>; 2],
     arbiters: [SimArbiter; 2],
-    clock_offsets: [u64; 2],
-    towards: [Direction; 2],
+    clocks: [Clock; 2],
+    line: Line,
     is_cut: bool,
     oracle: Oracle<P>,
     votes: VoteTap,
@@ -127,11 +74,16 @@ pub struct Pair<'m, P: Program> {
     spare: [Option<Cells<'m, P::State>>; 2],
     /// The channel that dies with this frame.
     doomed: Option<(ChannelId, u64)>,
+    /// Bytes that a channel still sends before it stops.
+    failing: [Option<(u64, Failure)>; 2],
+    hung: [Option<Hung<P::Output>>; 2],
+    nonces: [u32; 2],
+    trace: Option<Vec<Traced>>,
     frames_sent: u64,
     /// A frame of this kind is lost next.
     losing: Option<Kind>,
     /// What is done to the next output that a channel releases, between vote and actuator.
-    damage: Option<(ChannelId, Damage<'m, P>)>,
+    damage: [Option<Damage<'m, P>>; 2],
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
     /// Blocks that a channel sent in a cycle.
@@ -168,28 +120,14 @@ fn boot<'m, P: Program>(
     cells: Cells<'m, P::State>,
     setup: &Setup,
     pair: PairId,
-    rng: &mut Rng,
+    nonce: u32,
 ) -> Result<Node<'m, P>, ConfigError> {
-    let config = Config { pair, nonce: rng.u32(1..), ..setup.config };
+    let config = Config { pair, nonce, ..setup.config };
     let mut node = Node::new(me, cells, config)?;
     if let Some(mechanism) = setup.off {
         node.switch_off(mechanism);
     }
     Ok(node)
-}
-
-/// Adds what one channel counted.
-fn count(report: &mut Report, counters: &Counters) {
-    report.takeovers += counters.takeovers;
-    report.diverged += counters.diverged;
-    report.held += counters.held;
-    report.rejected += counters.rejected_total();
-    report.joined += counters.joined;
-    report.copies_begun += counters.copies_begun;
-    report.blocks_sent += counters.blocks_sent;
-    report.copies_failed += counters.copies_failed;
-    report.repairs += counters.repairs();
-    report.self_exclusions += counters.self_exclusions;
 }
 
 fn kind_of(frame: &[u8]) -> u8 {
@@ -220,9 +158,10 @@ impl<'m, P: Program> Pair<'m, P> {
         let mut rng = Rng::with_seed(setup.seed);
         let pair = PairId(rng.u32(..));
         let [a, b] = memory;
+        let nonces = [rng.u32(1..), rng.u32(1..)];
         let nodes = [
-            Some(boot(ChannelId::A, a.cells(), setup, pair, &mut rng)?),
-            Some(boot(ChannelId::B, b.cells(), setup, pair, &mut rng)?),
+            Some(boot(ChannelId::A, a.cells(), setup, pair, nonces[0])?),
+            Some(boot(ChannelId::B, b.cells(), setup, pair, nonces[1])?),
         ];
         Ok(Self {
             setup: *setup,
@@ -232,14 +171,18 @@ impl<'m, P: Program> Pair<'m, P> {
             doomed: None,
             frames_sent: 0,
             losing: None,
-            damage: None,
+            damage: [None, None],
             driven_at: None,
             blocks_sent: [(0, 0); 2],
             pair,
             now: 0,
             arbiters: SimArbiter::pair(setup.arbiter),
-            clock_offsets: [rng.u64(0..1 << 40), rng.u64(0..1 << 40)],
-            towards: [Direction::new(), Direction::new()],
+            clocks: setup.drift_ppm.map(|drift_ppm| Clock::new(rng.u64(0..1 << 40), drift_ppm)),
+            line: Line::new(),
+            failing: [None; 2],
+            hung: [None, None],
+            nonces,
+            trace: None,
             is_cut: false,
             oracle: Oracle::new(),
             votes: VoteTap::default(),
@@ -263,10 +206,133 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Stops a channel dead.
     pub fn kill(&mut self, channel: ChannelId) {
         let at = channel.index();
+        self.trace_journal(channel);
         let Some(node) = self.nodes[at].take() else { return };
         count(&mut self.report, node.counters());
         self.spare[at] = Some(node.into_memory());
-        self.towards[at].clear();
+        self.line.towards[at].clear();
+        (self.failing[at], self.hung[at], self.damage[at]) = (None, None, None);
+    }
+
+    /// Lets a channel stop once it has sent so many bytes more: the frame in which it stops gets
+    /// through up to that byte.
+    pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
+        self.failing[channel.index()] = Some((byte, failure));
+    }
+
+    /// Lets a channel stop now, between two of its turns.
+    pub fn fail(&mut self, channel: ChannelId, failure: Failure) {
+        match failure {
+            Failure::Dies => self.kill(channel),
+            Failure::Hangs { for_us, hears } => self.hang(channel, for_us, hears, [None, None]),
+        }
+    }
+
+    fn hang(
+        &mut self,
+        channel: ChannelId,
+        for_us: Option<u64>,
+        hears: bool,
+        verdicts: [Option<Verdict<P::Output>>; 2],
+    ) {
+        let until = for_us.map(|for_us| self.now + for_us);
+        self.hung[channel.index()] = Some(Hung { until, hears, verdicts });
+    }
+
+    /// Does this to the next frame of `sender`, or to its frames for a while.
+    pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
+        self.line.disturb(self.now, sender, disturbance);
+    }
+
+    /// Brings a frame to the peer once more that `sender` sent this many frames ago, modulo what is
+    /// kept of them; false if there is none.
+    pub fn replay(&mut self, sender: ChannelId, age: usize) -> bool {
+        self.line.replay(self.now + 1, sender, age)
+    }
+
+    /// Ends every disturbance, and failures that have not happened yet.
+    pub fn calm(&mut self) {
+        self.line.calm();
+        (self.failing, self.damage) = ([None; 2], [None, None]);
+    }
+
+    /// Lets a channel's clock run at this rate from now on, and jump.
+    pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
+        self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
+    }
+
+    /// Flips a bit of the next output that a channel releases, between vote and actuator.
+    pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
+        self.damage_next_release(channel, move |value| {
+            flip_value(value, bit);
+        });
+    }
+
+    /// Returns one channel's end of the arbiter.
+    pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
+        &mut self.arbiters[channel.index()]
+    }
+
+    /// Keeps what happens from now on; it takes the journals' entries.
+    pub fn trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// Hands out what was kept since the last time.
+    pub fn take_trace(&mut self) -> Vec<Traced> {
+        CHANNELS.into_iter().for_each(|channel| self.trace_journal(channel));
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn trace_journal(&mut self, channel: ChannelId) {
+        let (Some(trace), Some(node)) = (&mut self.trace, &mut self.nodes[channel.index()]) else { return };
+        while let Some(entry) = node.read_event() {
+            trace.push(Traced { at_us: self.now, channel, what: TracedEvent::Noted(entry) });
+        }
+    }
+
+    fn trace_it(&mut self, channel: ChannelId, what: impl FnOnce() -> TracedEvent) {
+        self.trace_journal(channel);
+        if let Some(trace) = &mut self.trace {
+            trace.push(Traced { at_us: self.now, channel, what: what() });
+        }
+    }
+
+    /// Whether a living channel hangs.
+    pub fn hangs(&self, channel: ChannelId) -> bool {
+        self.hung[channel.index()].is_some()
+    }
+
+    /// Whether a channel has settled the cycle that reached the actuator last.
+    pub fn is_at_rest(&self, channel: ChannelId) -> bool {
+        let node = self.nodes[channel.index()].as_ref();
+        node.is_some_and(|node| node.settled_cycle() == Some(self.oracle.latest()))
+    }
+
+    /// Whether the state of a channel at rest is the one that the program makes of all inputs so far.
+    pub fn has_right_state(&self, channel: ChannelId) -> bool {
+        self.nodes[channel.index()].as_ref().is_some_and(|node| self.oracle.holds(node.state()))
+    }
+
+    /// Whether the memory of a channel at rest is undamaged: both copies, their digests and the sum.
+    pub fn has_sound_memory(&mut self, channel: ChannelId) -> bool {
+        self.nodes[channel.index()].as_mut().is_some_and(|node| node.memory().is_sound())
+    }
+
+    /// Returns the true time since the pair was made.
+    pub fn elapsed_us(&self) -> u64 {
+        self.now
+    }
+
+    /// Returns the true time until a channel's next start.
+    pub fn until_start_us(&self, channel: ChannelId) -> Option<u64> {
+        let start = self.nodes[channel.index()].as_ref()?.next_start();
+        Some(self.clocks[channel.index()].true_time(start).saturating_sub(self.now))
+    }
+
+    /// Returns the last cycle that reached the actuator.
+    pub fn latest(&self) -> Cycle {
+        self.oracle.latest()
     }
 
     /// Stops a channel dead right after the link took the frame of this number, counted over
@@ -282,7 +348,7 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Damages the next output that a channel releases, after the vote.
     pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
-        self.damage = Some((channel, Box::new(damage)));
+        self.damage[channel.index()] = Some(Box::new(damage));
     }
 
     /// Returns how many frames both channels have sent.
@@ -294,14 +360,16 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn restart(&mut self, channel: ChannelId) {
         let Some(mut cells) = self.spare[channel.index()].take() else { return };
         cells.scramble(|| self.rng.u8(..));
-        let node = boot(channel, cells, &self.setup, self.pair, &mut self.rng);
+        let nonce = self.rng.u32(1..);
+        self.nonces[channel.index()] = nonce;
+        let node = boot(channel, cells, &self.setup, self.pair, nonce);
         self.nodes[channel.index()] = node.ok(); // it was configured alike before
     }
 
     /// Cuts or heals the link; what is in flight is lost.
     pub fn cut(&mut self, is_cut: bool) {
         self.is_cut = is_cut;
-        for direction in &mut self.towards {
+        for direction in &mut self.line.towards {
             direction.clear();
         }
     }
@@ -337,6 +405,7 @@ impl<'m, P: Program> Pair<'m, P> {
         for node in self.nodes.iter().flatten() {
             count(&mut report, node.counters());
         }
+        (report.carried_bytes, report.damaged_bytes) = (self.line.carried, self.line.damaged);
         report
     }
 
@@ -356,9 +425,14 @@ impl<'m, P: Program> Pair<'m, P> {
         let mut next: Option<u64> = None;
         for channel in CHANNELS {
             let Some(node) = &self.nodes[channel.index()] else { continue };
+            if let Some(hung) = &self.hung[channel.index()] {
+                let wake = hung.until.map(|at| at.max(self.now + 1));
+                next = [next, wake].into_iter().flatten().min();
+                continue;
+            }
             let wake = node.poll_timeout().into_iter().chain([node.next_start()]).min();
-            let wake = wake.map(|at| self.true_time(channel, at).max(self.now + 1));
-            let frame = self.towards[channel.index()].next_at();
+            let wake = wake.map(|at| self.clocks[channel.index()].true_time(at).max(self.now + 1));
+            let frame = self.line.towards[channel.index()].next_at();
             next = [next, wake, frame].into_iter().flatten().min();
         }
         next
@@ -366,13 +440,16 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// One channel's turn: frames in, the cycle on, frames out.
     fn turn(&mut self, channel: ChannelId) {
+        if !self.wakes(channel) {
+            return;
+        }
         let (at, local) = (channel.index(), self.local_time(channel));
         let arrival = self.now + u64::from(self.setup.config.link_delay_us);
         if self.nodes[at].is_none() {
-            self.towards[at].clear();
+            self.line.towards[at].clear();
         }
         let Some(mut node) = self.nodes[at].as_mut() else { return };
-        while let Some(frame) = self.towards[at].take_due(self.now) {
+        while let Some(frame) = self.line.towards[at].take_due(self.now) {
             let _ = node.handle_frame(local, &frame); // counted by the node
         }
         let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
@@ -395,14 +472,24 @@ impl<'m, P: Program> Pair<'m, P> {
                 self.report.blocks_in_a_cycle_max.max(blocks_in_cycle(&mut self.blocks_sent[at], &buffer[..length]));
             self.frames_sent += 1;
             let is_lost = self.losing.is_some_and(|kind| kind_of(&buffer[..length]) == kind as u8);
+            let epoch = node.epoch();
+            let failure = self.failing[at].take_if(|(left, _)| *left < length as u64);
+            let sent = failure.map_or(length, |(left, _)| left as usize);
+            if let Some((left, _)) = &mut self.failing[at] {
+                *left -= length as u64;
+            }
+            self.line.note(channel, &buffer[..length]);
             if is_lost {
                 self.losing = None;
-            } else if !self.is_cut {
-                let [a, b] = &mut self.towards;
-                let (there, back) = if at == 0 { (b, a) } else { (a, b) };
-                self.report.carried_bytes += length as u64;
-                self.report.damaged_bytes +=
-                    send(&mut self.rng, &self.setup.link, arrival, &buffer[..length], there, back);
+            } else if !self.is_cut && sent > 0 {
+                let secrets = Secrets { pair: self.pair, epoch, nonces: self.nonces };
+                let times = [self.now, arrival];
+                self.line.carry(&mut self.rng, &self.setup.link, times, channel, &buffer[..sent], &secrets);
+            }
+            match failure {
+                Some((_, Failure::Dies)) => return self.kill(channel),
+                Some((_, Failure::Hangs { for_us, hears })) => return self.hang(channel, for_us, hears, verdicts),
+                None => {}
             }
             if let Some((doomed, frame)) = self.doomed
                 && self.frames_sent >= frame
@@ -423,13 +510,32 @@ impl<'m, P: Program> Pair<'m, P> {
         }
     }
 
+    /// Whether a channel runs. One whose hang is over first drives what it was about to drive.
+    fn wakes(&mut self, channel: ChannelId) -> bool {
+        let at = channel.index();
+        let (is_hung, now) = (self.hung[at].is_some(), self.now);
+        let Some(hung) = self.hung[at].take_if(|hung| hung.until.is_some_and(|until| now >= until)) else {
+            return !is_hung;
+        };
+        while !hung.hears && self.line.towards[at].take_due(now).is_some() {}
+        for verdict in hung.verdicts.into_iter().flatten() {
+            self.take(channel, verdict);
+        }
+        true
+    }
+
     /// Drives what a verdict releases, in front of the oracle.
     fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
         let outcome = verdict.outcome();
+        if self.trace.is_some() {
+            let (cycle, mode, diagnosis) = (verdict.cycle(), verdict.mode(), verdict.diagnosis());
+            let faults = verdict.fault().unwrap_or_default();
+            self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
+        }
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         for voted in verdict.release(&arbiter) {
-            let voted = match self.damage.take_if(|(of, _)| *of == channel) {
-                Some((_, damage)) => voted.damaged_by(damage),
+            let voted = match self.damage[channel.index()].take() {
+                Some(damage) => voted.damaged_by(damage),
                 None => voted,
             };
             let cycle = voted.cycle();
@@ -458,7 +564,12 @@ impl<'m, P: Program> Pair<'m, P> {
         if self.is_old_vote(channel, outcome, cycle, output) {
             return;
         }
-        match self.oracle.judge(channel, outcome, cycle, output) {
+        let judgement = self.oracle.judge(channel, outcome, cycle, output);
+        if self.trace.is_some() {
+            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
+            self.trace_it(channel, || TracedEvent::Drove(what));
+        }
+        match judgement {
             Judgement::Right => self.report.released += 1,
             Judgement::RightAfterGap(gap) => {
                 self.report.released += 1;
@@ -511,22 +622,12 @@ impl<'m, P: Program> Pair<'m, P> {
             let unchecked = self.setup.off == Some(Mechanism::Lease);
             serves
                 && node.epoch().owner() == channel
-                && (unchecked || self.arbiters[at].confirms(node.epoch(), channel))
+                && (unchecked || self.arbiters[at].lets_through(node.epoch(), channel))
         })
     }
 
     /// Returns what a channel's clock shows.
     pub fn local_time(&self, channel: ChannelId) -> Instant {
-        let drift = i64::from(self.setup.drift_ppm[channel.index()]);
-        let gained = self.now.cast_signed() * drift / 1_000_000;
-        let offset = self.clock_offsets[channel.index()];
-        Instant::from_micros((offset + self.now).saturating_add_signed(gained))
-    }
-
-    /// Returns the first true time at which a channel's clock shows `at`.
-    fn true_time(&self, channel: ChannelId, at: Instant) -> u64 {
-        let drift = i64::from(self.setup.drift_ppm[channel.index()]);
-        let local = at.as_micros().saturating_sub(self.clock_offsets[channel.index()]).cast_signed();
-        (local - local * drift / 1_000_000).max(0).cast_unsigned()
+        self.clocks[channel.index()].shows(self.now)
     }
 }

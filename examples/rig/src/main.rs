@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing)]
 
 mod board;
+mod campaign;
 mod chart;
 mod counts;
 mod cross_link;
@@ -61,6 +62,10 @@ enum Command {
     Rot(Options),
     /// All scenarios, one after the other
     All(Options),
+    /// Inject thousands of faults of every class into simulated pairs, and classify what becomes of each
+    Campaign(campaign::Options),
+    /// Add up the shards of a campaign
+    Merge(campaign::MergeOptions),
     /// Check that no panic is left in the release firmware, and that the check finds one
     PanicFree,
     /// Count the instructions of writes and commits on a Cortex-M3 and on the host, and hold them to the budgets
@@ -131,6 +136,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
+        Command::Campaign(options) => campaign::run(&options),
+        Command::Merge(options) => campaign::merge(&options),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),

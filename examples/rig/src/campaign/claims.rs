@@ -1,0 +1,38 @@
+//! What is claimed of a campaign.
+
+use super::classify::Outcome;
+use super::fault::{Class, Promise};
+use super::tally::Tally;
+use crate::scenario::{Claim, claim};
+
+/// Returns what is claimed, and whether it held.
+pub(crate) fn claims(tally: &Tally) -> Vec<Claim> {
+    let single = |promise| promise != Promise::Nothing;
+    let all = |_| true;
+    let of = |wanted: Promise| move |promise| promise == wanted;
+    let serving = |promise| !matches!(promise, Promise::Safe | Promise::Nothing);
+    let late = [Outcome::Held, Outcome::Excluded, Outcome::Safe, Outcome::Stopped];
+    let never = Class::ALL.iter().filter(|class| tally.row(class).injected == 0).map(|class| class.name);
+    let never: Vec<&str> = never.collect();
+    let injected = match never[..] {
+        [] => "every class of faults was injected".to_owned(),
+        _ => format!("every class of faults was injected; not: {}", never.join(", ")),
+    };
+    let diverged = Class::ALL.iter().filter(|class| class.promise == Promise::ServesUndiverged);
+    let none = |count: u64, text: &str| claim(format!("{text}: {count}"), count == 0);
+    vec![
+        claim(injected, never.is_empty()),
+        none(tally.sum(single, &[Outcome::Wrong]), "wrong actuations or states, single faults"),
+        none(tally.sum(all, &[Outcome::Panic]), "panics"),
+        none(tally.sum(all, &[Outcome::TwoOwners]), "two owners"),
+        none(tally.sum(single, &[Outcome::Missing]), "missing cycles, single faults"),
+        none(tally.sum(single, &[Outcome::Latent]), "damage left in memory, single faults"),
+        none(tally.sum(single, &[Outcome::NotBack]), "pairs that did not come back, single faults"),
+        none(tally.sum(of(Promise::Masked), &late), "transients of values not masked in the same cycle"),
+        none(tally.sum(serving, &late[2..]), "single faults of other kinds that stopped the service"),
+        none(
+            diverged.map(|class| tally.row(class).diverged).sum(),
+            "link, clock and crash faults taken for value faults",
+        ),
+    ]
+}

@@ -1,0 +1,229 @@
+//! What became of an injection: a pure function of what was observed before and after it.
+//!
+//! The first line that applies, from the worst down:
+//!
+//! ```text
+//! panic         the library panicked
+//! wrong         an output reached the actuator that the program does not compute from what both sampled, or that in
+//!               duplex not both had voted for; or in the end the state is not what the program makes of it
+//! two owners    two channels owned the outputs at one time
+//! not back      the pair was not in duplex again, though whoever had left it was restarted
+//! missing       a cycle's output never reached the actuator, though a later one did
+//! safe state    a channel went to the safe state, and the safe output was driven if it owned
+//! stopped       no new output for longer than the patience and three cycles more
+//! excluded      a channel left duplex, and the other one served on
+//! held          a deadline passed without a result, which then came late; or an output was found damaged as it was
+//!               opened, in whose place the user drives the safe one. Both channels stayed in duplex
+//! latent        damage is left in the memory after the scrub has been over all of it
+//! masked        a wrong value or a damaged one was found in the cycle and did not matter: in time, in duplex
+//! recovered     something was found and set right, in time and in duplex: memory mended, frames dropped or repeated
+//! no effect     nothing was seen of it
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// What became of an injection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    NoEffect,
+    Masked,
+    Recovered,
+    Held,
+    Excluded,
+    Safe,
+    Stopped,
+    Latent,
+    Missing,
+    NotBack,
+    TwoOwners,
+    Wrong,
+    Panic,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::NoEffect,
+        Self::Masked,
+        Self::Recovered,
+        Self::Held,
+        Self::Excluded,
+        Self::Safe,
+        Self::Stopped,
+        Self::Latent,
+        Self::Missing,
+        Self::NotBack,
+        Self::TwoOwners,
+        Self::Wrong,
+        Self::Panic,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NoEffect => "no effect",
+            Self::Masked => "masked",
+            Self::Recovered => "recovered",
+            Self::Held => "held",
+            Self::Excluded => "excluded",
+            Self::Safe => "safe state",
+            Self::Stopped => "stopped",
+            Self::Latent => "latent",
+            Self::Missing => "missing",
+            Self::NotBack => "not back",
+            Self::TwoOwners => "two owners",
+            Self::Wrong => "wrong",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// Whether the cycle's output came in its cycle, and both channels stayed.
+    pub(crate) fn is_in_time(self) -> bool {
+        matches!(self, Self::NoEffect | Self::Masked | Self::Recovered)
+    }
+
+    /// Whether the pair is in no state for another injection.
+    pub(crate) fn ends_the_episode(self) -> bool {
+        matches!(self, Self::Latent | Self::NotBack | Self::TwoOwners | Self::Wrong | Self::Panic)
+    }
+}
+
+/// What was observed from an injection on, until the pair was in duplex again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Observed {
+    pub(crate) panicked: bool,
+    /// Outputs that the program does not compute, or not both voted for.
+    pub(crate) wrong_outputs: u32,
+    /// In the end the state is another one.
+    pub(crate) wrong_state: bool,
+    pub(crate) owners_max: u32,
+    /// In the end both were in duplex.
+    pub(crate) is_back: bool,
+    pub(crate) missing: u32,
+    /// Outputs found damaged as they were opened; each is a gap that is known of.
+    pub(crate) damaged: u32,
+    pub(crate) went_safe: bool,
+    /// The most periods in a row without a new output.
+    pub(crate) silent_periods: u32,
+    pub(crate) patience: u32,
+    /// A channel left duplex, or died.
+    pub(crate) left_duplex: bool,
+    pub(crate) held: u32,
+    /// In the end damage is left in memory.
+    pub(crate) left_damage: bool,
+    /// Values found wrong or damaged in a cycle: votes that differed, samples, control data, states at the commit.
+    pub(crate) found_values: u32,
+    /// All else that was noticed: memory mended, frames dropped, frames that came or were sent again.
+    pub(crate) found_else: u32,
+}
+
+/// Tells what became of an injection.
+pub(crate) fn classify(seen: &Observed) -> Outcome {
+    let rules = [
+        (seen.panicked, Outcome::Panic),
+        (seen.wrong_outputs > 0 || seen.wrong_state, Outcome::Wrong),
+        (seen.owners_max > 1, Outcome::TwoOwners),
+        (!seen.is_back, Outcome::NotBack),
+        (seen.missing > seen.damaged, Outcome::Missing),
+        (seen.went_safe, Outcome::Safe),
+        (seen.silent_periods > seen.patience + 3, Outcome::Stopped),
+        (seen.left_duplex, Outcome::Excluded),
+        (seen.held > 0 || seen.damaged > 0, Outcome::Held),
+        (seen.left_damage, Outcome::Latent),
+        (seen.found_values > 0, Outcome::Masked),
+        (seen.found_else > 0, Outcome::Recovered),
+    ];
+    rules.into_iter().find(|(applies, _)| *applies).map_or(Outcome::NoEffect, |(_, outcome)| outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing happened.
+    const CALM: Observed = Observed {
+        panicked: false,
+        wrong_outputs: 0,
+        wrong_state: false,
+        owners_max: 1,
+        is_back: true,
+        missing: 0,
+        damaged: 0,
+        went_safe: false,
+        silent_periods: 1,
+        patience: 0,
+        left_duplex: false,
+        held: 0,
+        left_damage: false,
+        found_values: 0,
+        found_else: 0,
+    };
+
+    /// From the mildest to the worst.
+    const TRUTH: [(Observed, Outcome); 16] = [
+        (CALM, Outcome::NoEffect),
+        (Observed { found_else: 1, ..CALM }, Outcome::Recovered),
+        (Observed { found_values: 1, ..CALM }, Outcome::Masked),
+        (Observed { left_damage: true, ..CALM }, Outcome::Latent),
+        (Observed { damaged: 1, missing: 1, ..CALM }, Outcome::Held),
+        (Observed { held: 1, ..CALM }, Outcome::Held),
+        (Observed { left_duplex: true, ..CALM }, Outcome::Excluded),
+        (Observed { silent_periods: 4, ..CALM }, Outcome::Stopped),
+        (Observed { went_safe: true, ..CALM }, Outcome::Safe),
+        (Observed { damaged: 1, missing: 2, ..CALM }, Outcome::Missing),
+        (Observed { missing: 1, ..CALM }, Outcome::Missing),
+        (Observed { is_back: false, ..CALM }, Outcome::NotBack),
+        (Observed { owners_max: 2, ..CALM }, Outcome::TwoOwners),
+        (Observed { wrong_state: true, ..CALM }, Outcome::Wrong),
+        (Observed { wrong_outputs: 1, ..CALM }, Outcome::Wrong),
+        (Observed { panicked: true, ..CALM }, Outcome::Panic),
+    ];
+
+    #[test]
+    fn each_observation_has_its_outcome() {
+        for (seen, outcome) in TRUTH {
+            assert_eq!(classify(&seen), outcome, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_observations_the_worse_one_counts() {
+        let both = |a: &Observed, b: &Observed| Observed {
+            panicked: a.panicked | b.panicked,
+            wrong_outputs: a.wrong_outputs.max(b.wrong_outputs),
+            wrong_state: a.wrong_state | b.wrong_state,
+            owners_max: a.owners_max.max(b.owners_max),
+            is_back: a.is_back & b.is_back,
+            missing: a.missing + b.missing,
+            damaged: a.damaged + b.damaged,
+            went_safe: a.went_safe | b.went_safe,
+            silent_periods: a.silent_periods.max(b.silent_periods),
+            patience: 0,
+            left_duplex: a.left_duplex | b.left_duplex,
+            held: a.held.max(b.held),
+            left_damage: a.left_damage | b.left_damage,
+            found_values: a.found_values + b.found_values,
+            found_else: a.found_else + b.found_else,
+        };
+        // Gaps and what is known of them are looked at together.
+        let alone = |seen: &Observed| seen.missing == 0;
+        for (mild, (a, _)) in TRUTH.iter().enumerate().filter(|(_, (seen, _))| alone(seen)) {
+            for (b, worse) in TRUTH.iter().skip(mild).filter(|(seen, _)| alone(seen)) {
+                assert_eq!(classify(&both(a, b)), *worse, "{a:?} and {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn patience_is_no_stop() {
+        assert_eq!(classify(&Observed { silent_periods: 5, patience: 2, held: 2, ..CALM }), Outcome::Held);
+    }
+
+    #[test]
+    fn every_outcome_is_reached_and_named_once() {
+        for outcome in Outcome::ALL {
+            assert!(TRUTH.iter().any(|(_, reached)| *reached == outcome), "{outcome:?}");
+        }
+        let names: std::collections::HashSet<_> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+        assert_eq!(names.len(), Outcome::ALL.len());
+    }
+}

@@ -1,0 +1,177 @@
+//! The fault classes: what is injected, and what is promised of it.
+
+use twinstep::Site;
+
+/// What is promised of a class of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// A transient fault of a value in one channel: right in the same cycle.
+    Masked,
+    /// A fault of one channel's timing or books: nothing wrong or missing, the service goes on.
+    Serves,
+    /// A fault of the link, or of a whole channel: as above, and never taken for a fault of a value.
+    ServesUndiverged,
+    /// Nothing wrong; the safe state is an answer.
+    Safe,
+    /// Two faults at once: nothing is promised.
+    Nothing,
+}
+
+/// A link fault by the name that AUTOSAR's end-to-end protection gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkFault {
+    Repetition,
+    Loss,
+    Delay,
+    Insertion,
+    Masquerade,
+    IncorrectAddressing,
+    IncorrectSequence,
+    Corruption,
+    AsymmetricInformation,
+    Subset,
+    Blocked,
+}
+
+/// A fault in a pair that has lost its redundancy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// A flipped bit in the channel that serves alone.
+    FlipAlone,
+    /// It stops.
+    StopAlone,
+    /// A flipped bit in donor or joiner.
+    FlipCopying,
+    /// A flipped bit in their books of the copy.
+    Books,
+    /// A link fault during the copy.
+    LinkCopying,
+    /// Donor or joiner stops.
+    StopCopying,
+}
+
+/// A fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A flipped bit.
+    Flip(Site),
+    /// A flipped bit in an output between vote and actuator.
+    Sealed,
+    /// A bit that stays flipped, or another one in each step.
+    Permanent(Site),
+    /// Dead at a byte of what it sends, and rebooted much later.
+    Crash,
+    /// Rebooted at a byte.
+    Reset,
+    /// Hangs at a byte, and goes on later.
+    Hang,
+    /// Hangs at a byte until it is restarted.
+    HangForGood,
+    Link(LinkFault),
+    /// Old frames once more: of this pair, out of their time.
+    OldFrames,
+    /// The same of an older epoch, whose first cycle failed, in the first cycle of the next one.
+    OlderEpoch,
+    /// The clock runs up to a few percent too fast or too slow for a while.
+    Drift,
+    /// The clock jumps.
+    Jump,
+    /// The channel misreads that the outputs are not its own.
+    Misread,
+    /// Two flipped bits in one block that is never written, long after each other.
+    Latent,
+    /// A flipped bit in the survivor as the other channel dies.
+    FlipThenTakeover,
+    Second(Second),
+}
+
+/// A class of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub(crate) name: &'static str,
+    pub(crate) fault: Fault,
+    pub(crate) promise: Promise,
+    /// How many of a deck are of this class.
+    pub(crate) weight: u32,
+}
+
+const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) -> Class {
+    Class { name, fault, promise, weight }
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 47] = [
+        class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
+        class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
+        class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
+        class("own sample, spare copy", Fault::Flip(Site::SpareSample), Promise::Masked, 2),
+        class("peer's sample", Fault::Flip(Site::PeerSample), Promise::Masked, 3),
+        class("peer's next sample", Fault::Flip(Site::NextSample), Promise::Masked, 2),
+        class("own vote", Fault::Flip(Site::MyVote), Promise::Masked, 4),
+        class("peer's vote", Fault::Flip(Site::PeerVote), Promise::Masked, 4),
+        class("last output", Fault::Flip(Site::LastOutput), Promise::Masked, 2),
+        class("working state", Fault::Flip(Site::Working), Promise::Masked, 8),
+        class("checkpoint", Fault::Flip(Site::Checkpoint), Promise::Masked, 6),
+        class("digests", Fault::Flip(Site::Digest), Promise::Masked, 4),
+        class("control data", Fault::Flip(Site::Control), Promise::Masked, 6),
+        class("comparator", Fault::Flip(Site::Comparator), Promise::Masked, 2),
+        class("latent, then another", Fault::Latent, Promise::Masked, 2),
+        class("marks of blocks", Fault::Flip(Site::Marks), Promise::Serves, 3),
+        class("times", Fault::Flip(Site::Times), Promise::Serves, 3),
+        class("sealed output", Fault::Sealed, Promise::Serves, 2),
+        class("misread arbiter", Fault::Misread, Promise::Serves, 1),
+        class("crash", Fault::Crash, Promise::ServesUndiverged, 3),
+        class("reset", Fault::Reset, Promise::ServesUndiverged, 3),
+        class("hang", Fault::Hang, Promise::ServesUndiverged, 3),
+        class("hang for good", Fault::HangForGood, Promise::ServesUndiverged, 2),
+        class("repetition", Fault::Link(LinkFault::Repetition), Promise::ServesUndiverged, 3),
+        class("loss", Fault::Link(LinkFault::Loss), Promise::ServesUndiverged, 3),
+        class("delay", Fault::Link(LinkFault::Delay), Promise::ServesUndiverged, 3),
+        class("insertion", Fault::Link(LinkFault::Insertion), Promise::ServesUndiverged, 3),
+        class("masquerade", Fault::Link(LinkFault::Masquerade), Promise::ServesUndiverged, 3),
+        class("incorrect addressing", Fault::Link(LinkFault::IncorrectAddressing), Promise::ServesUndiverged, 3),
+        class("incorrect sequence", Fault::Link(LinkFault::IncorrectSequence), Promise::ServesUndiverged, 3),
+        class("corruption", Fault::Link(LinkFault::Corruption), Promise::ServesUndiverged, 4),
+        class("asymmetric, one direction", Fault::Link(LinkFault::AsymmetricInformation), Promise::ServesUndiverged, 3),
+        class("subset, one direction", Fault::Link(LinkFault::Subset), Promise::ServesUndiverged, 2),
+        class("blocked channel", Fault::Link(LinkFault::Blocked), Promise::ServesUndiverged, 2),
+        class("old frames", Fault::OldFrames, Promise::ServesUndiverged, 3),
+        class("frames of an older epoch", Fault::OlderEpoch, Promise::ServesUndiverged, 0),
+        class("clock drift", Fault::Drift, Promise::ServesUndiverged, 2),
+        class("clock jump", Fault::Jump, Promise::ServesUndiverged, 2),
+        class("stuck output", Fault::Permanent(Site::StuckOutput), Promise::Safe, 1),
+        class("failing output", Fault::Permanent(Site::FailingOutput), Promise::Safe, 1),
+        class("flip, then takeover", Fault::FlipThenTakeover, Promise::Safe, 2),
+        class("2nd: flip alone", Fault::Second(Second::FlipAlone), Promise::Nothing, 2),
+        class("2nd: stop alone", Fault::Second(Second::StopAlone), Promise::Nothing, 1),
+        class("2nd: flip in a copy", Fault::Second(Second::FlipCopying), Promise::Nothing, 2),
+        class("2nd: books of a copy", Fault::Second(Second::Books), Promise::Nothing, 2),
+        class("2nd: link in a copy", Fault::Second(Second::LinkCopying), Promise::Nothing, 2),
+        class("2nd: stop in a copy", Fault::Second(Second::StopCopying), Promise::Nothing, 1),
+    ];
+
+    /// Returns the class of a fault that begins with the boot.
+    pub(crate) fn of_boot() -> usize {
+        Self::ALL.iter().position(|class| class.fault == Fault::OlderEpoch).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Class, Fault};
+    use twinstep::Site;
+
+    #[test]
+    fn every_site_is_in_a_class_and_every_name_once() {
+        for site in Site::ALL {
+            let covered = |class: &Class| match class.fault {
+                Fault::Flip(flipped) | Fault::Permanent(flipped) => flipped == site,
+                Fault::Second(super::Second::Books) => site == Site::Copying,
+                _ => false,
+            };
+            assert!(Class::ALL.iter().any(covered), "{site:?}");
+        }
+        let names: std::collections::HashSet<_> = Class::ALL.iter().map(|class| class.name).collect();
+        assert_eq!(names.len(), Class::ALL.len());
+    }
+}

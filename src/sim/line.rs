@@ -1,0 +1,130 @@
+//! Both directions of the link, with what is done to single frames.
+
+use super::disturbance::{Disturbance, Recorder, Secrets, corrupt, masquerade};
+use super::link::{Direction, LinkFaults, send};
+use crate::ids::ChannelId;
+use fastrand::Rng;
+use std::vec::Vec;
+
+/// The link between the two channels.
+pub(super) struct Line {
+    pub(super) towards: [Direction; 2],
+    /// What is to be done to the frames of A and of B.
+    disturbed: [Option<Disturbance>; 2],
+    /// A frame that comes after the next one.
+    held_back: [Option<Vec<u8>>; 2],
+    /// Until when nothing of A and of B gets through.
+    blocked_until: [u64; 2],
+    recorder: Recorder,
+    /// Bytes carried, and bytes flipped.
+    pub(super) carried: u64,
+    pub(super) damaged: u64,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self {
+            towards: [Direction::new(), Direction::new()],
+            disturbed: [None; 2],
+            held_back: [None, None],
+            blocked_until: [0; 2],
+            recorder: Recorder::default(),
+            carried: 0,
+            damaged: 0,
+        }
+    }
+
+    /// Does this to the next frame of `sender`, or to all for a while.
+    pub(super) fn disturb(&mut self, now: u64, sender: ChannelId, disturbance: Disturbance) {
+        match disturbance {
+            Disturbance::Subset { for_us } => self.blocked_until[sender.index()] = now + for_us,
+            Disturbance::Blocked { for_us } => self.blocked_until = [now + for_us; 2],
+            _ => self.disturbed[sender.index()] = Some(disturbance),
+        }
+    }
+
+    /// Brings a frame to the peer once more that `sender` sent this many frames ago.
+    pub(super) fn replay(&mut self, arrival: u64, sender: ChannelId, age: usize) -> bool {
+        let frame = self.recorder.back(sender, age).map(<[u8]>::to_vec);
+        let is_there = frame.is_some();
+        if let Some(frame) = frame {
+            self.towards[sender.other().index()].deliver_at(arrival, frame);
+        }
+        is_there
+    }
+
+    /// Ends what is being done.
+    pub(super) fn calm(&mut self) {
+        (self.disturbed, self.held_back, self.blocked_until) = ([None; 2], [None, None], [0; 2]);
+    }
+
+    /// Notes a frame that was sent, should it be replayed.
+    pub(super) fn note(&mut self, sender: ChannelId, frame: &[u8]) {
+        self.recorder.note(sender, frame);
+    }
+
+    /// Carries a frame.
+    pub(super) fn carry(
+        &mut self,
+        rng: &mut Rng,
+        faults: &LinkFaults,
+        [now, arrival]: [u64; 2],
+        sender: ChannelId,
+        frame: &[u8],
+        secrets: &Secrets,
+    ) {
+        let at = sender.index();
+        self.carried += frame.len() as u64;
+        if now < self.blocked_until[at] {
+            return;
+        }
+        let [a, b] = &mut self.towards;
+        let (there, back) = if at == 0 { (b, a) } else { (a, b) };
+        let Some(disturbance) = self.disturbed[at].take() else {
+            self.damaged += send(rng, faults, arrival, frame, there, back);
+            if let Some(late) = self.held_back[at].take() {
+                there.deliver_at(arrival, late);
+            }
+            return;
+        };
+        let again = |frames: u32| (frames > 1).then_some(frames - 1);
+        match disturbance {
+            Disturbance::Repetition { late_us } => {
+                there.deliver_at(arrival, frame.to_vec());
+                there.deliver_at(arrival + late_us, frame.to_vec());
+            }
+            Disturbance::Loss { frames } => {
+                self.disturbed[at] = again(frames).map(|frames| Disturbance::Loss { frames });
+            }
+            Disturbance::Delay { late_us } => there.deliver_at(arrival + late_us, frame.to_vec()),
+            Disturbance::Insertion => {
+                let mut noise: Vec<u8> = (0..rng.usize(1..80)).map(|_| rng.u8(..)).collect();
+                // Half of it looks like a frame at first.
+                if rng.bool() {
+                    let header = noise.len().min(8).min(frame.len());
+                    noise[..header].copy_from_slice(&frame[..header]);
+                }
+                there.deliver_at(arrival, noise);
+                there.deliver_at(arrival, frame.to_vec());
+            }
+            Disturbance::Masquerade => there.deliver_at(arrival, masquerade(rng, frame, secrets)),
+            Disturbance::IncorrectAddressing => back.deliver_at(arrival, frame.to_vec()),
+            Disturbance::IncorrectSequence => self.held_back[at] = Some(frame.to_vec()),
+            Disturbance::Corruption { bits } => {
+                there.deliver_at(arrival, corrupted(rng, frame, bits));
+            }
+            Disturbance::AsymmetricInformation { frames } => {
+                let bits = rng.u32(0..6);
+                there.deliver_at(arrival, corrupted(rng, frame, bits));
+                self.disturbed[at] = again(frames).map(|frames| Disturbance::AsymmetricInformation { frames });
+            }
+            Disturbance::Subset { .. } | Disturbance::Blocked { .. } => {}
+        }
+    }
+}
+
+fn corrupted(rng: &mut Rng, frame: &[u8], bits: u32) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    corrupt(rng, &mut bytes, bits);
+    bytes
+}
