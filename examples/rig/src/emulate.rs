@@ -4,6 +4,7 @@ use crate::board::{Board, Heard, Line, Socket, prefer};
 use crate::cross_link::CrossLink;
 use crate::firmware;
 use crate::frames::{Deframer, framed};
+use crate::journal::Logged;
 use crate::judge::Judge;
 use crate::log::LogDecoder;
 use crate::plant_side::PlantSide;
@@ -52,6 +53,7 @@ struct Run<'p> {
     modes: [Option<ModeCode>; 2],
     one_stood_by: bool,
     elf: Vec<u8>,
+    journal: Vec<Logged>,
     /// The logs of each boot.
     logs: [Vec<LogDecoder>; 2],
     failed: Option<String>,
@@ -86,6 +88,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         modes: [None; 2],
         one_stood_by: false,
         elf,
+        journal: Vec::new(),
         logs: Default::default(),
         failed: None,
         progress,
@@ -137,7 +140,7 @@ impl Run<'_> {
         let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
         let logs = self.logs.map(|boots| boots.into_iter().flat_map(LogDecoder::into_lines).collect());
-        Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, logs })
+        Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, journal: self.journal, logs })
     }
 
     fn is_done(&self) -> bool {
@@ -319,6 +322,7 @@ impl Run<'_> {
                 let fresh = rot.map_or(0, |rot| rot.repaired(board, cycle, [working, checkpoint, digests]));
                 self.plant.repaired(cycle, fresh);
             }
+            ToPlant::Happened { lost, entry } => self.journal.push(Logged { channel: board, lost, entry }),
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
     }

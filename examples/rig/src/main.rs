@@ -12,6 +12,7 @@ mod emulate;
 mod firmware;
 mod frames;
 mod fuzz;
+mod journal;
 mod judge;
 mod log;
 mod measure;
@@ -61,6 +62,14 @@ enum Command {
     Rot(Options),
     /// All scenarios, one after the other
     All(Options),
+    /// Show what both channels wrote into a journal file, as a table and a timeline
+    Journal {
+        /// The file, as `--journal` of a scenario writes it
+        file: PathBuf,
+        /// Draw the timeline here
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// Check that no panic is left in the release firmware, and that the check finds one
     PanicFree,
     /// Count the instructions of writes and commits on a Cortex-M3 and on the host, and hold them to the budgets
@@ -103,6 +112,9 @@ struct Options {
     /// Draw the timeline here
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write the events of both channels here, for `cargo rig journal`
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Print the boards' decoded logs
     #[arg(long)]
     log: bool,
@@ -131,6 +143,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
+        Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
@@ -144,8 +157,8 @@ fn say(line: &str) {
 }
 
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
-    if kinds.len() > 1 && (options.json.is_some() || options.svg.is_some()) {
-        bail!("--json and --svg belong to one scenario, not to `all`");
+    if kinds.len() > 1 && [&options.json, &options.svg, &options.journal].iter().any(|file| file.is_some()) {
+        bail!("--json, --svg and --journal belong to one scenario, not to `all`");
     }
     if options.broken_relay && (options.sim || kinds != [Kind::Partition]) {
         bail!("--broken-relay is a control of `partition` on boards: elsewhere only one board ever claims");
@@ -182,6 +195,9 @@ fn present(plan: &Plan, options: &Options, outcome: &Outcome) -> Result<()> {
     }
     if let Some(path) = &options.svg {
         chart::write_svg(&outcome.record, path)?;
+    }
+    if let Some(path) = &options.journal {
+        journal::write(&outcome.journal, path)?;
     }
     Ok(())
 }

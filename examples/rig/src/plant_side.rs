@@ -1,7 +1,7 @@
 //! The plant side of the field bus: sensors, actuators, the weather, and the record.
 
 use crate::plant::PlantModel;
-use crate::record::{Copied, CycleRow, Injection, Mode, Record};
+use crate::record::{Copied, CycleRow, Injection, Mode, Record, Source};
 use crate::scenario::Plan;
 use crate::weather::Weather;
 use anyhow::Result;
@@ -49,16 +49,7 @@ impl PlantSide {
 
     /// Notes the mode a board is in after a cycle.
     pub(crate) fn mode(&mut self, board: ChannelId, cycle: u32, mode: Option<ModeCode>) {
-        let mode = match mode {
-            None => Mode::Off,
-            Some(ModeCode::Starting) => Mode::Starting,
-            Some(ModeCode::Duplex) => Mode::Duplex,
-            Some(ModeCode::Simplex) => Mode::Simplex,
-            Some(ModeCode::Standby) => Mode::Standby,
-            Some(ModeCode::Safe) => Mode::Safe,
-            Some(ModeCode::Donor) => Mode::Donor,
-            Some(ModeCode::Joining) => Mode::Joining,
-        };
+        let mode = mode.map_or(Mode::Off, shown);
         let was = std::mem::replace(&mut self.modes[board.index()], mode);
         if was == Mode::Donor && mode == Mode::Duplex {
             self.copied(cycle, self.copy_blocks, self.copy_blocks);
@@ -90,8 +81,8 @@ impl PlantSide {
     /// Returns the record for the renderers.
     pub(crate) fn record(&self, plan: &Plan) -> Record {
         let rows = self.rows.values().filter(|row| row.cycle > 0).cloned().collect();
-        let scenario = plan.kind.name().to_owned();
-        Record { scenario, seed: plan.seed, rows, injections: self.injections.clone() }
+        let (name, source) = (plan.kind.name().to_owned(), Source::Run { seed: plan.seed });
+        Record { name, source, rows, injections: self.injections.clone() }
     }
 
     fn row(&mut self, cycle: u32) -> &mut CycleRow {
@@ -108,5 +99,18 @@ impl PlantSide {
             tank_c: tank_c as f32,
             ambient_c: ambient_c as f32,
         })
+    }
+}
+
+/// Returns a mode as it is drawn.
+pub(crate) fn shown(mode: ModeCode) -> Mode {
+    match mode {
+        ModeCode::Starting => Mode::Starting,
+        ModeCode::Duplex => Mode::Duplex,
+        ModeCode::Simplex => Mode::Simplex,
+        ModeCode::Standby => Mode::Standby,
+        ModeCode::Safe => Mode::Safe,
+        ModeCode::Donor => Mode::Donor,
+        ModeCode::Joining => Mode::Joining,
     }
 }

@@ -1,5 +1,6 @@
 //! The same scenarios without boards: the library's simulated pair in virtual time.
 
+use crate::journal::Logged;
 use crate::judge::Figures;
 use crate::plant_side::PlantSide;
 use crate::rot::{Part, Rot};
@@ -57,6 +58,7 @@ struct Run<'m> {
     strike: Option<(u32, u32)>,
     rounds: Option<Rounds>,
     rot: Option<Rot>,
+    journal: Vec<Logged>,
     /// The last cycle that each channel was looked at in, for its memory.
     looked_at: [u32; 2],
 }
@@ -84,6 +86,7 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
         strike: (plan.kind == Kind::Failover).then_some((plan.strikes_at, plan.strike_byte)),
         rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, config.probation_cycles)),
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, config.scrub_blocks)),
+        journal: Vec::new(),
         looked_at: [0; 2],
     };
     // Three times the cycles is more than any run takes; a pair that stops ends here.
@@ -194,9 +197,12 @@ impl Run<'_> {
         }
         for (channel, mode) in CHANNELS.into_iter().zip(modes) {
             world.plant.mode(channel, latest, mode);
-            if let Some(copy) = self.pair.node(channel).and_then(|node| node.copy_progress()) {
+            let Some(node) = self.pair.node(channel) else { continue };
+            if let Some(copy) = node.copy_progress() {
                 world.plant.copied(latest, copy.done_blocks, copy.total_blocks);
             }
+            let lost = u16::try_from(node.lost_events()).unwrap_or(u16::MAX);
+            self.journal.extend(std::iter::from_fn(|| node.read_event()).map(|entry| Logged { channel, lost, entry }));
         }
     }
 
@@ -227,6 +233,6 @@ impl Run<'_> {
         let ending = Ending { modes, link_changes, one_stood_by: self.one_stood_by, checks_link_overhead: false };
         let claims = self.plan.claims(&figures, &ending);
         let record = self.world.0.borrow().plant.record(&self.plan);
-        Outcome { record, figures, claims, logs: Default::default() }
+        Outcome { record, figures, claims, journal: self.journal, logs: Default::default() }
     }
 }
