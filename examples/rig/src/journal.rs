@@ -14,6 +14,8 @@ mod table;
 mod timeline;
 mod words;
 
+pub(crate) use words::in_words;
+
 use crate::frames::framed;
 use crate::{chart, report};
 use anyhow::{Context, Result, bail};

@@ -21,6 +21,7 @@ mod plant_side;
 mod process;
 mod provision;
 mod qtest;
+mod ram;
 mod record;
 mod relay;
 mod report;
@@ -28,6 +29,7 @@ mod rot;
 mod rounds;
 mod run;
 mod scenario;
+mod seu;
 mod simulate;
 mod timeline;
 mod weather;
@@ -60,6 +62,14 @@ enum Command {
     Rejoin(Options),
     /// Flip bits in the memory of running boards: each one found and mended
     Rot(Options),
+    /// Flip bits anywhere in the memory of running boards: nothing wrong is driven, whatever the boards do
+    Seu {
+        /// Bits to be flipped
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        flips: u32,
+        #[command(flatten)]
+        options: Options,
+    },
     /// All scenarios, one after the other
     All(Options),
     /// Show what both channels wrote into a journal file, as a table and a timeline
@@ -142,6 +152,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Partition(options) => run_all(&[Kind::Partition], &options),
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
+        Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, flips),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
@@ -156,7 +167,14 @@ fn say(line: &str) {
     eprintln!("rig: {line}");
 }
 
+/// Bits that are flipped anywhere where that is one scenario of several.
+const FEW_FLIPS: u32 = 60;
+
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
+    run_all_with(kinds, options, FEW_FLIPS)
+}
+
+fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
     if kinds.len() > 1 && [&options.json, &options.svg, &options.journal].iter().any(|file| file.is_some()) {
         bail!("--json, --svg and --journal belong to one scenario, not to `all`");
     }
@@ -166,7 +184,7 @@ fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
     let bench = if options.sim { None } else { Some(Bench::provide()?) };
     let mut passed = true;
     for kind in kinds {
-        let plan = Plan { broken_relay: options.broken_relay, ..Plan::new(*kind, options.seed, options.cycles) };
+        let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
             Some(bench) => emulate::run(plan, &bench.qemu, &bench.image, &progress),

@@ -19,6 +19,8 @@ pub(crate) struct PlantSide {
     modes: [Mode; 2],
     /// Blocks of the copy that is under way.
     copy_blocks: u32,
+    /// Where the first cycle stands: behind those of the pair's earlier lives.
+    base: u32,
 }
 
 impl PlantSide {
@@ -26,7 +28,12 @@ impl PlantSide {
         let weather = Weather::seattle(seed)?;
         let model = PlantModel::new(seed, weather.ambient_c(0));
         let modes = [Mode::Starting; 2];
-        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes, copy_blocks: 0 })
+        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes, copy_blocks: 0, base: 0 })
+    }
+
+    /// The pair begins with its first cycle again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.base = self.rows.keys().next_back().copied().unwrap_or_default();
     }
 
     /// Returns what a board's sensors read now.
@@ -37,7 +44,7 @@ impl PlantSide {
     /// Follows an output; the first of a cycle moves the plant on by that cycle.
     pub(crate) fn drive(&mut self, board: ChannelId, cycle: u32, output: &Drive, is_new: bool) {
         if is_new {
-            let ambient_c = self.weather.ambient_c(cycle);
+            let ambient_c = self.weather.ambient_c(self.base.saturating_add(cycle));
             self.model.step(output, ambient_c);
         }
         let row = self.row(cycle);
@@ -70,6 +77,7 @@ impl PlantSide {
 
     /// Notes what was done to the pair.
     pub(crate) fn injected(&mut self, cycle: u32, board: Option<ChannelId>, what: impl Into<String>) {
+        let cycle = self.base.saturating_add(cycle);
         self.injections.push(Injection { cycle, channel: board.map(ChannelId::index), what: what.into() });
     }
 
@@ -86,6 +94,7 @@ impl PlantSide {
     }
 
     fn row(&mut self, cycle: u32) -> &mut CycleRow {
+        let cycle = self.base.saturating_add(cycle);
         let (modes, tank_c, ambient_c) = (self.modes, self.model.tank_c(), self.weather.ambient_c(cycle));
         self.rows.entry(cycle).or_insert_with(|| CycleRow {
             cycle,

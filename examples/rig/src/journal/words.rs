@@ -6,7 +6,7 @@ use twinstep::mode::ModeEvent;
 use twinstep::{Diagnosis, Mode};
 
 /// Says what happened.
-pub(super) fn in_words(event: &Event) -> String {
+pub(crate) fn in_words(event: &Event) -> String {
     match event {
         Event::ModeChanged { from, to, because } => {
             format!("{} to {}: {}", mode(*from), mode(*to), cause(*because))
