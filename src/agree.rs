@@ -5,7 +5,7 @@ use crate::ids::ChannelId;
 use crate::program::{Agreement, Program};
 
 /// A value with the digest of its canonical bytes, taken when the value was fixed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
     pub(crate) digest: u32,
@@ -20,6 +20,7 @@ impl<T: serde::Serialize> Kept<T> {
 }
 
 /// The samples of the cycle in progress, and the peer's for the next one if it is ahead.
+#[derive(Clone, Hash)]
 pub(crate) struct Samples<I> {
     pub(crate) mine: Option<Kept<I>>,
     pub(crate) theirs: Option<Kept<I>>,

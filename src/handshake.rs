@@ -7,7 +7,7 @@
 use crate::wire::Hello;
 
 /// This channel's side of the handshake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Handshake {
     nonce: u32,
     challenge: u32,

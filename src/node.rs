@@ -18,6 +18,8 @@
 mod boot;
 mod copy;
 mod cycle;
+#[cfg(feature = "sim")]
+mod fingerprint;
 mod memory;
 mod outgoing;
 mod receive;
@@ -48,7 +50,7 @@ use schedule::Schedule;
 use takeover::Pressing;
 
 /// How far this channel is in its current cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Progress {
     /// The sample is fixed.
     Sampled,
@@ -440,6 +442,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 }
 
 /// The payload of one vote, kept in its encoded form: it is compared and sent as bytes.
+#[derive(Clone)]
 struct Ballot<const FRAME: usize> {
     cycle: Cycle,
     length: usize,

@@ -11,7 +11,7 @@ use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
 /// What a starting channel is about to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Boot {
     /// Nothing but say `Hello`.
     Listening,

@@ -9,7 +9,7 @@ use crate::mode::Mode;
 use crate::program::{Program, program_hash};
 use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
     sample_due: bool,
     vote_due: bool,

@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 
 /// A claim in progress: the same figures until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pressing {
     to: Epoch,
     grounds: Grounds,
