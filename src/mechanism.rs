@@ -38,6 +38,16 @@ pub enum Mechanism {
     CutDigest,
     /// Keeping a channel that has just joined from owning.
     Probation,
+    /// Standing by when the pair goes on in a newer epoch.
+    Overtaken,
+    /// Numbering a claim above every epoch seen or issued.
+    Numbers,
+    /// Refusing a state that does not contain what this channel did alone.
+    Fork,
+    /// Joining only at a `Cut` for this boot and its newest challenge.
+    CutNonce,
+    /// Sending the vote again until the peer proves that it settled.
+    VoteStays,
 }
 
 impl Mechanisms {

@@ -394,8 +394,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// one it speaks of.
     pub(super) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
         let meant = cut.nonce == self.peer_nonce
-            && cut.joiner_nonce == self.handshake.nonce()
-            && cut.joiner_challenge == self.handshake.challenge()
+            && self.is_for_this_boot(cut)
             && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
             && (self.mode != Mode::Standby || cut.epoch.counter() > self.epoch.counter())
             && cut.epoch.owner() != self.me;
