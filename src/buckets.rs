@@ -9,7 +9,7 @@ use crate::diagnose::Suspects;
 use crate::ids::{ChannelId, Cycle};
 
 /// How full each bucket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buckets {
     levels: [u8; 5],

@@ -71,7 +71,7 @@ impl Suspects {
 flags_are_named!(Suspects, u8);
 
 /// What one channel found when the votes of a cycle differed. Votes are told apart by their digests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Evidence {
     /// Every block of the checkpoint holds its digest, if need be after it was mended.

@@ -7,7 +7,7 @@
 use crate::wire::Hello;
 
 /// This channel's side of the handshake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Handshake {
     challenge: u32,
     /// Nonce and challenge last heard of the peer, to be echoed.

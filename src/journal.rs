@@ -95,6 +95,7 @@ pub struct Entry {
 }
 
 /// The black box.
+#[derive(Clone)]
 pub(crate) struct Journal {
     ring: Deque<Entry, JOURNAL_ENTRIES>,
     lost: u32,

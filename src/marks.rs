@@ -19,7 +19,7 @@ const WORD: usize = 8;
 const LEAST_SHIFT: u32 = WORD.trailing_zeros();
 
 /// What stays of the marks beside the bytes themselves.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Summary {
     /// A bit covers `2^shift` blocks; set if one of them may be dirty.
     groups: u32,

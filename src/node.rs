@@ -23,6 +23,8 @@ mod cycle;
 mod evidence;
 mod examine;
 #[cfg(feature = "sim")]
+mod fingerprint;
+#[cfg(feature = "sim")]
 mod injected;
 mod memory;
 mod outgoing;
@@ -65,7 +67,7 @@ use schedule::Schedule;
 use takeover::Pressing;
 
 /// How far this channel is in its current cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Progress {
     /// The sample is fixed.
     Sampled,

@@ -106,7 +106,7 @@ pub(crate) fn record(vote: &VotePayload<'_>) -> VoteRecord {
 }
 
 /// A voted output on its way to becoming a [`Voted`].
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Sealed<O> {
     cycle: Cycle,
     value: O,

@@ -10,6 +10,7 @@ use crate::mechanism::Mechanism;
 use crate::program::Program;
 use crate::wire::{MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
 
+#[derive(Clone)]
 pub(super) struct Ballot<const FRAME: usize> {
     pub(super) cycle: Cycle,
     pub(super) length: usize,
@@ -138,5 +139,14 @@ impl<const FRAME: usize> Ballot<FRAME> {
         if bits > 0 {
             self.flip(VOTE_DIGEST_BYTES * 8 + bit % bits);
         }
+    }
+}
+
+#[cfg(feature = "sim")]
+impl<const FRAME: usize> core::hash::Hash for Ballot<FRAME> {
+    /// What is left of an older or a forgotten vote has no effect.
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        let Self { cycle, length: _, settled, bytes: _ } = self;
+        self.payload_of(*cycle).map(|vote| (cycle, settled, vote)).hash(hasher);
     }
 }

@@ -25,7 +25,7 @@ use crate::vote;
 
 /// What is known of a cycle in which the votes differed. What was sent of it does not change, so
 /// that both channels diagnose the same pair.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Examination {
     pub(super) cycle: Cycle,
     pub(super) mine: Option<Evidence>,

@@ -81,7 +81,7 @@ impl Site {
 }
 
 /// Faults that wait for their moment.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Hash)]
 pub(super) struct Injected {
     /// The bit, and by how much it moves from step to step, if it stays.
     output: Option<(usize, Option<usize>)>,

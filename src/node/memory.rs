@@ -11,7 +11,7 @@ use crate::program::Program;
 use crate::wire::{BlockPayload, BufferTooSmall, Kind, Reject, WantPayload};
 
 /// Blocks damaged beyond local repair, and blocks the peer asked for.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Mending {
     /// The block asked for. No step is done until it is there.
     wanted: Option<u16>,

@@ -5,11 +5,12 @@ use crate::canonical;
 use crate::config::Config;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
+use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::{Program, program_hash};
 use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
     sample_due: bool,
     vote_due: bool,
@@ -138,7 +139,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }
-        if self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
+        let stays = self.progress != Progress::Settled || self.mechanisms.on(Mechanism::VoteStays);
+        if stays && self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
             self.vote_again();
         }
     }

@@ -92,6 +92,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Equal counter, other owner: both went on alone from one parent.
         let other_lineage = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
         let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
+        let minds_forks = self.mechanisms.on(Mechanism::Fork);
+        let split = split && minds_forks;
         match self.mode {
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if empty => {
@@ -108,7 +110,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
             // The peer's state does not contain what this channel did alone.
-            Mode::Standby if owns && self.is_fork => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns && self.is_fork && minds_forks => self.fault(Faults::SPLIT_BRAIN),
             Mode::Standby if owns => {
                 self.forget_overtaken_cycle(hello);
                 self.offered(now, hello);
@@ -135,7 +137,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        if self.epoch.owner() != self.me && self.mode == Mode::Duplex {
+        let holds_none = self.epoch.owner() != self.me && self.mode == Mode::Duplex;
+        if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
         }

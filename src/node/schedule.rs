@@ -8,7 +8,7 @@ const FURTHEST_START_PERIODS: u32 = 3;
 /// The steering moves a start by at most this fraction of a period.
 const LARGEST_CORRECTION: i32 = 8;
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Schedule {
     /// A `begin` waits for its verdict.
     pub(super) slot_open: bool,

@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 
 /// A claim in progress: the same figures until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pressing {
     to: Epoch,
     grounds: Grounds,
@@ -34,7 +34,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns the first epoch after everything seen or issued, owned by this channel.
     pub(super) fn next_epoch(&self) -> Epoch {
-        Epoch::new(self.newest, self.me).successor(self.me)
+        let newest = if self.mechanisms.on(Mechanism::Numbers) { self.newest } else { self.epoch.counter() };
+        Epoch::new(newest, self.me).successor(self.me)
     }
 
     /// Asks the arbiter for what is being pressed.
