@@ -13,7 +13,8 @@ use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Instant, Mode, N
 /// One channel with its link and its arbiter.
 ///
 /// `FRAME` bounds every frame: at least 83, or 58 and 19 + the state's bytes for a state of less than
-/// a block; and the postcard bytes of the input + 16 and of the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
+/// a block; and the postcard bytes of the input + 16 and of the output + 39, which the evidence takes
+/// that carries it. Memory is best a `&'static mut Memory`, which takes no flash.
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
