@@ -6,7 +6,7 @@ use crate::program::{Agreement, Program};
 
 /// A sample, kept twice and with the digest of its canonical bytes, taken when it was fixed: of the
 /// three, any one may be damaged, and is mended from the others.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
     spare: T,
@@ -51,6 +51,7 @@ impl<T: serde::Serialize + Clone> Kept<T> {
 }
 
 /// The samples of the cycle in progress, and the peer's for the next one if it is ahead.
+#[derive(Clone, Hash)]
 pub(crate) struct Samples<I> {
     pub(crate) mine: Option<Kept<I>>,
     pub(crate) theirs: Option<Kept<I>>,

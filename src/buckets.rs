@@ -9,7 +9,7 @@ use crate::diagnose::Suspects;
 use crate::ids::{ChannelId, Cycle};
 
 /// How full each bucket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buckets {
     levels: [u8; 5],
@@ -30,6 +30,11 @@ impl Buckets {
         self.levels
     }
 
+    /// Returns the buckets with these levels.
+    pub(crate) const fn with_levels(levels: [u8; 5]) -> Self {
+        Self { levels }
+    }
+
     /// Takes the fuller one of each bucket and the peer's.
     pub(crate) fn merge(&mut self, peer: [u8; 5]) {
         for (level, theirs) in self.levels.iter_mut().zip(peer) {
@@ -46,7 +51,7 @@ impl Buckets {
 
     /// Forgets what a channel and its comparator were suspected of.
     pub(crate) fn empty(&mut self, channel: ChannelId) {
-        let of_channel = Suspects::channel(channel) | Suspects::comparator(channel);
+        let of_channel = Suspects::of(channel);
         for (level, _) in self.levels.iter_mut().zip(Self::ORDER).filter(|(_, flag)| of_channel.contains(*flag)) {
             *level = 0;
         }
@@ -70,7 +75,7 @@ impl Buckets {
     /// Returns the one channel that is suspected too often, itself or its comparator.
     pub(crate) fn channel_over(&self, limit: u8) -> Option<ChannelId> {
         let over = self.over(limit);
-        let is_over = |channel| over.intersects(Suspects::channel(channel) | Suspects::comparator(channel));
+        let is_over = |channel| over.intersects(Suspects::of(channel));
         match (is_over(ChannelId::A), is_over(ChannelId::B)) {
             (true, false) => Some(ChannelId::A),
             (false, true) => Some(ChannelId::B),

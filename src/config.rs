@@ -27,11 +27,11 @@ pub enum Unattributed {
 }
 
 /// Timing and policy. Both channels need the same, except for [`nonce`](Self::nonce): a difference
-/// in the timing of the cycle, the patience or the drive keeps them from pairing; in the others it
-/// goes unnoticed, and it is the donor's `copy_` figures that count.
+/// in the timing of the cycle, the patience, the drive or what is done about divergences keeps them
+/// from pairing; in the others it goes unnoticed, and it is the donor's `copy_` figures that count.
 ///
 /// On a serial line a byte takes `10 / baud` seconds, a sample's frame the input's postcard
-/// bytes + 18, a vote's the output's + 22. In a period, one after the other: two frames each
+/// bytes + 18, a vote's the output's + 22, that of evidence up to the output's + 41. In a period, one after the other: two frames each
 /// way and one step (within `vote_window_us`, with room for repetitions); then, if the peer
 /// is silent, the arbiter's answer, a check of all state, one step more, and the drive.
 /// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late.
@@ -47,7 +47,9 @@ pub struct Config {
     pub nonce: u32,
     /// Time from the start of a cycle to the start of the next.
     pub period_us: u32,
-    /// Time from the start of a cycle to its vote deadline. What remains of the period is
+    /// Time from the start of a cycle to its vote deadline: for sample, step and vote, and, should
+    /// the votes differ, for checking the checkpoint, rolling back, stepping once more and one more
+    /// frame each way, if the fault is to be masked within the cycle. What remains of the period is
     /// for the arbiter, the takeover and the drive.
     pub vote_window_us: u32,
     /// Time after which an unacknowledged frame is sent again.

@@ -15,9 +15,13 @@
 //!    differ, and one side had settled:       the other one
 //! 2  differ, one checkpoint is damaged:      that channel
 //! 3  differ, one result changed:             that channel
-//! 4  differ, one self-test or health failed: that channel
+//! 4  differ, one self-test or hardware fails: that channel
 //! 5  differ                                  Unattributed: a policy decides
 //! ```
+//!
+//! That votes are for different inputs blames nobody by itself: the samples are checked before the
+//! second step as before the first, and by the rules above an input that still differs is a result
+//! that still differs.
 
 use crate::fault::{Health, flags_are_named};
 use crate::ids::ChannelId;
@@ -50,6 +54,11 @@ impl Suspects {
         }
     }
 
+    /// Returns the flags of a channel and of its comparator.
+    pub const fn of(channel: ChannelId) -> Self {
+        Self::channel(channel).union(Self::comparator(channel))
+    }
+
     /// Returns the flag of a channel's comparator.
     pub const fn comparator(channel: ChannelId) -> Self {
         match channel {
@@ -62,7 +71,7 @@ impl Suspects {
 flags_are_named!(Suspects, u8);
 
 /// What one channel found when the votes of a cycle differed. Votes are told apart by their digests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Evidence {
     /// Every block of the checkpoint holds its digest, if need be after it was mended.
@@ -112,6 +121,12 @@ impl Evidence {
         }
     }
 
+    /// Whether the channel's self-test failed or its hardware reported an error. Memory that was mended
+    /// speaks against nobody: the second result is from mended memory.
+    pub const fn is_impeached(&self) -> bool {
+        self.health.intersects(Health::SELF_TEST_FAILED.union(Health::HARDWARE))
+    }
+
     /// Whether stepping once more gave another result.
     pub const fn is_unstable(&self) -> bool {
         self.first != self.second
@@ -121,7 +136,7 @@ impl Evidence {
 /// Why a channel counts as faulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Proof {
+pub enum Reason {
     /// The other channel had settled, and stepping once more did not arrive at its result.
     Settled,
     /// Its checkpoint is damaged.
@@ -143,7 +158,7 @@ pub enum Diagnosis {
     /// Stepping once more, both agree: that result is released.
     Transient(Suspects),
     /// This channel is faulty; the other one goes on.
-    Faulty(ChannelId, Proof),
+    Faulty(ChannelId, Reason),
     /// Both stand by their results, and nothing speaks against either.
     Unattributed,
 }
@@ -159,10 +174,10 @@ pub fn diagnose(a: &Evidence, b: &Evidence, agree: bool) -> Diagnosis {
         _ => None,
     };
     let rules = [
-        (only(b.is_settled, a.is_settled), Proof::Settled),
-        (only(!a.checkpoint_holds, !b.checkpoint_holds), Proof::Checkpoint),
-        (only(a.is_unstable(), b.is_unstable()), Proof::Unstable),
-        (only(!a.health.is_empty(), !b.health.is_empty()), Proof::Health),
+        (only(b.is_settled, a.is_settled), Reason::Settled),
+        (only(!a.checkpoint_holds, !b.checkpoint_holds), Reason::Checkpoint),
+        (only(a.is_unstable(), b.is_unstable()), Reason::Unstable),
+        (only(a.is_impeached(), b.is_impeached()), Reason::Health),
     ];
     let found = rules.into_iter().find_map(|(channel, proof)| Some((channel?, proof)));
     found.map_or(Diagnosis::Unattributed, |(channel, proof)| Diagnosis::Faulty(channel, proof))
@@ -181,4 +196,301 @@ fn suspects(a: &Evidence, b: &Evidence) -> Suspects {
         suspects.set(Suspects::COMPARATOR_B, b.saw_mismatch);
     }
     suspects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ChannelId::{A, B};
+    use Diagnosis::{Faulty, Transient, Unattributed};
+    use std::collections::BTreeMap;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// The first votes, as digests. That they differ is no matter here: who claims it is.
+    const FIRST: [u32; 2] = [0xA0, 0xB0];
+
+    /// What a channel has of the other one's first vote.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Record {
+        None,
+        Right,
+        Wrong,
+    }
+
+    /// Evidence as it reads in a row of the table.
+    #[derive(Clone, Copy, Debug)]
+    struct Row {
+        holds: bool,
+        unstable: bool,
+        ill: bool,
+        record: Record,
+        saw: bool,
+        settled: bool,
+    }
+
+    /// A channel against which nothing speaks.
+    const CLEAN: Row =
+        Row { holds: true, unstable: false, ill: false, record: Record::Right, saw: true, settled: false };
+
+    impl Row {
+        fn all() -> Vec<Self> {
+            let mut rows = Vec::new();
+            for bits in 0..32_u32 {
+                let [holds, unstable, ill, saw, settled] = [1, 2, 4, 8, 16].map(|bit| bits & bit != 0);
+                for record in [Record::None, Record::Right, Record::Wrong] {
+                    rows.push(Self { holds, unstable, ill, record, saw, settled });
+                }
+            }
+            rows
+        }
+
+        fn evidence(self, first: u32, of_peer: u32) -> Evidence {
+            Evidence {
+                checkpoint_holds: self.holds,
+                saw_mismatch: self.saw,
+                is_settled: self.settled,
+                first,
+                peer_first: match self.record {
+                    Record::None => None,
+                    Record::Right => Some(of_peer),
+                    Record::Wrong => Some(of_peer ^ 1),
+                },
+                second: first ^ u32::from(self.unstable),
+                health: if self.ill { Health::HARDWARE } else { Health::empty() },
+            }
+        }
+    }
+
+    fn diagnosis(a: Row, b: Row, agree: bool) -> Diagnosis {
+        let [first_a, first_b] = FIRST;
+        diagnose(&a.evidence(first_a, first_b), &b.evidence(first_b, first_a), agree)
+    }
+
+    /// The specification, written another way: what speaks against a channel is a number, the
+    /// weightier charge in the higher bit, and the highest bit in which the two differ decides.
+    fn specified(a: Row, b: Row, agree: bool) -> Diagnosis {
+        if agree {
+            let wrong_record = a.record == Record::Wrong || b.record == Record::Wrong;
+            return Transient(match (a.unstable, b.unstable) {
+                (true, true) => Suspects::CHANNEL_A | Suspects::CHANNEL_B,
+                (true, false) => Suspects::CHANNEL_A,
+                (false, true) => Suspects::CHANNEL_B,
+                (false, false) if wrong_record => Suspects::PATH,
+                (false, false) => match (a.saw, b.saw) {
+                    (true, true) => Suspects::COMPARATOR_A | Suspects::COMPARATOR_B,
+                    (true, false) => Suspects::COMPARATOR_A,
+                    (false, true) => Suspects::COMPARATOR_B,
+                    (false, false) => Suspects::empty(),
+                },
+            });
+        }
+        let charges = |own: Row, other: Row| {
+            let weights = [(other.settled, 8), (!own.holds, 4), (own.unstable, 2), (own.ill, 1)];
+            weights.iter().map(|(applies, weight)| if *applies { *weight } else { 0 }).sum::<u8>()
+        };
+        let (against_a, against_b) = (charges(a, b), charges(b, a));
+        let faulty = if against_a > against_b { A } else { B };
+        match against_a ^ against_b {
+            0 => Unattributed,
+            8.. => Faulty(faulty, Reason::Settled),
+            4.. => Faulty(faulty, Reason::Checkpoint),
+            2.. => Faulty(faulty, Reason::Unstable),
+            1 => Faulty(faulty, Reason::Health),
+        }
+    }
+
+    fn each_pair(mut look: impl FnMut(Row, Row, bool)) {
+        for a in Row::all() {
+            for b in Row::all() {
+                for agree in [false, true] {
+                    look(a, b, agree);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn truth_table() {
+        let mut tally = BTreeMap::<String, u32>::new();
+        each_pair(|a, b, agree| {
+            let found = diagnosis(a, b, agree);
+            assert_eq!(found, specified(a, b, agree), "agree {agree}\nA {a:?}\nB {b:?}");
+            *tally.entry(format!("{found:?}")).or_default() += 1;
+        });
+        let tally: Vec<_> = tally.iter().map(|(found, count)| (found.as_str(), *count)).collect();
+        // Of 96 * 96 pairs that do not agree, half differ in the weightiest charge, and so on down;
+        // of as many that do, a quarter each has A, B, both or neither unstable.
+        assert_eq!(
+            tally,
+            [
+                ("Faulty(A, Checkpoint)", 1152),
+                ("Faulty(A, Health)", 288),
+                ("Faulty(A, Settled)", 2304),
+                ("Faulty(A, Unstable)", 576),
+                ("Faulty(B, Checkpoint)", 1152),
+                ("Faulty(B, Health)", 288),
+                ("Faulty(B, Settled)", 2304),
+                ("Faulty(B, Unstable)", 576),
+                ("Transient(Suspects(0x0))", 256),
+                ("Transient(Suspects(CHANNEL_A | CHANNEL_B))", 2304),
+                ("Transient(Suspects(CHANNEL_A))", 2304),
+                ("Transient(Suspects(CHANNEL_B))", 2304),
+                ("Transient(Suspects(COMPARATOR_A | COMPARATOR_B))", 256),
+                ("Transient(Suspects(COMPARATOR_A))", 256),
+                ("Transient(Suspects(COMPARATOR_B))", 256),
+                ("Transient(Suspects(PATH))", 1280),
+                ("Unattributed", 576),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_and_b_are_treated_alike() {
+        let mirrored = |found| match found {
+            Faulty(channel, proof) => Faulty(channel.other(), proof),
+            Unattributed => Unattributed,
+            Transient(suspects) => Transient(suspects.iter().fold(Suspects::empty(), |mirrored, suspect| {
+                mirrored
+                    | match suspect {
+                        Suspects::CHANNEL_A => Suspects::CHANNEL_B,
+                        Suspects::CHANNEL_B => Suspects::CHANNEL_A,
+                        Suspects::COMPARATOR_A => Suspects::COMPARATOR_B,
+                        Suspects::COMPARATOR_B => Suspects::COMPARATOR_A,
+                        other => other,
+                    }
+            })),
+        };
+        each_pair(|a, b, agree| {
+            assert_eq!(diagnosis(b, a, agree), mirrored(diagnosis(a, b, agree)), "agree {agree}\nA {a:?}\nB {b:?}");
+        });
+    }
+
+    /// Rule 1.
+    #[test]
+    fn who_changed_its_result_was_wrong() {
+        let flipped = Row { unstable: true, ..CLEAN };
+        assert_eq!(diagnosis(flipped, CLEAN, true), Transient(Suspects::CHANNEL_A));
+        assert_eq!(diagnosis(CLEAN, flipped, true), Transient(Suspects::CHANNEL_B));
+        assert_eq!(diagnosis(flipped, flipped, true), Transient(Suspects::CHANNEL_A | Suspects::CHANNEL_B));
+        // A wrong record beside it is the other one's second word against a known culprit.
+        let misled = Row { record: Record::Wrong, ..CLEAN };
+        assert_eq!(diagnosis(flipped, misled, true), Transient(Suspects::CHANNEL_A));
+    }
+
+    /// Rule 1, nobody having changed its result.
+    #[test]
+    fn a_vote_recorded_as_another_is_the_path_whoever_recorded_it() {
+        let misled = Row { record: Record::Wrong, ..CLEAN };
+        let settled = Row { saw: false, settled: true, ..CLEAN };
+        for (a, b) in [(misled, settled), (settled, misled), (misled, misled), (misled, CLEAN)] {
+            assert_eq!(diagnosis(a, b, true), Transient(Suspects::PATH));
+        }
+    }
+
+    /// Rule 1, both votes and both records being the same.
+    #[test]
+    fn a_mismatch_where_there_is_none_is_the_claimants_comparator() {
+        let silent = Row { saw: false, ..CLEAN };
+        assert_eq!(diagnosis(CLEAN, silent, true), Transient(Suspects::COMPARATOR_A));
+        assert_eq!(diagnosis(silent, CLEAN, true), Transient(Suspects::COMPARATOR_B));
+        // A channel that never had the other's vote cannot have seen it differ, and says so.
+        let late = Row { record: Record::None, ..silent };
+        assert_eq!(diagnosis(CLEAN, late, true), Transient(Suspects::COMPARATOR_A));
+        assert_eq!(diagnosis(silent, silent, true), Transient(Suspects::empty()));
+    }
+
+    /// Agreement comes first: nobody is excluded whose result was confirmed.
+    #[test]
+    fn who_agrees_in_the_end_is_not_faulty() {
+        let worst = Row { holds: false, unstable: true, ill: true, ..CLEAN };
+        assert_eq!(diagnosis(worst, CLEAN, true), Transient(Suspects::CHANNEL_A));
+    }
+
+    #[test]
+    fn who_cannot_arrive_at_what_the_other_settled_on_is_faulty() {
+        let settled = Row { saw: false, settled: true, ..CLEAN };
+        assert_eq!(diagnosis(CLEAN, settled, false), Faulty(A, Reason::Settled));
+        assert_eq!(diagnosis(settled, CLEAN, false), Faulty(B, Reason::Settled));
+    }
+
+    /// Rule 2.
+    #[test]
+    fn the_one_damaged_checkpoint_is_the_fault() {
+        let damaged = Row { holds: false, ..CLEAN };
+        assert_eq!(diagnosis(damaged, CLEAN, false), Faulty(A, Reason::Checkpoint));
+        assert_eq!(diagnosis(CLEAN, damaged, false), Faulty(B, Reason::Checkpoint));
+        assert_eq!(diagnosis(damaged, damaged, false), Unattributed);
+    }
+
+    /// Rule 3.
+    #[test]
+    fn the_one_with_two_results_for_one_question_is_faulty() {
+        let unstable = Row { unstable: true, ..CLEAN };
+        assert_eq!(diagnosis(unstable, CLEAN, false), Faulty(A, Reason::Unstable));
+        assert_eq!(diagnosis(CLEAN, unstable, false), Faulty(B, Reason::Unstable));
+        assert_eq!(diagnosis(unstable, unstable, false), Unattributed);
+    }
+
+    /// Rule 4.
+    #[test]
+    fn the_one_in_doubt_of_itself_is_faulty() {
+        let ill = Row { ill: true, ..CLEAN };
+        assert_eq!(diagnosis(ill, CLEAN, false), Faulty(A, Reason::Health));
+        assert_eq!(diagnosis(CLEAN, ill, false), Faulty(B, Reason::Health));
+        assert_eq!(diagnosis(ill, ill, false), Unattributed);
+        // Each flag counts that is not of something mended, and more of them do not count more.
+        let [first_a, first_b] = FIRST;
+        let of_b = CLEAN.evidence(first_b, first_a);
+        let mended = Health::MEMORY_REPAIRED | Health::CONTROL_REPAIRED;
+        for health in Health::all().iter() {
+            let of_a = Evidence { health, ..CLEAN.evidence(first_a, first_b) };
+            let expected = if mended.contains(health) { Unattributed } else { Faulty(A, Reason::Health) };
+            assert_eq!(diagnose(&of_a, &of_b, false), expected, "{health}");
+            if !mended.contains(health) {
+                let of_b = Evidence { health: Health::all(), ..of_b };
+                assert_eq!(diagnose(&of_a, &of_b, false), Unattributed, "{health}");
+            }
+        }
+    }
+
+    /// Rule 5.
+    #[test]
+    fn two_channels_that_stand_by_their_results_are_told_apart_by_nothing() {
+        assert_eq!(diagnosis(CLEAN, CLEAN, false), Unattributed);
+        // Neither what was recorded nor who claimed the mismatch is evidence of a result.
+        let misled = Row { record: Record::Wrong, saw: false, ..CLEAN };
+        assert_eq!(diagnosis(misled, CLEAN, false), Unattributed);
+    }
+
+    #[test]
+    fn the_rules_apply_in_their_order() {
+        let settled = Row { saw: false, settled: true, ..CLEAN };
+        let damaged = Row { holds: false, ..CLEAN };
+        let unstable = Row { unstable: true, ..CLEAN };
+        let ill = Row { ill: true, ..CLEAN };
+        // B has everything against it that weighs less than what A has.
+        let worse = |row: Row| Row { unstable: true, ill: true, ..row };
+        assert_eq!(diagnosis(CLEAN, Row { holds: false, ..worse(settled) }, false), Faulty(A, Reason::Settled));
+        assert_eq!(diagnosis(damaged, worse(CLEAN), false), Faulty(A, Reason::Checkpoint));
+        assert_eq!(diagnosis(unstable, ill, false), Faulty(A, Reason::Unstable));
+        // What both have against them decides nothing, and the next rule applies.
+        assert_eq!(diagnosis(damaged, Row { unstable: true, ..damaged }, false), Faulty(B, Reason::Unstable));
+        assert_eq!(diagnosis(unstable, Row { ill: true, ..unstable }, false), Faulty(B, Reason::Health));
+    }
+
+    #[test]
+    fn evidence_is_the_same_on_both_ends_of_the_link() {
+        let [first_a, first_b] = FIRST;
+        for row in Row::all() {
+            let sent = row.evidence(first_a, first_b);
+            let payload = sent.payload([1, 2, 3, 4, 5], b"vote");
+            assert_eq!((payload.levels, payload.vote), ([1, 2, 3, 4, 5], &b"vote"[..]));
+            assert_eq!(Evidence::of_payload(&payload, row.settled, sent.second), Some(sent));
+            // A byte of flags that no version of this code sends is no evidence.
+            assert_eq!(Evidence::of_payload(&EvidencePayload { findings: 8, ..payload }, false, 0), None);
+            assert_eq!(Evidence::of_payload(&EvidencePayload { health: 16, ..payload }, false, 0), None);
+        }
+    }
 }

@@ -7,9 +7,8 @@
 use crate::wire::Hello;
 
 /// This channel's side of the handshake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Handshake {
-    nonce: u32,
     challenge: u32,
     /// Nonce and challenge last heard of the peer, to be echoed.
     heard: Option<(u32, u32)>,
@@ -18,23 +17,19 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn new(nonce: u32) -> Self {
-        Self { nonce, challenge: 1, heard: None, answer_due: false }
-    }
-
-    pub(crate) fn nonce(&self) -> u32 {
-        self.nonce
+    pub(crate) fn new() -> Self {
+        Self { challenge: 1, heard: None, answer_due: false }
     }
 
     pub(crate) fn challenge(&self) -> u32 {
         self.challenge
     }
 
-    /// Notes what is to be echoed; returns whether `hello` is fresh. A fresh one uses up
-    /// the challenge it echoes.
-    pub(crate) fn hear(&mut self, hello: &Hello) -> bool {
+    /// Notes what is to be echoed; returns whether `hello` is fresh to this channel's boot of this
+    /// nonce. A fresh one uses up the challenge it echoes.
+    pub(crate) fn hear(&mut self, hello: &Hello, my_nonce: u32) -> bool {
         self.heard = Some((hello.nonce, hello.challenge));
-        let fresh = hello.echo_nonce == self.nonce && hello.echo_challenge == self.challenge;
+        let fresh = hello.echo_nonce == my_nonce && hello.echo_challenge == self.challenge;
         if fresh {
             self.renew();
         }
@@ -56,10 +51,10 @@ impl Handshake {
         self.challenge = self.challenge.wrapping_add(1);
     }
 
-    /// Fills in nonce, challenge and echo.
-    pub(crate) fn sign(&self, hello: Hello) -> Hello {
+    /// Fills in this channel's nonce, challenge and echo.
+    pub(crate) fn sign(&self, hello: Hello, nonce: u32) -> Hello {
         let (echo_nonce, echo_challenge) = self.heard.unwrap_or_default();
-        Hello { nonce: self.nonce, challenge: self.challenge, echo_nonce, echo_challenge, ..hello }
+        Hello { nonce, challenge: self.challenge, echo_nonce, echo_challenge, ..hello }
     }
 }
 
@@ -69,20 +64,20 @@ mod tests {
 
     #[test]
     fn only_an_echo_of_the_newest_challenge_is_fresh_and_only_once() {
-        let (mut a, mut b) = (Handshake::new(10), Handshake::new(20));
-        let first = a.sign(Hello::BLANK);
-        assert!(!b.hear(&first), "a stranger's first word echoes nothing");
-        let answer = b.sign(Hello::BLANK);
-        assert!(a.hear(&answer));
-        assert!(!a.hear(&answer), "a repetition is stale");
-        assert!(!b.hear(&first));
+        let (mut a, mut b) = (Handshake::new(), Handshake::new());
+        let first = a.sign(Hello::BLANK, 10);
+        assert!(!b.hear(&first, 20), "a stranger's first word echoes nothing");
+        let answer = b.sign(Hello::BLANK, 20);
+        assert!(a.hear(&answer, 10));
+        assert!(!a.hear(&answer, 10), "a repetition is stale");
+        assert!(!b.hear(&first, 20));
 
-        let answer = b.sign(Hello::BLANK);
-        assert!(!a.hear(&answer), "its challenge was used up");
-        b.hear(&a.sign(Hello::BLANK));
-        assert!(a.hear(&b.sign(Hello::BLANK)), "after a new round it is fresh again");
+        let answer = b.sign(Hello::BLANK, 20);
+        assert!(!a.hear(&answer, 10), "its challenge was used up");
+        b.hear(&a.sign(Hello::BLANK, 10), 20);
+        assert!(a.hear(&b.sign(Hello::BLANK, 20), 10), "after a new round it is fresh again");
 
-        let mut rebooted = Handshake::new(11);
-        assert!(!rebooted.hear(&b.sign(Hello::BLANK)), "an echo of another boot is stale");
+        let mut rebooted = Handshake::new();
+        assert!(!rebooted.hear(&b.sign(Hello::BLANK, 20), 11), "an echo of another boot is stale");
     }
 }

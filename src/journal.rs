@@ -1,7 +1,8 @@
 //! JOURNAL  nothing is lost silently: events, counters, and the record of the first fault.
 //!
 //! What happens is an [`Event`], kept with its cycle in a ring until it is read: the black box.
-//! When the ring is full the oldest entry goes, and is counted. Entries encode with postcard, to
+//! When the ring is full the oldest entry goes, and is counted;
+//! a dropped frame makes nothing else go. Entries encode with postcard, to
 //! be written where they outlive the boot; `cargo rig journal` shows a file of them.
 
 mod counters;
@@ -70,8 +71,6 @@ pub enum Event {
     Readmitted(ChannelId),
     /// The samples were further apart than the program expects.
     Discrepancy,
-    /// A tracked write named memory outside of the state.
-    StrayWrite,
     /// The comparator was shown a difference on purpose.
     ProofTested {
         /// Whether it reported it.
@@ -96,6 +95,7 @@ pub struct Entry {
 }
 
 /// The black box.
+#[derive(Clone)]
 pub(crate) struct Journal {
     ring: Deque<Entry, JOURNAL_ENTRIES>,
     lost: u32,
@@ -116,8 +116,11 @@ impl Journal {
             return;
         }
         if self.ring.is_full() {
-            self.ring.pop_front();
             bump(&mut self.lost);
+            if matches!(event, Event::Rejected(_)) {
+                return; // counted by its cause in any case: no reason to lose another event
+            }
+            self.ring.pop_front();
         }
         let _ = self.ring.push_back(entry); // there is room now
     }

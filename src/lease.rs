@@ -3,7 +3,7 @@
 use crate::ids::{ChannelId, Epoch};
 
 /// On what grounds a channel claims the outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Grounds {
     /// The pair starts from nothing, and the claimant is its first owner.

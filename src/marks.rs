@@ -19,7 +19,7 @@ const WORD: usize = 8;
 const LEAST_SHIFT: u32 = WORD.trailing_zeros();
 
 /// What stays of the marks beside the bytes themselves.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct Summary {
     /// A bit covers `2^shift` blocks; set if one of them may be dirty.
     groups: u32,
@@ -165,7 +165,7 @@ impl Marks<'_> {
         while groups != 0 {
             let mut at = (groups.trailing_zeros() as usize).wrapping_shl(shift);
             groups &= groups - 1;
-            let end = at + size;
+            let end = at.saturating_add(size).min(self.map.len());
             while at < end {
                 let mut dirty = self.word_at(at) & DIRTY_IN_ANY;
                 while dirty != 0 {

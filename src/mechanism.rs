@@ -4,14 +4,14 @@
 //! feature `sim` every mechanism is a constant `true` and none of this is in the image.
 
 /// The switchable mechanisms: all on, unless a simulation switched one off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Mechanisms {
     #[cfg(feature = "sim")]
     off: Option<Mechanism>,
 }
 
 /// Names a safety mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(not(feature = "sim"), allow(dead_code, unreachable_pub))]
 pub enum Mechanism {
     /// Comparison of the two votes.
@@ -50,6 +50,16 @@ pub enum Mechanism {
     Samples,
     /// The copies of this channel's control data.
     Control,
+    /// Standing by when the pair goes on in a newer epoch.
+    Overtaken,
+    /// Numbering a claim above every epoch seen or issued.
+    Numbers,
+    /// Refusing a state that does not contain what this channel did alone.
+    Fork,
+    /// Joining only at a `Cut` for this boot and its newest challenge.
+    CutNonce,
+    /// Sending the vote again until the peer proves that it settled.
+    VoteStays,
 }
 
 impl Mechanisms {

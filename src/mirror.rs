@@ -13,6 +13,8 @@
 //! ```
 
 mod exchange;
+#[cfg(feature = "sim")]
+mod fingerprint;
 mod scrub;
 
 pub use exchange::{BlockRefused, Halving, Range};
@@ -41,7 +43,7 @@ pub struct Mirror<'m, T> {
 
 /// The region digest, kept twice so that a flipped bit of it shows. Each of the two is carried
 /// on by itself: a flipped bit shows until it is mended, whatever is committed meanwhile.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Hash)]
 struct RegionDigest {
     value: u32,
     inverse: u32,
@@ -287,6 +289,11 @@ impl<T: State> Mirror<'_, T> {
             Some(mark) => *mark ^= 1 << (bit % 8),
             None => self.summary.flip_bit(bit),
         }
+    }
+
+    /// Flips one bit of where the scrub goes on.
+    pub fn flip_scrub_bit(&mut self, bit: usize) {
+        self.scrub_at ^= 1 << (bit % 32);
     }
 
     /// Flips one bit of a block digest, or, after the last of these, of the region digest.

@@ -9,7 +9,9 @@
 //! cut and healed    Held as long as patience lasts, then    Standby (Waiting), Joining,
 //!                   Simplex, Donor, Duplex                  Duplex
 //! both reboot       Starting, Duplex: the state is lost and begins from `init`, on both
-//! votes differ      Safe on both, until both are restarted, from `init`
+//! votes differ      Duplex (Agreed): stepping once more, both agree; or the faulty one leaves as
+//!                   at a reboot, and the other one serves on; or, if nobody knows which one it
+//!                   is, Safe on both until both are restarted, from `init` (`Config::unattributed`)
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -30,8 +32,9 @@ pub enum Mode {
     Joining,
     /// Healthy, but not allowed to own the outputs.
     Standby,
-    /// Drives the safe output. Latched: only a reboot leaves it. After a divergence both
-    /// channels are here, and both are to be restarted; save the first-fault record before.
+    /// Drives the safe output. Latched: only a reboot leaves it. After a divergence that nobody could
+    /// attribute both channels are here, and both are to be restarted; save the first-fault record
+    /// and the journal before.
     Safe,
 }
 
@@ -41,8 +44,8 @@ pub enum Mode {
 pub enum ModeEvent {
     /// Both channels go on from the same state.
     CutOver,
-    /// A channel starts over as empty: its first cycle or its joining did not come about, or
-    /// its memory is beyond repair.
+    /// A channel starts over as empty: its first cycle or its joining did not come about, its memory
+    /// is beyond repair, or it was found faulty.
     StartOver,
     /// The first block of the peer's state is there.
     Joins,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
-//! Every call does a bounded amount of work: at most two `step`s, a check of all memory and a
-//! rollback, when a takeover falls together with the arrival of the peer's sample; `handle_frame`
+//! Every call does a bounded amount of work: at most two `step`s, two checks of all memory and two
+//! rollbacks, when the peer is found faulty and its outputs are taken over in one go; `handle_frame`
 //! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
 //! instructions a block of 64 bytes on a Cortex-M3.
 
@@ -21,6 +21,9 @@ mod control;
 mod copy;
 mod cycle;
 mod evidence;
+mod examine;
+#[cfg(feature = "sim")]
+mod fingerprint;
 #[cfg(feature = "sim")]
 mod injected;
 mod memory;
@@ -51,7 +54,7 @@ use crate::{canonical, wire};
 use ballot::Ballot;
 use boot::Boot;
 use copy::{Copying, Cutting};
-use evidence::Examination;
+use examine::Examination;
 #[cfg(feature = "sim")]
 use injected::Injected;
 #[cfg(feature = "sim")]
@@ -64,7 +67,7 @@ use schedule::Schedule;
 use takeover::Pressing;
 
 /// How far this channel is in its current cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Progress {
     /// The sample is fixed.
     Sampled,
@@ -189,7 +192,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             mode: Mode::Starting,
             epoch: Epoch::NONE,
             newest: 0,
-            handshake: Handshake::new(config.nonce),
+            handshake: Handshake::new(),
             peer_nonce: 0,
             boot: Boot::Listening,
             cycle: Cycle(0),
@@ -234,7 +237,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
-        self.recall();
+        self.enter(now);
         let begun = self.begin_slot(now, sample);
         self.remember();
         begun
@@ -254,7 +257,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.progress = Progress::Sampled;
                 self.samples.advance(sample);
                 self.agreed = None;
-                (self.held, self.health) = (0, Health::empty());
+                self.held = 0;
                 self.schedule.open_cycle();
                 if self.mode == Mode::Duplex {
                     self.outgoing.sample_is_new(now, &self.config);
@@ -276,7 +279,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     ///
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.recall();
+        self.enter(now);
         let verdict = self.poll(now, arbiter);
         self.remember();
         verdict
@@ -306,7 +309,10 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let waits = self.mode == Mode::Duplex && self.slot_open() && self.progress != Progress::Settled;
+        // What is known of the mode is in doubt: any call mends it.
+        let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
         [
+            overdue,
             // A claim being pressed is past the deadline already and has its own time.
             (waits && self.pressing.is_none()).then_some(self.schedule.deadline),
             self.slot_open().then_some(self.schedule.next_start),
@@ -441,8 +447,14 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         !self.mechanisms.on(crate::mechanism::Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
     }
 
-    /// Notes faults for the next verdict and latches the first.
+    /// Notes faults for the next verdict, latches the first, and puts them into the journal.
     fn fault(&mut self, faults: Faults) {
+        self.latch(faults);
+        self.happened(Event::Fault(faults));
+    }
+
+    /// Notes faults that have an event of their own.
+    fn latch(&mut self, faults: Faults) {
         self.faults |= faults;
         if self.first_fault.is_none() {
             let mine = self.my_vote.of(self.cycle).map(|vote| vote::record(&vote));
@@ -450,8 +462,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             let votes = self.me.in_order(mine, theirs);
             let (cycle, epoch) = (self.cycle, self.epoch);
             self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
+            self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
-        self.happened(Event::Fault(faults));
     }
 
     /// Puts an event into the journal.
@@ -513,10 +525,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
-        #[cfg(feature = "sim")]
-        let is_sealed = self.mechanisms.on(crate::mechanism::Mechanism::Seal);
-        #[cfg(feature = "sim")]
-        let released = released.map(|sealed| sealed.map(|sealed| if is_sealed { sealed } else { sealed.opened() }));
-        Verdict { outcome, mode: self.mode, cycle: self.cycle, epoch: self.epoch, faults, diagnosis, released, holder }
+        let (mode, cycle, epoch, mechanisms) = (self.mode, self.cycle, self.epoch, self.mechanisms);
+        Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 }

@@ -36,7 +36,7 @@ const SILENT_CYCLES: u8 = 8;
 const STUCK_CYCLES: u8 = 64;
 
 /// How far a copy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CopyProgress {
     /// Blocks that the joiner has in their newest version.
@@ -52,7 +52,7 @@ pub struct CopyProgress {
 }
 
 /// Why a copy was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CopyRefused {
     /// How far it was.
@@ -77,7 +77,7 @@ impl core::fmt::Display for CopyRefused {
 
 /// What outlasts one copy: serials are never used twice in one boot, and a copy that begins
 /// anew in a cycle has only what is left of the budget.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Hash)]
 pub(crate) struct Ledger {
     next_serial: u16,
     /// Blocks sent in this cycle.
@@ -92,6 +92,7 @@ impl Ledger {
 }
 
 /// The donor's books.
+#[derive(Clone, Hash)]
 pub(crate) struct Donor {
     budget: u16,
     limit_cycles: u32,
@@ -117,6 +118,7 @@ pub(crate) struct Donor {
 
 /// The search for what the joiner has already: one question at a time, while blocks go out as
 /// well, so it spares what it comes to before the blocks do.
+#[derive(Clone, Hash)]
 pub(crate) struct Search {
     halving: Halving,
     /// When the question is due.
@@ -312,6 +314,7 @@ impl Search {
 }
 
 /// The joiner's books.
+#[derive(Clone, Hash)]
 pub(crate) struct Joiner {
     highest: u16,
     taken: u32,

@@ -14,6 +14,7 @@ use crate::diagnose::Diagnosis;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
 use crate::lease::{Arbiter, Lease};
+use crate::mechanism::Mechanisms;
 use crate::mode::Mode;
 use crate::vote::{Sealed, Voted};
 
@@ -47,6 +48,7 @@ pub struct Verdict<O> {
     pub(crate) released: [Option<Sealed<O>>; 2],
     /// The channel the outputs are released through; `None`: no lease is needed.
     pub(crate) holder: Option<ChannelId>,
+    pub(crate) mechanisms: Mechanisms,
 }
 
 impl<O> Verdict<O> {
@@ -85,7 +87,8 @@ impl<O> Verdict<O> {
     pub fn release(self, arbiter: &dyn Arbiter) -> Release<'_, O> {
         let lease = self.holder.map(|me| Lease { arbiter, epoch: self.epoch, me });
         let is_out_of_service = matches!(self.mode, Mode::Starting | Mode::Joining | Mode::Standby);
-        Release { voted: self.released.map(|sealed| sealed.map(|sealed| sealed.under(lease))), is_out_of_service }
+        let under = |sealed: Sealed<O>| sealed.under(lease, self.mechanisms);
+        Release { voted: self.released.map(|sealed| sealed.map(under)), is_out_of_service }
     }
 }
 

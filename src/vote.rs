@@ -5,6 +5,7 @@ use crate::digest::ValueDigest;
 use crate::fault::{Faults, OUTPUT_HEAD_BYTES, VoteRecord};
 use crate::ids::{ChannelId, Cycle};
 use crate::lease::Lease;
+use crate::mechanism::{Mechanism, Mechanisms};
 use crate::program::Program;
 use crate::wire::VotePayload;
 use core::hint::black_box;
@@ -73,7 +74,8 @@ where
 {
     let mut digest = ValueDigest::new();
     digest.extend(vote.output);
-    Some(Sealed::new(cycle, canonical::decode(vote.output)?, digest.finish()))
+    let value = canonical::decode(vote.output)?;
+    Some(Sealed { cycle, value, seal: digest.finish(), mechanisms: Mechanisms::ALL_ON })
 }
 
 /// Seals the program's safe output.
@@ -83,7 +85,7 @@ pub(crate) fn safe<P: Program>(cycle: Cycle) -> Option<Sealed<P::Output>> {
 
 fn seal<O: serde::Serialize>(cycle: Cycle, value: O) -> Option<Sealed<O>> {
     let seal = canonical::digest(&value)?;
-    Some(Sealed::new(cycle, value, seal))
+    Some(Sealed { cycle, value, seal, mechanisms: Mechanisms::ALL_ON })
 }
 
 /// Returns what is kept of a vote in the first-fault record.
@@ -104,40 +106,15 @@ pub(crate) fn record(vote: &VotePayload<'_>) -> VoteRecord {
 }
 
 /// A voted output on its way to becoming a [`Voted`].
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub(crate) struct Sealed<O> {
     cycle: Cycle,
     value: O,
     seal: u32,
-    /// The seal is not looked at, as a negative control.
-    #[cfg(feature = "sim")]
-    is_open: bool,
+    mechanisms: Mechanisms,
 }
 
 impl<O> Sealed<O> {
-    fn new(cycle: Cycle, value: O, seal: u32) -> Self {
-        Self {
-            cycle,
-            value,
-            seal,
-            #[cfg(feature = "sim")]
-            is_open: false,
-        }
-    }
-
-    /// Breaks the seal: what happens to the value goes unnoticed.
-    #[cfg(feature = "sim")]
-    pub(crate) fn opened(self) -> Self {
-        Self { is_open: true, ..self }
-    }
-
-    fn is_sealed(&self) -> bool {
-        #[cfg(feature = "sim")]
-        return !self.is_open;
-        #[cfg(not(feature = "sim"))]
-        true
-    }
-
     pub(crate) fn cycle(&self) -> Cycle {
         self.cycle
     }
@@ -149,8 +126,8 @@ impl<O> Sealed<O> {
     }
 
     /// Binds the output to the lease it may be opened under; `None`: no lease is needed.
-    pub(crate) fn under(self, lease: Option<Lease<'_>>) -> Voted<'_, O> {
-        Voted { sealed: self, lease }
+    pub(crate) fn under(self, lease: Option<Lease<'_>>, mechanisms: Mechanisms) -> Voted<'_, O> {
+        Voted { sealed: Self { mechanisms, ..self }, lease }
     }
 }
 
@@ -186,9 +163,9 @@ impl<O: serde::Serialize> Voted<'_, O> {
     pub fn open(self) -> Result<O, OpenError> {
         // Without the black box the optimiser sees that nothing changed the value since it
         // was sealed, and removes the check.
-        let is_sealed = self.sealed.is_sealed();
         let value = black_box(self.sealed.value);
-        if is_sealed && canonical::digest(&value) != Some(black_box(self.sealed.seal)) {
+        let is_sound = canonical::digest(&value) == Some(black_box(self.sealed.seal));
+        if !is_sound && self.sealed.mechanisms.on(Mechanism::Seal) {
             return Err(OpenError::Damaged);
         }
         if self.lease.is_some_and(|lease| !lease.holds()) {

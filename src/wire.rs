@@ -42,7 +42,8 @@
 //!                 payload: u32, the same of the receiver's first vote as it arrived: u32,
 //!                 levels of five buckets: u8 each, payload of the second vote: bytes)
 //!                 findings: 1 the checkpoint holds, 2 saw the mismatch itself, 4 had the
-//!                 receiver's first vote; health: see `Health`; buckets: see `buckets`
+//!                 receiver's first vote; health: see `Health`; buckets: see `buckets`;
+//!                 ack: its own phase if the sender has the receiver's evidence, else the one before
 //! kind 11 Settled the same, in answer to an Evidence of a cycle that the sender has settled
 //!                 without one: the second vote is then the only one
 //! ```

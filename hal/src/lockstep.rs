@@ -5,14 +5,16 @@ use crate::link::Link;
 use core::ops::Deref;
 #[cfg(feature = "defmt")]
 use twinstep::Faults;
+use twinstep::journal::Entry;
 use twinstep::memory::Cells;
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Instant, Mode, Node, Program, Release};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Instant, Mode, Node, Program, Release};
 
 /// One channel with its link and its arbiter.
 ///
 /// `FRAME` bounds every frame: at least 83, or 58 and 19 + the state's bytes for a state of less than
-/// a block; and the postcard bytes of the input + 16 and of the output + 20. Memory is best a `&'static mut Memory`, which takes no flash.
+/// a block; and the postcard bytes of the input + 16 and of the output + 39, which the evidence takes
+/// that carries it. Memory is best a `&'static mut Memory`, which takes no flash.
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
@@ -24,6 +26,8 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> 
     link_errors: u32,
     /// How long the link took for a frame at most.
     longest_send_us: i32,
+    /// What is to be said against this channel in the next cycle.
+    health: Health,
     #[cfg(feature = "defmt")]
     logged_mode: Option<Mode>,
 }
@@ -57,6 +61,7 @@ where
             buffer: [0; FRAME],
             link_errors: 0,
             longest_send_us: 0,
+            health: Health::empty(),
             #[cfg(feature = "defmt")]
             logged_mode: None,
         })
@@ -84,6 +89,7 @@ where
             let _ = self.turn(clock)?;
         }
         self.node.begin(clock.now(), sample())?;
+        self.node.raise_health(core::mem::take(&mut self.health));
         let verdict = loop {
             if let Some(verdict) = self.turn(clock)? {
                 break verdict;
@@ -94,10 +100,36 @@ where
         Ok(Verdict { verdict, arbiter: &self.arbiter })
     }
 
-    /// Returns the core, to read its mode, counters and first fault, and on a donor how far its copy
-    /// is (`copy_progress`) or why it was refused (`copy_refused`).
+    /// Returns the core, to read its mode, `counters`, `first_fault`, `lost_events` and `buckets`, the
+    /// `proof_test_age`, whether a channel `is_barred`, and on a donor how far its copy is
+    /// (`copy_progress`) or why it was refused (`copy_refused`).
     pub fn node(&self) -> &Node<'m, P, FRAME> {
         &self.node
+    }
+
+    /// Hands out the oldest event that was not read yet, and forgets it. Read all of them after each
+    /// cycle: few are kept.
+    pub fn read_event(&mut self) -> Option<Entry> {
+        self.node.read_event()
+    }
+
+    /// Notes what the hardware or the user's own checks say against this channel: evidence, should
+    /// the votes of the next cycle differ.
+    pub fn raise_health(&mut self, health: Health) {
+        self.health |= health;
+    }
+
+    /// Asks for a proof test of the comparator in the next cycle that both channels vote in. Its
+    /// result is an event, and if it fails a fault.
+    pub fn request_proof_test(&mut self) {
+        self.node.request_proof_test();
+    }
+
+    /// Lets a channel take part again that was found faulty too often, and forgets what it was
+    /// suspected of: it was repaired or replaced. To be called on the channel that serves, and on the
+    /// other one if that has not been booted since.
+    pub fn readmit(&mut self, channel: ChannelId) {
+        self.node.readmit(channel);
     }
 
     /// Clears the record of the first fault, on purpose.

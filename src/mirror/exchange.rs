@@ -117,7 +117,7 @@ impl<T: State> Mirror<'_, T> {
 }
 
 /// Some blocks in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Range {
     /// The first block.
@@ -145,7 +145,7 @@ pub struct Range {
 ///
 /// Sums of unrelated block digests are equal by chance once in 2^32; the digest of the whole
 /// region is compared at the end in any case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Halving {
     range: Option<Range>,
     end: u32,

@@ -41,6 +41,9 @@ impl<T: State> Mirror<'_, T> {
     pub fn scrub(&mut self, blocks: u32) -> Scrubbed {
         let mut found = Scrubbed { digests: u32::from(self.mend_region()), ..Scrubbed::default() };
         for _ in 0..blocks.min(self.blocks()) {
+            if self.scrub_at >= self.digests.len() {
+                self.scrub_at = 0; // damaged itself
+            }
             if !self.scrub_block(self.scrub_at, &mut found) {
                 found.beyond_repair = Some(self.scrub_at as u32);
                 return found;

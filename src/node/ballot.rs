@@ -1,17 +1,26 @@
 //! A ballot: the payload of one vote, kept in its encoded form: it is compared and sent as bytes.
 
+use super::Node;
 use crate::canonical;
+use crate::digest::ValueDigest;
+use crate::fault::Faults;
 use crate::ids::Cycle;
+use crate::journal::{Event, bump};
+use crate::mechanism::Mechanism;
+use crate::program::Program;
 use crate::wire::{MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
 
+#[derive(Clone)]
 pub(super) struct Ballot<const FRAME: usize> {
     pub(super) cycle: Cycle,
     pub(super) length: usize,
+    /// Digest of the payload, once the cycle is settled.
+    settled: Option<u32>,
     bytes: [u8; FRAME],
 }
 
 impl<const FRAME: usize> Ballot<FRAME> {
-    pub(super) const NONE: Self = Self { cycle: Cycle(0), length: 0, bytes: [0; FRAME] };
+    pub(super) const NONE: Self = Self { cycle: Cycle(0), length: 0, settled: None, bytes: [0; FRAME] };
 
     /// Returns the vote if it is of `cycle`.
     pub(super) fn of(&self, cycle: Cycle) -> Option<VotePayload<'_>> {
@@ -31,7 +40,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
         for (to, from) in room.iter_mut().zip(payload) {
             *to = *from;
         }
-        (self.cycle, self.length) = (cycle, payload.len());
+        (self.cycle, self.length, self.settled) = (cycle, payload.len(), None);
         true
     }
 
@@ -53,7 +62,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
         *digests = [i0, i1, i2, i3, s0, s1, s2, s3];
         let room = room.get_mut(..longest_output).unwrap_or_default();
         let Some(output_bytes) = canonical::encode(output, room) else { return false };
-        (self.cycle, self.length) = (cycle, VOTE_DIGEST_BYTES + output_bytes);
+        (self.cycle, self.length, self.settled) = (cycle, VOTE_DIGEST_BYTES + output_bytes, None);
         true
     }
 
@@ -68,6 +77,43 @@ impl<const FRAME: usize> Ballot<FRAME> {
     pub(super) fn forget(&mut self) {
         self.length = 0;
     }
+
+    /// The cycle is settled: the vote stays for a peer that lacks it.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.payload_of(self.cycle).map(digest);
+    }
+
+    /// Mends a vote that was damaged since its cycle was settled from the other channel's, if that
+    /// was the same; true if it did.
+    fn mend(&mut self, other: &Self) -> bool {
+        let is_damaged = self.settled.is_some() && self.payload_of(self.cycle).map(digest) != self.settled;
+        let Some(payload) = other.payload_of(self.cycle).filter(|_| is_damaged) else { return false };
+        let settled = Some(digest(payload));
+        let is_mended = settled == self.settled && self.keep(self.cycle, payload);
+        if is_mended {
+            self.settled = settled;
+        }
+        is_mended
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Checks the vote of a settled cycle before the peer, which lacks it, gets it again: it would take
+    /// a damaged one for what this channel settled on.
+    pub(super) fn check_vote(&mut self) {
+        if self.mechanisms.on(Mechanism::Control) && self.my_vote.mend(&self.peer_vote) {
+            bump(&mut self.counters.control_repairs);
+            self.faults |= Faults::CONTROL_REPAIRED;
+            self.happened(Event::ControlRepaired);
+        }
+    }
+}
+
+/// Returns the digest by which votes are told apart.
+pub(super) fn digest(payload: &[u8]) -> u32 {
+    let mut digest = ValueDigest::new();
+    digest.extend(payload);
+    digest.finish()
 }
 
 /// Returns the longest output whose vote, and the evidence that carries it, fit a frame.
@@ -93,5 +139,14 @@ impl<const FRAME: usize> Ballot<FRAME> {
         if bits > 0 {
             self.flip(VOTE_DIGEST_BYTES * 8 + bit % bits);
         }
+    }
+}
+
+#[cfg(feature = "sim")]
+impl<const FRAME: usize> core::hash::Hash for Ballot<FRAME> {
+    /// What is left of an older or a forgotten vote has no effect.
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        let Self { cycle, length: _, settled, bytes: _ } = self;
+        self.payload_of(*cycle).map(|vote| (cycle, settled, vote)).hash(hasher);
     }
 }

@@ -5,13 +5,14 @@ use super::{Node, Progress};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
+use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
 /// What a starting channel is about to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Boot {
     /// Nothing but say `Hello`.
     Listening,
@@ -115,7 +116,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        if self.me == ChannelId::A && self.boot == Boot::Listening && !self.is_barred(self.me) {
+        if self.me == ChannelId::A && self.boot == Boot::Listening && self.barred == [false; 2] {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }
@@ -129,10 +130,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
+    /// A cut for another boot of this channel, or for a word of it long past, is none.
+    pub(super) fn is_for_this_boot(&self, cut: &Cut) -> bool {
+        let (nonce, challenge) = (self.config.nonce, self.handshake.challenge());
+        let is_meant = cut.joiner_nonce == nonce && cut.joiner_challenge == challenge;
+        is_meant || !self.mechanisms.on(Mechanism::CutNonce)
+    }
+
     fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        let meant = cut.joiner_nonce == self.handshake.nonce()
-            && cut.joiner_challenge == self.handshake.challenge()
-            && cut.epoch.counter() > self.newest;
+        if self.barred != [false; 2] {
+            return Err(Reject::Mode);
+        }
+        let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.newest;
         if !meant {
             self.handshake.answer_due = true; // with the newest challenge
             return Err(Reject::Stale);

@@ -25,6 +25,7 @@ const FURTHEST_START_PERIODS: u32 = 2;
 const RETRY_CYCLES: i32 = 1000;
 
 /// A joiner that was refused.
+#[derive(Clone, Hash)]
 struct Refused {
     nonce: u32,
     in_cycle: Cycle,
@@ -32,7 +33,7 @@ struct Refused {
 }
 
 /// What a node keeps of reintegration, as the donor or as the joiner.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Copying {
     pub(super) donor: Option<Donor>,
     pub(super) joiner: Option<Joiner>,
@@ -393,8 +394,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// one it speaks of.
     pub(super) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
         let meant = cut.nonce == self.peer_nonce
-            && cut.joiner_nonce == self.handshake.nonce()
-            && cut.joiner_challenge == self.handshake.challenge()
+            && self.is_for_this_boot(cut)
             && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
             && (self.mode != Mode::Standby || cut.epoch.counter() > self.epoch.counter())
             && cut.epoch.owner() != self.me;
@@ -452,7 +452,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 }
 
 /// A `Cut` that goes out until the first frame of its epoch comes back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Cutting {
     pub(super) joiner_nonce: u32,
     pub(super) resend_at: Instant,

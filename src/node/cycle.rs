@@ -1,11 +1,11 @@
 //! The cycle: agree, step, vote, commit, release.
 
-use super::ballot::longest_output;
+use super::ballot::{digest, longest_output};
 use super::{Node, Progress};
 use crate::agree::{Copies, settle};
 use crate::canonical;
 use crate::config::Drive;
-use crate::diagnose::Suspects;
+use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::fault::{Faults, Health};
 use crate::ids::Instant;
 use crate::journal::{Event, bump};
@@ -20,10 +20,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
         if self.progress == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
-            if let Err(faults) = self.step_both() {
-                return Some(self.fatal(now, faults));
+            match self.step_both() {
+                Ok(()) => self.outgoing.vote_is_new(now, &self.config),
+                // A sample that is lost is this channel's loss alone; a slot is open, or this waits.
+                Err(Faults::INPUT_DIVERGENCE) if self.slot_open() => return Some(self.leave(now)),
+                Err(Faults::INPUT_DIVERGENCE) => return None,
+                Err(faults) => return Some(self.fatal(now, faults)),
             }
-            self.outgoing.vote_is_new(now, &self.config);
         }
         let is_undecided = self.progress == Progress::Voted && self.examination().is_none() && self.pressing.is_none();
         if self.slot_open()
@@ -45,8 +48,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // epoch claimed, in which nothing of the old one can be driven.
             return self.poll_pressing(now, arbiter);
         }
-        if self.progress == Progress::Examined && self.has_peer_evidence() && !self.condemns_peer() {
-            return self.conclude(now, arbiter);
+        if self.is_condemned() && !self.outgoing.evidence_due {
+            return Some(self.leave(now));
+        }
+        let is_refused = self.examination().is_some_and(|examination| examination.is_refused);
+        if self.progress == Progress::Examined
+            && self.has_peer_evidence()
+            && !is_refused
+            && let Some(verdict) = self.conclude(now, arbiter)
+        {
+            return Some(verdict);
         }
         if now >= self.schedule.deadline { self.miss_deadline(now, arbiter) } else { None }
     }
@@ -66,14 +77,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             return Some(self.leave(now));
         }
+        if self.examination().is_some() {
+            if self.progress == Progress::Voted && !self.schedule.slot_is_over(now) {
+                return None; // the first vote is about to go out
+            }
+            if self.pressing.is_none() && self.progress == Progress::Examined {
+                let is_overdue = self.evidence_is_overdue();
+                if is_overdue && patience_is_over {
+                    return self.conclude_without_peer(now, arbiter);
+                }
+            }
+            return Some(self.hold());
+        }
         let on_probation = self.probation > 0 && self.epoch.owner() != self.me;
         if patience_is_over && on_probation && self.mechanisms.on(Mechanism::Probation) {
             self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
             self.stand_by(now, ModeEvent::Refused);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
-        }
-        if patience_is_over && self.progress == Progress::Examined {
-            return self.conclude_without_peer(now, arbiter);
         }
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
         if patience_is_over || self.cut.is_some() {
@@ -182,13 +202,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Votes: releases what both computed. If the votes differ, both channels examine the cycle, and
     /// the verdict waits for the peer's evidence.
     fn compare(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
-        if self.my_vote.of(self.cycle).is_none() || self.peer_vote.of(self.cycle).is_none() {
-            return None;
-        }
-        if !self.prove_comparator() {
+        let compare = self.mechanisms.on(Mechanism::Vote);
+        let (mine, theirs) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))?;
+        if self.is_proof_test_due && vote::difference(&mine, &theirs, compare).is_empty() && !self.prove_comparator() {
             return Some(self.leave(now));
         }
-        let compare = self.mechanisms.on(Mechanism::Vote);
         let (mine, theirs) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))?;
         let state_digest = mine.state_digest;
         let judged = vote::judge::<P>(self.cycle, self.me, &mine, &theirs, compare);
@@ -214,6 +232,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.leave(now); // the peer goes on with what both voted for
         }
         bump(&mut self.counters.agreed);
+        self.my_vote.settle();
         self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
         self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
 
@@ -236,21 +255,26 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The state was damaged after it was voted on. The vote stands: stepping once more from the
     /// checkpoint must arrive at what it says.
     fn settle_again(&mut self, now: Instant, state_digest: u32) -> bool {
-        self.fault(Faults::COMMIT_DAMAGED);
+        self.latch(Faults::COMMIT_DAMAGED);
         if !self.mechanisms.on(Mechanism::Reexecution) {
             return false;
         }
         bump(&mut self.counters.recommitted);
         self.happened(Event::Recommitted);
         self.buckets.fill(Suspects::channel(self.me));
-        self.restore_checkpoint(now) && self.step_both().is_ok() && self.settle(state_digest).is_ok()
+        if self.buckets.channel_over(self.config.transient_limit) == Some(self.me) {
+            self.report(Diagnosis::Faulty(self.me, Reason::TooOften));
+            return false;
+        }
+        let voted = self.my_vote.payload_of(self.cycle).map(digest);
+        let is_stepped = self.restore_checkpoint(now) && self.step_both().is_ok();
+        is_stepped && self.my_vote.payload_of(self.cycle).map(digest) == voted && self.settle(state_digest).is_ok()
     }
 
     /// Commits the cycle.
     fn settle(&mut self, voted_digest: u32) -> Result<(), Faults> {
         self.mirror.commit(voted_digest).map_err(|_| Faults::COMMIT_DAMAGED)?;
-        self.progress = Progress::Settled;
-        self.empty = false;
+        (self.progress, self.empty, self.health) = (Progress::Settled, false, Health::empty());
         Ok(())
     }
 

@@ -44,6 +44,8 @@ pub enum Site {
     Control,
     /// In the marks of blocks that were written or are to be copied, or in their summary.
     Marks,
+    /// In where the scrub goes on.
+    Scrub,
     /// In the times of the cycle: its start, its deadline, the next start.
     Times,
     /// In the books of a donor or a joiner.
@@ -54,7 +56,7 @@ pub enum Site {
 
 impl Site {
     /// All places.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Output,
         Self::StuckOutput,
         Self::FailingOutput,
@@ -71,6 +73,7 @@ impl Site {
         Self::Digest,
         Self::Control,
         Self::Marks,
+        Self::Scrub,
         Self::Times,
         Self::Copying,
         Self::Comparator,
@@ -78,7 +81,7 @@ impl Site {
 }
 
 /// Faults that wait for their moment.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Hash)]
 pub(super) struct Injected {
     /// The bit, and by how much it moves from step to step, if it stays.
     output: Option<(usize, Option<usize>)>,
@@ -120,6 +123,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::Digest => self.mirror.flip_digest_bit(bit % ((self.mirror.blocks() as usize + 1) * 32)),
             Site::Control => self.flip_control(bit),
             Site::Marks => self.mirror.flip_mark_bit(bit % (self.mirror.blocks() as usize * 8 + 64)),
+            Site::Scrub => self.mirror.flip_scrub_bit(bit),
             Site::Times => self.schedule.flip_bit(bit),
             Site::Copying => match (&mut self.copying.donor, &mut self.copying.joiner) {
                 (Some(donor), _) => donor.flip_bit(bit),

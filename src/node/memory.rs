@@ -11,7 +11,7 @@ use crate::program::Program;
 use crate::wire::{BlockPayload, BufferTooSmall, Kind, Reject, WantPayload};
 
 /// Blocks damaged beyond local repair, and blocks the peer asked for.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Mending {
     /// The block asked for. No step is done until it is there.
     wanted: Option<u16>,
@@ -49,7 +49,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Notes that a block is beyond repair here: no step is done until it is there.
     pub(super) fn wants(&mut self, now: Instant, block: u16) {
-        self.fault(Faults::MEMORY_DAMAGED);
+        self.latch(Faults::MEMORY_DAMAGED);
         self.happened(Event::BeyondRepair(block));
         (self.mending.wanted, self.mending.ask_at) = (Some(block), now);
     }
@@ -65,7 +65,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Takes this channel out of service, its memory beyond repair: the peer goes on.
+    /// Takes this channel out of service, its memory beyond repair or itself found faulty: the peer goes on.
     pub(super) fn exclude_myself(&mut self, now: Instant) {
         bump(&mut self.counters.self_exclusions);
         self.happened(Event::Excluded(self.me));

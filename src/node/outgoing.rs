@@ -5,11 +5,12 @@ use crate::canonical;
 use crate::config::Config;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
+use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::{Program, program_hash};
 use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
     sample_due: bool,
     vote_due: bool,
@@ -36,6 +37,12 @@ impl Outgoing {
     pub(super) fn evidence_is_new(&mut self, now: Instant, config: &Config) {
         (self.vote_due, self.evidence_due) = (false, true);
         self.resend_at = now.plus_us(config.retransmit_us);
+    }
+
+    /// Takes back times that are further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
+        self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us));
+        self.hello_at = self.hello_at.min(now.plus_us(config.hello_us));
     }
 
     pub(super) fn is_vote_due(&self) -> bool {
@@ -75,7 +82,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`]: the frame stays due.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        self.recall();
+        self.enter(now);
         let sent = self.transmit_next(now, buffer);
         self.remember();
         sent
@@ -132,7 +139,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }
-        if self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
+        let stays = self.progress != Progress::Settled || self.mechanisms.on(Mechanism::VoteStays);
+        if stays && self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
             self.vote_again();
         }
     }
@@ -177,7 +185,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.sample_due = true;
             bump(&mut self.counters.retransmitted);
         }
-        if self.progress != Progress::Sampled {
+        let is_done = self.examination().is_some_and(|known| known.is_acknowledged && known.theirs.is_some());
+        if self.progress != Progress::Sampled && !is_done {
             self.vote_again();
         }
     }
@@ -209,7 +218,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             config_hash: self.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(hello.saying(standing));
+        let hello = self.handshake.sign(hello.saying(standing), self.config.nonce);
         let phase = Phase::new(self.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }
@@ -228,6 +237,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.check_vote();
         let cycle = self.my_vote.cycle;
         let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
         let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));
@@ -254,7 +264,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn header(&self, kind: Kind, phase: Phase) -> Header {
-        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack: self.ack() }
+        let is_evidence = matches!(kind, Kind::Evidence | Kind::Settled);
+        let ack = if is_evidence { self.evidence_ack(phase) } else { self.ack() };
+        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack }
     }
 
     /// Returns the last phase that this channel has of the peer without a gap.

@@ -1,8 +1,9 @@
 //! Proof test: the comparator is shown differences on purpose, to see that it still reports them.
 //!
 //! A comparator that always says "equal" looks like one that works, until it matters. Both votes of
-//! a cycle are there; a bit of each part of either is flipped, the comparator asked, and the bit
-//! flipped back. Then the votes are compared as ever: the cycle completes with the right output.
+//! a cycle are there and equal byte for byte; a bit of each part of either is flipped, the comparator
+//! asked, and the bit flipped back. Then the votes are compared as ever: the cycle completes with the
+//! right output.
 
 use super::Node;
 use crate::fault::Faults;
@@ -43,8 +44,8 @@ impl Shown {
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
-    /// Asks for a proof test of the comparator, in the next cycle that both channels vote in. Its
-    /// result is an event, and if it fails a fault.
+    /// Asks for a proof test of the comparator, in the next cycle in which both votes are equal byte
+    /// for byte. Its result is an event, and if it fails a fault.
     pub fn request_proof_test(&mut self) {
         self.is_proof_test_due = true;
     }
@@ -56,18 +57,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         Some(self.cycle.since(passed_in).unsigned_abs())
     }
 
-    /// Does a proof test that is due; false if the comparator failed it.
+    /// Does the proof test, on votes that are equal; false if the comparator failed it.
     pub(super) fn prove_comparator(&mut self) -> bool {
-        if !core::mem::take(&mut self.is_proof_test_due) {
-            return true;
-        }
+        self.is_proof_test_due = false;
         let passed = Shown::ALL.into_iter().all(|shown| self.reports(shown, true) && self.reports(shown, false));
         self.happened(Event::ProofTested { passed });
         if passed {
             bump(&mut self.counters.proof_tests);
             self.proof_tested_in = Some(self.cycle);
         } else {
-            self.fault(Faults::PROOF_TEST_FAILED);
+            self.latch(Faults::PROOF_TEST_FAILED);
         }
         passed
     }

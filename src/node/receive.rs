@@ -30,7 +30,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
     /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
-        self.recall();
+        self.enter(now);
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
             self.counters.reject(cause);
@@ -75,13 +75,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.mode == Mode::Joining && hello.nonce == self.peer_nonce && serves {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
-        if !self.handshake.hear(hello) && self.mechanisms.on(Mechanism::Echo) {
+        if !self.handshake.hear(hello, self.config.nonce) && self.mechanisms.on(Mechanism::Echo) {
             self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
         self.newest = self.newest.max(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
+            if self.mode == Mode::Starting {
+                self.outgoing.hello_at(now); // the peer waits for word that this channel has let go
+            }
             return Ok(()); // an answer from within the cycle
         }
         let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
@@ -89,6 +92,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Equal counter, other owner: both went on alone from one parent.
         let other_lineage = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
         let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
+        let minds_forks = self.mechanisms.on(Mechanism::Fork);
+        let split = split && minds_forks;
         match self.mode {
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if empty => {
@@ -105,7 +110,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
             // The peer's state does not contain what this channel did alone.
-            Mode::Standby if owns && self.is_fork => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns && self.is_fork && minds_forks => self.fault(Faults::SPLIT_BRAIN),
             Mode::Standby if owns => {
                 self.forget_overtaken_cycle(hello);
                 self.offered(now, hello);
@@ -132,7 +137,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        if self.epoch.owner() != self.me && self.mode == Mode::Duplex {
+        let holds_none = self.epoch.owner() != self.me && self.mode == Mode::Duplex;
+        if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
         }
@@ -224,15 +230,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (Kind::Sample, 0) if accepts && !settled && self.samples.theirs.is_none() => Ok(Relation::CurrentSample),
             // The peer is one cycle ahead: it has this channel's vote.
             (Kind::Sample, 4) if accepts && voted && self.samples.ahead.is_none() => Ok(Relation::NextSample),
-            (Kind::Vote, 1) if accepts && !settled && self.peer_vote.of(self.cycle).is_none() => {
-                Ok(Relation::CurrentVote)
-            }
+            (Kind::Vote, 1) if accepts && !settled && self.lacks_peer_vote() => Ok(Relation::CurrentVote),
             (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
             (Kind::Sample, 4) if voted => Ok(Relation::Repetition),
             // The peer is one cycle behind and still waits for the vote.
             (Kind::Sample, -4) | (Kind::Vote, -3) => Ok(Relation::Repetition),
             _ => Err(Reject::Phase),
         }
+    }
+
+    /// Whether a vote of the peer would be its first: not once a second one is here.
+    fn lacks_peer_vote(&self) -> bool {
+        self.peer_vote.of(self.cycle).is_none() && !self.has_peer_evidence()
     }
 
     fn sample(&self, payload: &[u8]) -> Result<Kept<P::Input>, Reject> {

@@ -3,10 +3,12 @@
 use crate::config::Config;
 use crate::ids::Instant;
 
+/// No start is further ahead than this many periods: a joiner's first one is two.
+const FURTHEST_START_PERIODS: u32 = 3;
 /// The steering moves a start by at most this fraction of a period.
 const LARGEST_CORRECTION: i32 = 8;
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(super) struct Schedule {
     /// A `begin` waits for its verdict.
     pub(super) slot_open: bool,
@@ -73,6 +75,16 @@ impl Schedule {
     /// Whether the slot has run to its end.
     pub(super) fn slot_is_over(&self, now: Instant) -> bool {
         now >= self.next_start
+    }
+
+    /// Takes back times that are further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
+        if self.next_start > now.plus_us(config.period_us.saturating_mul(FURTHEST_START_PERIODS)) {
+            self.next_start = now.plus_us(config.period_us);
+        }
+        if self.deadline > now.plus_us(config.period_us) {
+            self.deadline = now.plus_us(config.vote_window_us);
+        }
     }
 
     /// Flips a bit of one of the times, for fault injection.

@@ -4,7 +4,7 @@ use super::boot::Boot;
 use super::memory::Mending;
 use super::{Node, Progress};
 use crate::agree::Samples;
-use crate::fault::Faults;
+use crate::fault::{Faults, Health};
 use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Claim, Grounds};
@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 
 /// A claim in progress: the same figures until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pressing {
     to: Epoch,
     grounds: Grounds,
@@ -34,12 +34,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns the first epoch after everything seen or issued, owned by this channel.
     pub(super) fn next_epoch(&self) -> Epoch {
-        Epoch::new(self.newest, self.me).successor(self.me)
+        let newest = if self.mechanisms.on(Mechanism::Numbers) { self.newest } else { self.epoch.counter() };
+        Epoch::new(newest, self.me).successor(self.me)
     }
 
     /// Asks the arbiter for what is being pressed.
     pub(super) fn poll_pressing<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let Pressing { to, grounds, is_sound } = self.pressing?;
+        if to.owner() != self.me || to.counter() <= self.epoch.counter() {
+            self.pressing = None; // no claim of this channel's: damaged
+            return None;
+        }
         if self.empty && self.mode == Mode::Duplex && self.samples.theirs.is_none() {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
@@ -61,10 +66,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // Damage found while the answer was on its way.
             Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             Claim::Granted => Some(self.take_over(now, to)),
-            Claim::Refused if grounds == Grounds::PeerFaulty && self.mode == Mode::Duplex => {
-                // The guilty one must let go first; this channel asks again at the next deadline.
-                self.newest = self.newest.max(arbiter.newest().counter());
+            // The guilty one must let go first; this channel asks again at the next deadline. If the
+            // peer was granted a newer epoch, there is nothing to wait for.
+            Claim::Refused if self.condemns_peer() && arbiter.newest().counter() <= self.epoch.counter() => {
                 self.pressing = None;
+                if let Some(examination) = &mut self.examination {
+                    examination.is_refused = true;
+                }
                 Some(self.hold())
             }
             Claim::Refused => {
@@ -125,6 +133,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.change_mode(now, ModeEvent::StartOver);
         (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
         self.retry_copy();
+        self.proof_tested_in = None; // cycles are counted anew
         (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
         self.forget_cycle();
         self.mirror.reset(P::init);
@@ -135,6 +144,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.progress = Progress::Settled;
         self.samples = Samples::none();
         (self.agreed, self.last, self.held, self.examination) = (None, None, 0, None);
+        self.health = Health::empty();
         self.my_vote.forget();
         self.peer_vote.forget();
     }

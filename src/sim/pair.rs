@@ -23,7 +23,7 @@ use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::mechanism::Mechanism;
 use crate::memory::Cells;
 use crate::mode::Mode;
-use crate::node::{Begun, Node, Site, flip_value};
+use crate::node::{Begun, Node, Site};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::OpenError;
@@ -84,8 +84,6 @@ pub struct Pair<'m, P: Program> {
     /// Bytes that a channel still sends before it stops.
     failing: [Option<(u64, Failure)>; 2],
     hung: [Option<Hung<P::Output>>; 2],
-    /// The bit to be flipped in the next output that a channel releases.
-    spoiling: [Option<usize>; 2],
     /// The bit to be flipped within a channel's turn.
     flipping: [Option<(Moment, Site, usize)>; 2],
     nonces: [u32; 2],
@@ -93,6 +91,8 @@ pub struct Pair<'m, P: Program> {
     frames_sent: u64,
     /// A frame of this kind is lost next.
     losing: Option<Kind>,
+    /// What is done to the next output that a channel releases, between vote and actuator.
+    damage: [Option<Damage<'m, P>>; 2],
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
     /// Blocks that a channel sent in a cycle.
@@ -101,6 +101,8 @@ pub struct Pair<'m, P: Program> {
     report: Report,
     world: Box<dyn World<P> + 'm>,
 }
+
+type Damage<'m, P> = Box<dyn Fn(&mut <P as Program>::Output) + 'm>;
 
 /// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
 /// which outputs have no effect.
@@ -178,6 +180,7 @@ impl<'m, P: Program> Pair<'m, P> {
             doomed: None,
             frames_sent: 0,
             losing: None,
+            damage: [None, None],
             driven_at: None,
             blocks_sent: [(0, 0); 2],
             pair,
@@ -187,7 +190,6 @@ impl<'m, P: Program> Pair<'m, P> {
             line: Line::new(),
             failing: [None; 2],
             hung: [None, None],
-            spoiling: [None; 2],
             flipping: [None; 2],
             nonces,
             trace: None,
@@ -398,10 +400,8 @@ impl<'m, P: Program> Pair<'m, P> {
         }
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         for voted in verdict.release(&arbiter) {
-            let voted = match self.spoiling[channel.index()].take() {
-                Some(bit) => voted.damaged_by(|value| {
-                    flip_value(value, bit);
-                }),
+            let voted = match self.damage[channel.index()].take() {
+                Some(damage) => voted.damaged_by(damage),
                 None => voted,
             };
             let cycle = voted.cycle();
@@ -427,6 +427,9 @@ impl<'m, P: Program> Pair<'m, P> {
             self.report.went_back += 1;
             self.oracle.go_back(cycle, node.state(), output);
         }
+        if self.is_old_vote(channel, outcome, cycle, output) {
+            return;
+        }
         let judgement = self.oracle.judge(channel, outcome, cycle, output);
         if self.trace.is_some() {
             let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
@@ -449,6 +452,14 @@ impl<'m, P: Program> Pair<'m, P> {
         let is_behind = is_own_cycle && cycle.since(self.oracle.latest()) <= 0;
         let other = &self.nodes[channel.other().index()];
         stood_by && is_behind && other.as_ref().is_none_or(Node::is_empty)
+    }
+
+    /// Whether a channel that goes back to its older state first drives, once more, what was voted
+    /// last before it stood by: the oracle need not remember so far back.
+    fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> bool {
+        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
+        let is_before = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle.next());
+        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted(cycle, output)
     }
 
     /// Looks at both channels for what must never be.

@@ -13,7 +13,8 @@ use std::vec::Vec;
 /// The frames come from the senders themselves, so their header is read without keys.
 #[derive(Clone, Debug, Default)]
 pub struct VoteTap {
-    outputs: [BTreeMap<u32, Vec<u8>>; 2],
+    /// A channel may vote twice in a cycle: before and after the votes differed.
+    outputs: [BTreeMap<u32, Vec<Vec<u8>>>; 2],
 }
 
 const HEADER_BYTES: usize = 8;
@@ -30,7 +31,7 @@ impl VoteTap {
         let kind = frame.first().map_or(0, |first| (first >> 1) & 0xF);
         let phase = frame.get(3..7).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
         let payload = frame.get(HEADER_BYTES..frame.len().saturating_sub(CRC_BYTES));
-        // Evidence carries the second vote, which takes the place of the first.
+        // Evidence carries the second vote.
         let vote = match payload {
             Some(payload) if kind == Kind::Vote as u8 => Some(payload),
             Some(payload) if kind == Kind::Evidence as u8 || kind == Kind::Settled as u8 => {
@@ -42,10 +43,13 @@ impl VoteTap {
         let (Some(phase), Some(output)) = (phase.map(|phase| phase & !3 | Stage::Vote as u32), output) else { return };
         let outputs = &mut self.outputs[sender.index()];
         // The pair began anew: what it voted before would look like the future.
-        if outputs.last_key_value().is_some_and(|(last, _)| phase + FURTHEST_BACK < *last) {
+        if outputs.last_key_value().is_some_and(|(last, _)| phase.saturating_add(FURTHEST_BACK) < *last) {
             outputs.clear();
         }
-        outputs.insert(phase, output.to_vec());
+        let votes = outputs.entry(phase).or_default();
+        if !votes.iter().any(|vote| vote == output) {
+            votes.push(output.to_vec());
+        }
         while outputs.len() > KEPT {
             outputs.pop_first();
         }
@@ -60,6 +64,6 @@ impl VoteTap {
     /// Returns whether both channels voted for `output` in `cycle`.
     pub fn both_voted<O: Serialize>(&self, cycle: Cycle, output: &O) -> bool {
         let (phase, bytes) = (Phase::new(cycle, Stage::Vote).0, encoded(output));
-        self.outputs.iter().all(|outputs| outputs.get(&phase) == Some(&bytes))
+        self.outputs.iter().all(|outputs| outputs.get(&phase).is_some_and(|votes| votes.contains(&bytes)))
     }
 }

@@ -52,7 +52,7 @@ pub struct ComparePayload {
 }
 
 /// The payload of a `Same`: the answer to a `Compare` of the same phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SamePayload {
     /// The first block, as asked.
     pub first: u16,

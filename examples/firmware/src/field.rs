@@ -3,7 +3,7 @@
 use crate::uart::Uart;
 use core::cell::RefCell;
 use tank::Reading;
-use tank::field_bus::{MAX_MESSAGE_BYTES, ToBoard, ToPlant};
+use tank::field_bus::{MAX_MESSAGE_BYTES, Side, ToBoard, ToPlant};
 use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds};
 use twinstep_hal::{Link, SerialLink};
 
@@ -14,6 +14,8 @@ struct Inner {
     link: SerialLink<Uart, MAX_MESSAGE_BYTES>,
     boot: Option<ToBoard>,
     reading: Option<Reading>,
+    /// The channels to be readmitted, A and B.
+    readmitted: [bool; 2],
     /// The epoch that the relay lets through.
     through: Epoch,
     /// The last claim sent, and the last one answered.
@@ -33,6 +35,7 @@ impl FieldBus {
             link: SerialLink::new(uart),
             boot: None,
             reading: None,
+            readmitted: [false; 2],
             through: Epoch::NONE,
             asked: None,
             answered: None,
@@ -53,6 +56,18 @@ impl FieldBus {
     /// Returns the newest reading; before the first one a cold tank behind a closed door.
     pub fn reading(&self) -> Reading {
         self.with(|inner| inner.listened().reading).flatten().unwrap_or_default()
+    }
+
+    /// Returns a channel that is to take part again, once for each time it was told.
+    pub fn readmitted(&self) -> Option<Side> {
+        self.with(|inner| {
+            let [a, b] = &mut inner.readmitted;
+            let told = [(a, Side::A), (b, Side::B)].into_iter().find(|(told, _)| **told);
+            told.map(|(told, side)| {
+                *told = false;
+                side
+            })
+        })?
     }
 
     /// Nobody holds the bus across a call, so this always runs; it has no panic to show for it.
@@ -79,6 +94,10 @@ impl Inner {
                     self.answered = answers.or(self.answered);
                 }
                 Some(boot @ ToBoard::Boot { .. }) => self.boot = Some(boot),
+                Some(ToBoard::Readmit { side }) => {
+                    let [a, b] = &mut self.readmitted;
+                    *(if side == Side::A { a } else { b }) = true;
+                }
                 None => {}
             }
         }

@@ -17,7 +17,7 @@ use defmt_semihosting as _;
 use field::{FieldBus, Relay};
 use tank::field_bus::{ToBoard, ToPlant};
 use tank::{Plant, Reading, Tank};
-use twinstep::journal::Counters;
+use twinstep::journal::{Counters, JOURNAL_ENTRIES};
 use twinstep::reintegrate::CopyProgress;
 use twinstep::{ChannelId, Config, Memory, Outcome, PairId, blocks};
 use twinstep_hal::{Clock, Lockstep, SerialLink};
@@ -87,6 +87,14 @@ fn main() -> ! {
         }
         if core::mem::replace(&mut repairs, node.counters().repairs()) != repairs {
             bus.send(&repaired(cycle, node.counters()));
+        }
+        let lost = short(node.lost_events());
+        for _ in 0..JOURNAL_ENTRIES {
+            let Some(entry) = pair.read_event() else { break };
+            bus.send(&ToPlant::Happened { lost, entry });
+        }
+        if let Some(side) = bus.readmitted() {
+            pair.readmit(side.into());
         }
     }
 }

@@ -101,16 +101,21 @@ impl Panel {
 struct Layout {
     top: i32,
     modes: [Panel; 2],
-    drives: Panel,
     /// Only where memory is copied.
     copy: Option<Panel>,
+    /// Only where the plant is known.
+    plant: Option<PlantPanels>,
+    /// Only where memory is repaired.
+    repairs: Option<Panel>,
+    bottom: i32,
+}
+
+struct PlantPanels {
+    drives: Panel,
     heater: Panel,
     temperature: Panel,
     valve: Panel,
     alarms: Panel,
-    /// Only where memory is repaired.
-    repairs: Option<Panel>,
-    bottom: i32,
 }
 
 impl Layout {
@@ -122,15 +127,17 @@ impl Layout {
             panel
         };
         let modes = [next(28), next(28)];
-        let drives = next(20);
+        let drives = record.has_plant().then(|| next(20));
         let copy = record.has_copies().then(|| next(44));
-        let heater = next(100);
-        let temperature = next(170);
-        let valve = next(20);
-        let alarms = next(20);
+        let plant = drives.map(|drives| PlantPanels {
+            drives,
+            heater: next(100),
+            temperature: next(170),
+            valve: next(20),
+            alarms: next(20),
+        });
         let repairs = record.has_repairs().then(|| next(20));
-        let bottom = repairs.unwrap_or(alarms).bottom;
-        Layout { top, modes, drives, copy, heater, temperature, valve, alarms, repairs, bottom }
+        Layout { top, modes, copy, plant, repairs, bottom: free - GAP }
     }
 
     fn height(&self) -> i32 {
@@ -138,16 +145,18 @@ impl Layout {
     }
 
     fn all(&self) -> impl Iterator<Item = Panel> {
-        let always = [self.drives, self.heater, self.temperature, self.valve, self.alarms];
-        self.modes.into_iter().chain(always).chain(self.copy).chain(self.repairs)
+        let plant = self
+            .plant
+            .iter()
+            .flat_map(|plant| [plant.drives, plant.heater, plant.temperature, plant.valve, plant.alarms]);
+        self.modes.into_iter().chain(plant).chain(self.copy).chain(self.repairs)
     }
 }
 
 fn header(area: &Area<'_>, record: &Record) -> anyhow::Result<()> {
     let title =
         ("sans-serif", css_size(20.0), FontStyle::Bold).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
-    let line = format!("{}, seed {}", record.scenario, record.seed);
-    area.draw_text(&line, &title, (16, 24))?;
+    area.draw_text(&record.title(), &title, (16, 24))?;
 
     let mut left = LEFT;
     for mode in Mode::ALL {
@@ -168,38 +177,44 @@ fn panels(plot: &Plot<'_, '_>, record: &Record, layout: &Layout, captions: &Capt
     plot.bars(modes_a, rows, |row| row.modes.first().copied(), mode_bar)?;
     plot.name(modes_b, "B", &INK)?;
     plot.bars(modes_b, rows, |row| row.modes.last().copied(), mode_bar)?;
-    plot.name(layout.drives, "drives", &INK)?;
-    plot.bars(layout.drives, rows, |row| row.driver, driver_bar)?;
 
     if let Some(panel) = layout.copy {
         plot.name(panel, "copy 0..100 %", &COPY)?;
         plot.copies(panel, rows)?;
     }
-
-    let duty = Scale { low: 0.0, high: 100.0, step: 50.0 };
-    plot.scale(layout.heater, duty, "%")?;
-    plot.name(layout.heater, "heater", &HEATER)?;
-    plot.line(layout.heater, duty, rows, |row| row.duty * 100.0, HEATER)?;
-
-    let readings = rows.iter().flat_map(|row| [row.tank_c, row.ambient_c]);
-    let temperature = Scale::around(bounds(readings));
-    plot.scale(layout.temperature, temperature, "°C")?;
-    let middle = layout.temperature.middle();
-    plot.name_at(middle - 10, "tank", &TANK)?;
-    plot.name_at(middle + 10, "ambient", &AMBIENT)?;
-    plot.line(layout.temperature, temperature, rows, |row| row.ambient_c, AMBIENT)?;
-    plot.line(layout.temperature, temperature, rows, |row| row.tank_c, TANK)?;
-
-    plot.name(layout.valve, "valve", &VALVE)?;
-    plot.bars(layout.valve, rows, |row| row.valve_open, valve_bar)?;
-    plot.name(layout.alarms, "alarms", &ALARM)?;
-    plot.bars(layout.alarms, rows, |row| row.alarms != 0, alarm_bar)?;
+    if let Some(panels) = &layout.plant {
+        plant(plot, rows, panels)?;
+    }
     if let Some(panel) = layout.repairs {
         plot.name(panel, "repairs", &REPAIR)?;
         plot.repairs(panel, rows)?;
     }
 
     plot.injections(&record.injections, captions, layout)
+}
+
+fn plant(plot: &Plot<'_, '_>, rows: &[CycleRow], panels: &PlantPanels) -> anyhow::Result<()> {
+    plot.name(panels.drives, "drives", &INK)?;
+    plot.bars(panels.drives, rows, |row| row.driver, driver_bar)?;
+
+    let duty = Scale { low: 0.0, high: 100.0, step: 50.0 };
+    plot.scale(panels.heater, duty, "%")?;
+    plot.name(panels.heater, "heater", &HEATER)?;
+    plot.line(panels.heater, duty, rows, |row| row.duty * 100.0, HEATER)?;
+
+    let readings = rows.iter().flat_map(|row| [row.tank_c, row.ambient_c]);
+    let temperature = Scale::around(bounds(readings));
+    plot.scale(panels.temperature, temperature, "°C")?;
+    let middle = panels.temperature.middle();
+    plot.name_at(middle - 10, "tank", &TANK)?;
+    plot.name_at(middle + 10, "ambient", &AMBIENT)?;
+    plot.line(panels.temperature, temperature, rows, |row| row.ambient_c, AMBIENT)?;
+    plot.line(panels.temperature, temperature, rows, |row| row.tank_c, TANK)?;
+
+    plot.name(panels.valve, "valve", &VALVE)?;
+    plot.bars(panels.valve, rows, |row| row.valve_open, valve_bar)?;
+    plot.name(panels.alarms, "alarms", &ALARM)?;
+    plot.bars(panels.alarms, rows, |row| row.alarms != 0, alarm_bar)
 }
 
 /// How one state looks as a bar.
@@ -497,7 +512,7 @@ pub(crate) fn css_size(pixels: f64) -> f64 {
 mod tests {
     use super::{Panel, Scale, copies, render, runs, thinned};
     use crate::record::made_up::ten_rounds;
-    use crate::record::{Copied, CycleRow, Injection, Mode, Record};
+    use crate::record::{Copied, CycleRow, Injection, Mode, Record, Source};
 
     fn record(cycles: u32) -> Record {
         let rows = (0..cycles).map(|cycle| CycleRow {
@@ -512,7 +527,8 @@ mod tests {
             tank_c: 21.5,
             ambient_c: 12.0,
         });
-        Record { scenario: String::from("cut & return"), seed: 42, rows: rows.collect(), injections: Vec::new() }
+        let (name, source) = (String::from("cut & return"), Source::Run { seed: 42 });
+        Record { name, source, rows: rows.collect(), injections: Vec::new() }
     }
 
     fn injection(cycle: u32) -> Injection {

@@ -1,12 +1,16 @@
 //! A run on two emulated boards: the rig carries their link, and is their plant and relay.
 
+mod upsets;
+
 use crate::board::{Board, Heard, Line, Socket, prefer};
 use crate::cross_link::CrossLink;
 use crate::firmware;
 use crate::frames::{Deframer, framed};
+use crate::journal::{Logged, in_words};
 use crate::judge::Judge;
 use crate::log::LogDecoder;
 use crate::plant_side::PlantSide;
+use crate::ram::Ram;
 use crate::relay::Relay;
 use crate::rot::{PlantMemory, Rot};
 use crate::rounds::{Act, Rounds};
@@ -17,13 +21,18 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
+use twinstep::journal::Event;
 use twinstep::{ChannelId, Config};
+use upsets::Upsets;
 
 /// A run in which nothing is heard of any board, or nothing driven, for so long is over.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
 
 /// What the firmware sends of its state in a cycle at most.
 const COPY_BLOCKS: u32 = 8;
+
+/// Cycles after the last flip in which it may show: memory is checked in 17.
+const LAST_CYCLES: u32 = 20;
 
 /// Less than a cycle.
 const A_MOMENT: Duration = Duration::from_millis(20);
@@ -47,11 +56,13 @@ struct Run<'p> {
     plant: PlantSide,
     rounds: Option<Rounds>,
     rot: Option<Rot>,
+    upsets: Option<Upsets>,
     /// Where the boards keep their mirrored memory.
     memory_at: u32,
     modes: [Option<ModeCode>; 2],
     one_stood_by: bool,
     elf: Vec<u8>,
+    journal: Vec<Logged>,
     /// The logs of each boot.
     logs: [Vec<LogDecoder>; 2],
     failed: Option<String>,
@@ -64,7 +75,9 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
     let (sender, heard) = channel();
     let elf = std::fs::read(image).with_context(|| format!("no firmware at {}", image.display()))?;
-    let memory_port = plan.kind == Kind::Rot;
+    let memory_port = matches!(plan.kind, Kind::Rot | Kind::Seu);
+    let is_upset = plan.kind == Kind::Seu;
+    let upsets = is_upset.then(|| Ram::of(&elf)).transpose()?.map(|ram| Upsets::new(plan.seed, plan.flips, ram));
     let mut run = Run {
         plan,
         rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
@@ -78,14 +91,16 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         link: CrossLink::new(&plan),
         from_board: Default::default(),
         relay: Relay::new(plan.broken_relay),
-        judge: Judge::new(),
+        judge: if is_upset { Judge::of_upset_boards() } else { Judge::new() },
         plant: PlantSide::new(plan.seed)?,
         rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, Config::DEFAULT.probation_cycles)),
-        rot: memory_port.then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
+        upsets,
+        rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
         memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,
         modes: [None; 2],
         one_stood_by: false,
         elf,
+        journal: Vec::new(),
         logs: Default::default(),
         failed: None,
         progress,
@@ -103,23 +118,29 @@ impl Run<'_> {
     fn until_done(mut self, heard: &Receiver<Heard>) -> Result<Outcome> {
         let (mut latest, mut since) = (0, Instant::now());
         while !self.is_done() {
-            match heard.recv_timeout(SILENCE_AT_MOST) {
-                Ok(heard) => self.hear(&heard),
+            let wait = if self.upsets.is_some() { A_MOMENT } else { SILENCE_AT_MOST };
+            let busy = match heard.recv_timeout(wait) {
+                Ok(heard) => {
+                    self.hear(&heard);
+                    Some(CHANNELS[heard.board])
+                }
+                Err(RecvTimeoutError::Timeout) if self.upsets.is_some() => None,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     bail!("the boards stopped talking after cycle {latest}");
                 }
-            }
-            if self.judge.latest() > latest {
-                (latest, since) = (self.judge.latest(), Instant::now());
+            };
+            if self.judge.cycles() > latest {
+                (latest, since) = (self.judge.cycles(), Instant::now());
             } else if since.elapsed() > SILENCE_AT_MOST {
                 let [a, b] = self.modes.map(|mode| mode.map_or("dead".into(), |mode| format!("{mode:?}")));
                 bail!("no output reached the plant after cycle {latest}; A is {a}, B is {b}");
             }
             self.go_on_with_rounds()?;
+            self.go_on_with_upsets(busy)?;
             if let Some(failed) = self.failed.take() {
                 bail!(failed);
             }
-            self.progress.at(self.judge.latest());
+            self.progress.at(self.judge.cycles());
         }
         self.read_what_is_left(heard);
         let mut figures = self.judge.into_figures();
@@ -132,16 +153,22 @@ impl Run<'_> {
         }
         figures.rounds = self.rounds.map(Rounds::into_rounds).unwrap_or_default();
         figures.rot = self.rot.map(Rot::into_figures);
+        figures.seu = self.upsets.map(|upsets| upsets.seu.into_figures());
         figures.copy_budget_blocks = COPY_BLOCKS;
         let (modes, link_changes, one_stood_by) = (self.modes, self.plant.link_changes(), self.one_stood_by);
         let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
         let logs = self.logs.map(|boots| boots.into_iter().flat_map(LogDecoder::into_lines).collect());
-        Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, logs })
+        Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, journal: self.journal, logs })
     }
 
     fn is_done(&self) -> bool {
-        let latest = self.judge.latest();
+        let latest = self.judge.cycles();
+        if let Some(upsets) = &self.upsets {
+            // Time for the last flip to show, and for the pair to come together.
+            let is_calm = latest > upsets.calm_from && latest > upsets.last_flip + LAST_CYCLES;
+            return upsets.seu.is_done() && is_calm && latest >= self.plan.cycles;
+        }
         let in_rounds = self.rounds.as_ref().is_some_and(|rounds| !rounds.is_done());
         // Rounds that do not come to an end are one of the claims.
         latest >= self.plan.cycles && (!in_rounds || latest >= 3 * self.plan.cycles)
@@ -171,7 +198,9 @@ impl Run<'_> {
             return;
         };
         if heard.bytes.is_empty() {
-            if heard.line != Line::Log && !board.is_running() {
+            if heard.line != Line::Log && !board.is_running() && self.upsets.is_some() {
+                self.boards[heard.board] = None;
+            } else if heard.line != Line::Log && !board.is_running() {
                 self.failed = Some(format!("board {from} stopped by itself"));
             }
             return;
@@ -226,6 +255,9 @@ impl Run<'_> {
         let at = board.index();
         self.boards[at] = Some(Board::boot(&self.socket, at, self.boots, &self.heard)?);
         self.boot_of[at] = self.boots;
+        if let Some(upsets) = &mut self.upsets {
+            upsets.booted(board);
+        }
         self.nonces[at] = self.rng.u32(1..);
         self.modes[at] = Some(ModeCode::Starting);
         self.from_board[at] = Deframer::default();
@@ -286,13 +318,17 @@ impl Run<'_> {
                     self.tell(board.other(), &ToBoard::Lease { through, answers: None });
                 }
             }
-            ToPlant::Sampled { cycle, reading } => self.judge.sampled(board, cycle, reading),
+            ToPlant::Sampled { cycle, reading } => self.judge.says_sampled(board, cycle, reading),
             ToPlant::Drive { cycle, epoch, outcome, output } => {
                 if !self.relay.passes(board, epoch) {
                     self.judge.cut_off();
                     return;
                 }
+                let wrong = self.judge.wrong();
                 let is_new = self.judge.drives(board, epoch.counter(), outcome, cycle, &output);
+                if let Some(upsets) = self.upsets.as_mut().filter(|_| self.judge.wrong() > wrong) {
+                    upsets.seu.wrong(Some(board), format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}"));
+                }
                 self.plant.drive(board, cycle, &output, is_new);
                 if is_new {
                     for board in CHANNELS {
@@ -302,6 +338,9 @@ impl Run<'_> {
             }
             ToPlant::Settled { cycle, outcome, mode, .. } => {
                 self.modes[board.index()] = Some(mode);
+                if let Some(upsets) = &mut self.upsets {
+                    upsets.heard(board);
+                }
                 self.one_stood_by |= one_stands_by(self.modes);
                 self.judge.settled(board, cycle, outcome, mode);
                 // A board that is out of the cycle stands at an old number.
@@ -319,6 +358,16 @@ impl Run<'_> {
                 let fresh = rot.map_or(0, |rot| rot.repaired(board, cycle, [working, checkpoint, digests]));
                 self.plant.repaired(cycle, fresh);
             }
+            ToPlant::Happened { lost, entry } => {
+                self.journal.push(Logged { channel: board, lost, entry });
+                if let Some(upsets) = &mut self.upsets {
+                    upsets.seu.happened(board, &entry.event, in_words(&entry.event));
+                }
+                if matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
+                    self.readmit();
+                }
+            }
+            ToPlant::Failed { .. } if self.upsets.is_some() => self.boards[board.index()] = None,
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
     }

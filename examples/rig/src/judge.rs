@@ -2,9 +2,11 @@
 
 use crate::rot::RotFigures;
 use crate::rounds::Round;
+use crate::seu::SeuFigures;
 use std::collections::{BTreeMap, VecDeque};
 use tank::field_bus::{ModeCode, OutcomeCode};
 use tank::{Drive, Reading, Tank};
+use twinstep::digest::ValueDigest;
 use twinstep::sim::{Judgement, Oracle, VoteTap};
 use twinstep::wire::Kind;
 use twinstep::{ChannelId, Cycle, Outcome, Program, canonical};
@@ -52,6 +54,12 @@ pub(crate) struct Figures {
     /// What became of bits flipped in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rot: Option<RotFigures>,
+    /// What became of bits flipped anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seu: Option<SeuFigures>,
+    /// Samples that are no reading of the plant: damaged on the board before they were fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damaged_readings: Option<u32>,
     /// The first cycle that the killed owner did not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kill_cycle: Option<u32>,
@@ -84,8 +92,15 @@ pub(crate) struct Judge {
     /// Outputs released in duplex for which the link has not carried both votes yet: the
     /// rig may read a board's drive before it reads the vote that the board sent first.
     unconfirmed: Vec<(u32, Drive)>,
+    /// The boards' memory is damaged: what they say may be nonsense.
+    are_upset: bool,
+    /// The last cycle of which the link carried a board's sample.
+    sampled_on_link: [Option<u32>; 2],
     figures: Figures,
 }
+
+/// Cycles of frames beyond the last driven one that make sense.
+const CYCLES_AHEAD: u32 = 8;
 
 /// Cycles within which the votes of a driven output must have been read from the link.
 const VOTES_WITHIN_CYCLES: u32 = 3;
@@ -102,8 +117,32 @@ impl Judge {
             latest: 0,
             blocks: [(0, 0); 2],
             unconfirmed: Vec::new(),
+            are_upset: false,
+            sampled_on_link: [None; 2],
             figures: Figures::default(),
         }
+    }
+
+    /// Judges boards whose memory is damaged. A sample that is no reading counts apart: the pair agrees on what its
+    /// sensors say, and a bit flipped before that is a sensor's fault. What a board says of its sample counts only
+    /// where the link did not carry it, and frames of impossible cycles do not count.
+    pub(crate) fn of_upset_boards() -> Self {
+        let figures = Figures { damaged_readings: Some(0), ..Figures::default() };
+        Self { are_upset: true, figures, ..Self::new() }
+    }
+
+    /// Nobody has the state any more: the pair begins with its first cycle again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.confirm_votes(0);
+        let (oracle, votes) = (Oracle::new(), VoteTap::default());
+        let figures = std::mem::take(&mut self.figures);
+        let drivers = std::mem::take(&mut self.drivers);
+        *self = Self { oracle, votes, drivers, figures, are_upset: self.are_upset, ..Self::new() };
+    }
+
+    /// Returns how many cycles reached the plant.
+    pub(crate) fn cycles(&self) -> u32 {
+        self.figures.cycles
     }
 
     /// Returns the figures of the whole run.
@@ -112,6 +151,11 @@ impl Judge {
         self.confirm_votes(0);
         self.figures.blackout_cycles = self.figures.missing + self.figures.held;
         self.figures
+    }
+
+    /// Returns how many wrong outputs reached the plant.
+    pub(crate) fn wrong(&self) -> u32 {
+        self.figures.wrong
     }
 
     /// Returns the last cycle whose output reached the plant.
@@ -135,6 +179,9 @@ impl Judge {
 
     /// Sees a frame on the link, as its sender sent it.
     pub(crate) fn sees_frame(&mut self, sender: ChannelId, frame: &[u8], wire_bytes: usize) {
+        if self.are_upset && !self.makes_sense(frame) {
+            return;
+        }
         self.votes.observe(sender, frame);
         let (Some(header), Some(payload)) = (frame.get(..8), frame.get(8..frame.len().saturating_sub(4))) else {
             return;
@@ -145,6 +192,7 @@ impl Judge {
         if kind == Kind::Sample as u8 {
             let reading = payload.get(4..).and_then(canonical::decode::<Reading>);
             if let Some(reading) = reading {
+                self.sampled_on_link[sender.index()] = Some(cycle);
                 self.sampled(sender, cycle, reading);
                 self.count_frame(sender, cycle, 0, wire_bytes - (payload.len() - 4));
             }
@@ -160,10 +208,38 @@ impl Judge {
         self.votes.observe(sender, frame);
     }
 
+    /// Whether a frame of a damaged board is of a possible cycle, and a sample has its digest.
+    fn makes_sense(&self, frame: &[u8]) -> bool {
+        let (Some(header), Some(payload)) = (frame.first_chunk::<8>(), frame.get(8..frame.len().saturating_sub(4)))
+        else {
+            return false;
+        };
+        let [kind, _, _, p0, p1, p2, p3, _] = *header;
+        let cycle = u32::from_le_bytes([p0, p1, p2, p3]) >> 2;
+        let has_digest = || {
+            let (digest, sample) = payload.split_first_chunk::<4>()?;
+            let mut of_sample = ValueDigest::new();
+            of_sample.extend(sample);
+            Some(of_sample.finish() == u32::from_le_bytes(*digest))
+        };
+        let is_sample = (kind >> 1) & 0xF == Kind::Sample as u8;
+        cycle <= self.latest + CYCLES_AHEAD && (!is_sample || has_digest() == Some(true))
+    }
+
+    /// Takes what a board says that it sampled.
+    pub(crate) fn says_sampled(&mut self, board: ChannelId, cycle: u32, reading: Reading) {
+        if !self.are_upset || self.sampled_on_link[board.index()] != Some(cycle) {
+            self.sampled(board, cycle, reading);
+        }
+    }
+
     /// Takes a board's sample of a cycle: it must be a reading that the board was given.
     pub(crate) fn sampled(&mut self, board: ChannelId, cycle: u32, reading: Reading) {
         let never_given = reading != Reading::default() && !self.given[board.index()].contains(&reading);
-        self.figures.wrong += u32::from(never_given);
+        match &mut self.figures.damaged_readings {
+            Some(damaged) => *damaged += u32::from(never_given),
+            None => self.figures.wrong += u32::from(never_given),
+        }
         self.oracle.sampled(board, Cycle(cycle), reading);
     }
 

@@ -12,6 +12,8 @@ mod cross_link;
 mod emulate;
 mod firmware;
 mod frames;
+mod fuzz;
+mod journal;
 mod judge;
 mod log;
 mod measure;
@@ -20,6 +22,7 @@ mod plant_side;
 mod process;
 mod provision;
 mod qtest;
+mod ram;
 mod record;
 mod relay;
 mod report;
@@ -27,6 +30,7 @@ mod rot;
 mod rounds;
 mod run;
 mod scenario;
+mod seu;
 mod simulate;
 mod timeline;
 mod weather;
@@ -59,12 +63,28 @@ enum Command {
     Rejoin(Options),
     /// Flip bits in the memory of running boards: each one found and mended
     Rot(Options),
+    /// Flip bits anywhere in the memory of running boards: nothing wrong is driven, whatever the boards do
+    Seu {
+        /// Bits to be flipped
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        flips: u32,
+        #[command(flatten)]
+        options: Options,
+    },
     /// All scenarios, one after the other
     All(Options),
     /// Inject thousands of faults of every class into simulated pairs, and classify what becomes of each
     Campaign(campaign::Options),
     /// Add up the shards of a campaign
     Merge(campaign::MergeOptions),
+    /// Show what both channels wrote into a journal file, as a table and a timeline
+    Journal {
+        /// The file, as `--journal` of a scenario writes it
+        file: PathBuf,
+        /// Draw the timeline here
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
     /// Check that no panic is left in the release firmware, and that the check finds one
     PanicFree,
     /// Count the instructions of writes and commits on a Cortex-M3 and on the host, and hold them to the budgets
@@ -72,6 +92,15 @@ enum Command {
         /// Write the figures and claims here
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+    },
+    /// Run the fuzz targets for a while each, from their committed corpus
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+        /// Only this one
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: Option<String>,
     },
     /// Run cargo for the boards' target: `cargo rig thumb build --release`
     Thumb {
@@ -98,6 +127,9 @@ struct Options {
     /// Draw the timeline here
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write the events of both channels here, for `cargo rig journal`
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
     /// Print the boards' decoded logs
     #[arg(long)]
     log: bool,
@@ -125,11 +157,14 @@ fn run(command: Command) -> Result<bool> {
         Command::Partition(options) => run_all(&[Kind::Partition], &options),
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
+        Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, flips),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::Campaign(options) => campaign::run(&options),
         Command::Merge(options) => campaign::merge(&options),
+        Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
+        Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
         Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),
     }
 }
@@ -139,9 +174,16 @@ fn say(line: &str) {
     eprintln!("rig: {line}");
 }
 
+/// Bits that are flipped anywhere where that is one scenario of several.
+const FEW_FLIPS: u32 = 60;
+
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
-    if kinds.len() > 1 && (options.json.is_some() || options.svg.is_some()) {
-        bail!("--json and --svg belong to one scenario, not to `all`");
+    run_all_with(kinds, options, FEW_FLIPS)
+}
+
+fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
+    if kinds.len() > 1 && [&options.json, &options.svg, &options.journal].iter().any(|file| file.is_some()) {
+        bail!("--json, --svg and --journal belong to one scenario, not to `all`");
     }
     if options.broken_relay && (options.sim || kinds != [Kind::Partition]) {
         bail!("--broken-relay is a control of `partition` on boards: elsewhere only one board ever claims");
@@ -149,7 +191,7 @@ fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
     let bench = if options.sim { None } else { Some(Bench::provide()?) };
     let mut passed = true;
     for kind in kinds {
-        let plan = Plan { broken_relay: options.broken_relay, ..Plan::new(*kind, options.seed, options.cycles) };
+        let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
             Some(bench) => emulate::run(plan, &bench.qemu, &bench.image, &progress),
@@ -178,6 +220,9 @@ fn present(plan: &Plan, options: &Options, outcome: &Outcome) -> Result<()> {
     }
     if let Some(path) = &options.svg {
         chart::write_svg(&outcome.record, path)?;
+    }
+    if let Some(path) = &options.journal {
+        journal::write(&outcome.journal, path)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The plant side of the field bus: sensors, actuators, the weather, and the record.
 
 use crate::plant::PlantModel;
-use crate::record::{Copied, CycleRow, Injection, Mode, Record};
+use crate::record::{Copied, CycleRow, Injection, Mode, Record, Source};
 use crate::scenario::Plan;
 use crate::weather::Weather;
 use anyhow::Result;
@@ -19,6 +19,8 @@ pub(crate) struct PlantSide {
     modes: [Mode; 2],
     /// Blocks of the copy that is under way.
     copy_blocks: u32,
+    /// Where the first cycle stands: behind those of the pair's earlier lives.
+    base: u32,
 }
 
 impl PlantSide {
@@ -26,7 +28,12 @@ impl PlantSide {
         let weather = Weather::seattle(seed)?;
         let model = PlantModel::new(seed, weather.ambient_c(0));
         let modes = [Mode::Starting; 2];
-        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes, copy_blocks: 0 })
+        Ok(Self { model, weather, rows: BTreeMap::new(), injections: Vec::new(), modes, copy_blocks: 0, base: 0 })
+    }
+
+    /// The pair begins with its first cycle again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.base = self.rows.keys().next_back().copied().unwrap_or_default();
     }
 
     /// Returns what a board's sensors read now.
@@ -37,7 +44,7 @@ impl PlantSide {
     /// Follows an output; the first of a cycle moves the plant on by that cycle.
     pub(crate) fn drive(&mut self, board: ChannelId, cycle: u32, output: &Drive, is_new: bool) {
         if is_new {
-            let ambient_c = self.weather.ambient_c(cycle);
+            let ambient_c = self.weather.ambient_c(self.base.saturating_add(cycle));
             self.model.step(output, ambient_c);
         }
         let row = self.row(cycle);
@@ -49,16 +56,7 @@ impl PlantSide {
 
     /// Notes the mode a board is in after a cycle.
     pub(crate) fn mode(&mut self, board: ChannelId, cycle: u32, mode: Option<ModeCode>) {
-        let mode = match mode {
-            None => Mode::Off,
-            Some(ModeCode::Starting) => Mode::Starting,
-            Some(ModeCode::Duplex) => Mode::Duplex,
-            Some(ModeCode::Simplex) => Mode::Simplex,
-            Some(ModeCode::Standby) => Mode::Standby,
-            Some(ModeCode::Safe) => Mode::Safe,
-            Some(ModeCode::Donor) => Mode::Donor,
-            Some(ModeCode::Joining) => Mode::Joining,
-        };
+        let mode = mode.map_or(Mode::Off, shown);
         let was = std::mem::replace(&mut self.modes[board.index()], mode);
         if was == Mode::Donor && mode == Mode::Duplex {
             self.copied(cycle, self.copy_blocks, self.copy_blocks);
@@ -79,6 +77,7 @@ impl PlantSide {
 
     /// Notes what was done to the pair.
     pub(crate) fn injected(&mut self, cycle: u32, board: Option<ChannelId>, what: impl Into<String>) {
+        let cycle = self.base.saturating_add(cycle);
         self.injections.push(Injection { cycle, channel: board.map(ChannelId::index), what: what.into() });
     }
 
@@ -90,11 +89,12 @@ impl PlantSide {
     /// Returns the record for the renderers.
     pub(crate) fn record(&self, plan: &Plan) -> Record {
         let rows = self.rows.values().filter(|row| row.cycle > 0).cloned().collect();
-        let scenario = plan.kind.name().to_owned();
-        Record { scenario, seed: plan.seed, rows, injections: self.injections.clone() }
+        let (name, source) = (plan.kind.name().to_owned(), Source::Run { seed: plan.seed });
+        Record { name, source, rows, injections: self.injections.clone() }
     }
 
     fn row(&mut self, cycle: u32) -> &mut CycleRow {
+        let cycle = self.base.saturating_add(cycle);
         let (modes, tank_c, ambient_c) = (self.modes, self.model.tank_c(), self.weather.ambient_c(cycle));
         self.rows.entry(cycle).or_insert_with(|| CycleRow {
             cycle,
@@ -108,5 +108,18 @@ impl PlantSide {
             tank_c: tank_c as f32,
             ambient_c: ambient_c as f32,
         })
+    }
+}
+
+/// Returns a mode as it is drawn.
+pub(crate) fn shown(mode: ModeCode) -> Mode {
+    match mode {
+        ModeCode::Starting => Mode::Starting,
+        ModeCode::Duplex => Mode::Duplex,
+        ModeCode::Simplex => Mode::Simplex,
+        ModeCode::Standby => Mode::Standby,
+        ModeCode::Safe => Mode::Safe,
+        ModeCode::Donor => Mode::Donor,
+        ModeCode::Joining => Mode::Joining,
     }
 }

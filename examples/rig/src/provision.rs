@@ -121,6 +121,22 @@ pub(crate) fn program(program: &str, say: &mut dyn FnMut(&str)) -> anyhow::Resul
     on_path(program).with_context(advice)
 }
 
+/// Finds cargo-fuzz and the C++ compiler that builds its library, or installs them.
+///
+/// # Errors
+/// When one of them is neither there nor could be installed; the first line says what to install.
+pub(crate) fn cargo_fuzz(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    program("g++", say)?;
+    // Cargo finds it beside itself, too, where that is not on the path.
+    if run(tool("cargo").args(["fuzz", "--version"]), LOOKUP_LIMIT).is_ok() {
+        return Ok(());
+    }
+    say("installing cargo-fuzz");
+    run(tool("cargo").args(["install", "cargo-fuzz", "--locked"]), WORK_LIMIT)
+        .context("there is no cargo-fuzz: run `cargo install cargo-fuzz --locked`")?;
+    Ok(())
+}
+
 /// The Debian package of a program. It puts the rarer emulated processors together into one.
 fn package_of(program: &str) -> &str {
     match program {

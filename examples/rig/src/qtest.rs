@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -59,16 +60,34 @@ impl Qtest {
     /// The processor runs on between the requests: where the program writes this byte just then, its write may be
     /// undone, or found in place of the flip, which is an error here. Memory that is quiet for a moment has neither.
     pub(crate) fn flip_bit(&mut self, address: u32, bit: u8) -> Result<()> {
-        ensure!(bit < 8, "a byte has no bit {bit}");
-        let before = self.read_byte(address)?;
-        let flipped = before ^ (1 << bit);
-        self.write_byte(address, flipped)?;
+        let (before, flipped) = self.upset_bit(address, bit)?;
         let after = self.read_byte(address)?;
         ensure!(
             after == flipped,
             "bit {bit} at {address:#x} did not flip: {before:#04x} should be {flipped:#04x} and is {after:#04x}"
         );
         Ok(())
+    }
+
+    /// Flips one bit of the byte at `address`, whatever the program does with it; returns the byte before and after.
+    ///
+    /// A byte that the program writes between the two requests is put back, with a bit flipped.
+    pub(crate) fn upset_bit(&mut self, address: u32, bit: u8) -> Result<(u8, u8)> {
+        ensure!(bit < 8, "a byte has no bit {bit}");
+        let before = self.read_byte(address)?;
+        let flipped = before ^ (1 << bit);
+        self.write_byte(address, flipped)?;
+        Ok((before, flipped))
+    }
+
+    /// Returns the first address in a range whose byte is not zero.
+    pub(crate) fn first_nonzero(&mut self, range: Range<u32>) -> Result<Option<u32>> {
+        let request = format!("read {:#x} {:#x}", range.start, range.len());
+        let answer = self.ask(&request)?;
+        let digits = answer.strip_prefix("0x").unwrap_or_default();
+        ensure!(digits.len() == 2 * range.len(), "qtest answered {} digits to `{request}`", digits.len());
+        let bytes = digits.as_bytes().chunks(2).position(|byte| byte != b"00");
+        Ok(bytes.map(|bytes| range.start + bytes as u32))
     }
 
     /// Sends a request; returns what follows the `OK` of its answer.

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 /// What one channel was doing in one control cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// No power, or no sign of life.
     Off,
@@ -90,7 +90,7 @@ impl Mode {
 }
 
 /// How far the copy of one channel's memory to the other has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Copied {
     /// The blocks that the joining channel holds.
     pub(crate) done_blocks: u32,
@@ -109,7 +109,7 @@ impl Copied {
 }
 
 /// One control cycle.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct CycleRow {
     /// The number of the control cycle.
     pub(crate) cycle: u32,
@@ -154,13 +154,25 @@ impl Injection {
     }
 }
 
+/// What a record was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A run: its seed replays it.
+    Run {
+        /// The seed.
+        seed: u64,
+    },
+    /// The channels' journals: they tell nothing of the plant, and what stands for the injections are events.
+    Journal,
+}
+
 /// One whole run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// The name of the scenario.
-    pub(crate) scenario: String,
-    /// The seed that replays it.
-    pub(crate) seed: u64,
+    /// The name of the scenario, or of the file.
+    pub(crate) name: String,
+    /// What it was made of.
+    pub(crate) source: Source,
     /// The control cycles, oldest first.
     pub(crate) rows: Vec<CycleRow>,
     /// What was done on purpose, oldest first.
@@ -172,6 +184,19 @@ impl Record {
     pub(crate) fn span(&self) -> Option<Span> {
         let cycles = || self.rows.iter().map(|row| row.cycle);
         Some(Span { first: cycles().min()?, last: cycles().max()? })
+    }
+
+    /// What it is called.
+    pub(crate) fn title(&self) -> String {
+        match self.source {
+            Source::Run { seed } => format!("{}, seed {seed}", self.name),
+            Source::Journal => self.name.clone(),
+        }
+    }
+
+    /// Whether it knows the plant.
+    pub(crate) fn has_plant(&self) -> bool {
+        self.source != Source::Journal
     }
 
     /// Whether memory was copied from one channel to the other.
@@ -269,7 +294,7 @@ fn round_step(cycles: u64, most: usize) -> u64 {
 /// Made-up runs for the tests of the renderers.
 #[cfg(test)]
 pub(crate) mod made_up {
-    use super::{Copied, CycleRow, Injection, Mode, Record};
+    use super::{Copied, CycleRow, Injection, Mode, Record, Source};
 
     /// The cycles of one round.
     const ROUND: u32 = 40;
@@ -285,7 +310,8 @@ pub(crate) mod made_up {
             injections.push(Injection { cycle: begin + 6, channel: Some(victim), what });
             injections.push(Injection { cycle: begin + 12, channel: Some(victim), what: String::from("restarted") });
         }
-        Record { scenario: String::from("rounds"), seed: 7, rows: (0..10 * ROUND).map(row).collect(), injections }
+        let rows = (0..10 * ROUND).map(row).collect();
+        Record { name: String::from("rounds"), source: Source::Run { seed: 7 }, rows, injections }
     }
 
     /// As `ten_rounds`, with a third injection in each round.

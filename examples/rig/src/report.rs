@@ -49,6 +49,14 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
         let (slowest, bound) = (rot.found_within_cycles_max, rot.bound_cycles);
         let _ = writeln!(text, "the slowest was found after {slowest} cycles, the bound is {bound}");
     }
+    if let Some(seu) = &figures.seu {
+        for line in seu.lines() {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    if let Some(damaged) = figures.damaged_readings {
+        let _ = writeln!(text, "{damaged} samples damaged before they were fixed; {} safe outputs", figures.safe);
+    }
     if figures.link_overhead_bytes_max > 0 {
         let (bytes, repeated) = (figures.link_overhead_bytes_max, figures.repeated_frames);
         let _ = writeln!(

@@ -1,5 +1,6 @@
 //! What every way of running a scenario has in common: the progress line and the outcome.
 
+use crate::journal::Logged;
 use crate::judge::Figures;
 use crate::record::Record;
 use crate::scenario::Claim;
@@ -10,6 +11,8 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
     pub(crate) figures: Figures,
     pub(crate) claims: Vec<Claim>,
+    /// The events of both channels, as they came.
+    pub(crate) journal: Vec<Logged>,
     /// The decoded logs of A and B.
     pub(crate) logs: [Vec<String>; 2],
 }

@@ -21,10 +21,13 @@ pub(crate) enum Kind {
     Rejoin,
     /// Bits are flipped in the mirrored memory of running boards.
     Rot,
+    /// Bits are flipped anywhere in the memory of running boards.
+    Seu,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot, Self::Seu];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -33,6 +36,7 @@ impl Kind {
             Self::Partition => "partition",
             Self::Rejoin => "rejoin",
             Self::Rot => "rot",
+            Self::Seu => "seu",
         }
     }
 }
@@ -52,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) heals_at: u32,
     /// The share of bytes that the link damages.
     pub(crate) byte_errors: f64,
+    /// Bits to be flipped anywhere.
+    pub(crate) flips: u32,
     /// Negative control: the relay lets everybody through.
     pub(crate) broken_relay: bool,
 }
@@ -72,12 +78,16 @@ impl Plan {
             strike_byte: rng.u32(1..=EXCHANGE_BYTES),
             heals_at: strikes_at + cycles / 8,
             byte_errors: if kind == Kind::Noise { 1e-3 } else { 0.0 },
+            flips: 0,
             broken_relay: false,
         }
     }
 
     /// Returns what is claimed of the run, and whether it held.
     pub(crate) fn claims(&self, figures: &Figures, ending: &Ending) -> Vec<Claim> {
+        if self.kind == Kind::Seu {
+            return seu_claims(self, figures, ending);
+        }
         let mut claims = vec![
             claim(format!("at least {} cycles reached the plant", self.cycles), figures.cycles >= self.cycles),
             claim("missing 0", figures.missing == 0),
@@ -111,6 +121,7 @@ impl Plan {
             }
             Kind::Rejoin => claims.extend(rejoin_claims(figures)),
             Kind::Rot => claims.extend(rot_claims(figures, ending)),
+            Kind::Seu => {}
         }
         claims
     }
@@ -150,6 +161,18 @@ fn rot_claims(figures: &Figures, ending: &Ending) -> Vec<Claim> {
             rot.found_within_cycles_max <= rot.bound_cycles,
         ),
         claim("no takeover", figures.takeovers == 0),
+        claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),
+    ]
+}
+
+/// A board that is hit may fail in any way, and both may stop in the safe state; but what is driven is right.
+fn seu_claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Claim> {
+    let flipped = figures.seu.as_ref().map_or(0, |seu| seu.flips.len());
+    vec![
+        claim(format!("at least {} bits flipped", plan.flips), flipped >= plan.flips as usize),
+        claim("wrong 0", figures.wrong == 0),
+        claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
+        claim("owners_max 1", figures.owners_max == 1),
         claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),
     ]
 }

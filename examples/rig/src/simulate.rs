@@ -1,5 +1,8 @@
 //! The same scenarios without boards: the library's simulated pair in virtual time.
 
+mod upsets;
+
+use crate::journal::{Logged, in_words};
 use crate::judge::Figures;
 use crate::plant_side::PlantSide;
 use crate::rot::{Part, Rot};
@@ -11,13 +14,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use tank::field_bus::ModeCode;
 use tank::{Drive, Reading, Tank};
+use twinstep::journal::Event;
 use twinstep::sim::{LinkFaults, Pair, Setup, Storage, World};
 use twinstep::{ChannelId, Config, Cycle, Mode};
+use upsets::Upsets;
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
 /// The pair is looked at so often that no cycle begins between a takeover and the look.
 const STEPS_IN_A_CYCLE: u32 = 10;
+
+/// More than a flip takes with what it leads to.
+const CYCLES_FOR_A_FLIP: u32 = 50;
 
 /// As the firmware has it.
 const COPY_BLOCKS: u16 = 8;
@@ -29,6 +37,16 @@ struct SharedPlant(Rc<RefCell<Inner>>);
 struct Inner {
     plant: PlantSide,
     latest: u32,
+    /// Cycles whose output reached the plant.
+    cycles: u32,
+}
+
+impl Inner {
+    /// The pair begins with its first cycle again.
+    fn begin_anew(&mut self) {
+        self.latest = 0;
+        self.plant.begin_anew();
+    }
 }
 
 impl World<Tank> for SharedPlant {
@@ -40,6 +58,7 @@ impl World<Tank> for SharedPlant {
         let mut inner = self.0.borrow_mut();
         let is_new = cycle.0 > inner.latest;
         inner.latest = inner.latest.max(cycle.0);
+        inner.cycles += u32::from(is_new);
         inner.plant.drive(channel, cycle.0, output, is_new);
     }
 }
@@ -57,6 +76,8 @@ struct Run<'m> {
     strike: Option<(u32, u32)>,
     rounds: Option<Rounds>,
     rot: Option<Rot>,
+    upsets: Option<Upsets>,
+    journal: Vec<Logged>,
     /// The last cycle that each channel was looked at in, for its memory.
     looked_at: [u32; 2],
 }
@@ -66,7 +87,7 @@ const SHARES: u32 = 64;
 
 /// Runs `plan` on a simulated pair.
 pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
-    let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0 })));
+    let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0, cycles: 0 })));
     // Frames are the simulated link's unit: bytes are flipped, and no byte is lost or repeated.
     let link = LinkFaults { flip: plan.byte_errors, ..LinkFaults::NONE };
     let config = Config { copy_blocks: COPY_BLOCKS, ..Config::DEFAULT };
@@ -84,17 +105,20 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
         strike: (plan.kind == Kind::Failover).then_some((plan.strikes_at, plan.strike_byte)),
         rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, config.probation_cycles)),
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, config.scrub_blocks)),
+        upsets: (plan.kind == Kind::Seu).then(|| Upsets::new(plan.seed, plan.flips)),
+        journal: Vec::new(),
         looked_at: [0; 2],
     };
     // Three times the cycles is more than any run takes; a pair that stops ends here.
-    for _ in 0..3 * plan.cycles * STEPS_IN_A_CYCLE {
+    for _ in 0..(3 * plan.cycles + CYCLES_FOR_A_FLIP * plan.flips) * STEPS_IN_A_CYCLE {
         if run.is_done() {
             break;
         }
         run.act(config.period_us.into());
+        run.go_on_with_upsets(config.period_us.into());
         run.pair.run_us(u64::from(config.period_us / STEPS_IN_A_CYCLE));
         run.look();
-        progress.at(run.latest());
+        progress.at(run.world.0.borrow().cycles);
     }
     Ok(run.into_outcome())
 }
@@ -106,7 +130,8 @@ impl Run<'_> {
 
     fn is_done(&self) -> bool {
         let in_rounds = self.rounds.as_ref().is_some_and(|rounds| !rounds.is_done());
-        self.latest() >= self.plan.cycles && !in_rounds
+        let is_flipping = self.upsets.as_ref().is_some_and(|upsets| !upsets.is_done());
+        self.world.0.borrow().cycles >= self.plan.cycles && !in_rounds && !is_flipping
     }
 
     fn modes(&self) -> [Option<ModeCode>; 2] {
@@ -183,6 +208,7 @@ impl Run<'_> {
     fn look(&mut self) {
         let (latest, modes) = (self.latest(), self.modes());
         self.one_stood_by |= one_stands_by(modes);
+        let mut found = false;
         let mut world = self.world.0.borrow_mut();
         if self.pair.report().takeovers > self.figures.takeovers {
             self.figures.takeovers = self.pair.report().takeovers;
@@ -194,17 +220,30 @@ impl Run<'_> {
         }
         for (channel, mode) in CHANNELS.into_iter().zip(modes) {
             world.plant.mode(channel, latest, mode);
-            if let Some(copy) = self.pair.node(channel).and_then(|node| node.copy_progress()) {
+            let Some(node) = self.pair.node(channel) else { continue };
+            if let Some(copy) = node.copy_progress() {
                 world.plant.copied(latest, copy.done_blocks, copy.total_blocks);
             }
+            let lost = u16::try_from(node.lost_events()).unwrap_or(u16::MAX);
+            while let Some(entry) = node.read_event() {
+                self.journal.push(Logged { channel, lost, entry });
+                if let Some(upsets) = &mut self.upsets {
+                    upsets.seu.happened(channel, &entry.event, in_words(&entry.event));
+                }
+                found |= matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_));
+            }
+        }
+        drop(world);
+        if found {
+            self.readmit();
         }
     }
 
     fn into_outcome(self) -> Outcome {
-        let (modes, latest, report) = (self.modes(), self.latest(), self.pair.report());
+        let (modes, cycles, report) = (self.modes(), self.world.0.borrow().cycles, self.pair.report());
         let is_noise = self.plan.kind == Kind::Noise;
         let figures = Figures {
-            cycles: latest,
+            cycles,
             missing: report.missing,
             wrong: report.wrong,
             unvoted_in_duplex: report.unvoted_in_duplex,
@@ -221,12 +260,13 @@ impl Run<'_> {
             carried_bytes: is_noise.then_some(report.carried_bytes),
             rounds: self.rounds.map(Rounds::into_rounds).unwrap_or_default(),
             rot: self.rot.map(Rot::into_figures),
+            seu: self.upsets.map(|upsets| upsets.seu.into_figures()),
             ..self.figures
         };
         let link_changes = self.world.0.borrow().plant.link_changes();
         let ending = Ending { modes, link_changes, one_stood_by: self.one_stood_by, checks_link_overhead: false };
         let claims = self.plan.claims(&figures, &ending);
         let record = self.world.0.borrow().plant.record(&self.plan);
-        Outcome { record, figures, claims, logs: Default::default() }
+        Outcome { record, figures, claims, journal: self.journal, logs: Default::default() }
     }
 }

@@ -19,7 +19,7 @@ const NARROWEST_LEGEND: usize = 40;
 pub(crate) fn draw(record: &Record, width: usize) -> String {
     let mut lines = match record.span() {
         Some(span) => lanes(record, span, width),
-        None => vec![format!("{}, seed {}: no cycles", record.scenario, record.seed)],
+        None => vec![format!("{}: no cycles", record.title())],
     };
     lines.extend(injection_list(&record.injections));
     lines.extend(legend(record, width));
@@ -49,36 +49,27 @@ fn lanes(record: &Record, span: Span, width: usize) -> Vec<String> {
         lane(&buckets, |row| row.modes.get(channel).copied().unwrap_or(Mode::Off), Mode::severity, Mode::glyph)
     };
     let (labels, rule) = axis(span, columns);
-    let mut lanes = vec![
-        ("", labels),
-        ("cycle", rule),
-        ("A", mode_lane(0)),
-        ("B", mode_lane(1)),
-        ("drives", lane(&buckets, |row| row.driver, driver_severity, driver_glyph)),
-    ];
+    let mut lanes = vec![("", labels), ("cycle", rule), ("A", mode_lane(0)), ("B", mode_lane(1))];
+    if record.has_plant() {
+        lanes.push(("drives", lane(&buckets, |row| row.driver, driver_severity, driver_glyph)));
+    }
     if record.has_copies() {
         lanes.push((COPY, copy_lane(&buckets)));
     }
-    lanes.extend([
-        (HEATER, sparkline(&buckets, |row| row.duty, (0.0, 1.0))),
-        (tank_label.as_str(), sparkline(&buckets, |row| row.tank_c, (low, high))),
-        (
-            "valve",
-            lane(
-                &buckets,
-                |row| row.valve_open,
-                u8::from,
-                |open| {
-                    if open { 'O' } else { '·' }
-                },
-            ),
-        ),
-        ("alarms", lane(&buckets, |row| row.alarms, |alarms| alarms, alarm_glyph)),
-    ]);
+    if record.has_plant() {
+        let valve_glyph = |open| if open { 'O' } else { '·' };
+        lanes.extend([
+            (HEATER, sparkline(&buckets, |row| row.duty, (0.0, 1.0))),
+            (tank_label.as_str(), sparkline(&buckets, |row| row.tank_c, (low, high))),
+            ("valve", lane(&buckets, |row| row.valve_open, u8::from, valve_glyph)),
+            ("alarms", lane(&buckets, |row| row.alarms, |alarms| alarms, alarm_glyph)),
+        ]);
+    }
     if record.has_repairs() {
         lanes.push(("repair", repair_lane(&buckets)));
     }
-    lanes.push(("injected", injection_marks(&record.injections, span, columns)));
+    let marks = if record.has_plant() { "injected" } else { "events" };
+    lanes.push((marks, injection_marks(&record.injections, span, columns)));
     let mut lines = vec![title(record, span, columns)];
     for (label, cells) in lanes {
         lines.push(format!("{label:<gutter$}{cells}"));
@@ -104,13 +95,7 @@ fn buckets(record: &Record, span: Span, columns: usize) -> Vec<Bucket<'_>> {
 
 fn title(record: &Record, span: Span, columns: usize) -> String {
     let cycles_a_column = span.cycles() as f64 / columns as f64;
-    format!(
-        "{}, seed {}: cycles {}..{}, {cycles_a_column:.1} in a column",
-        record.scenario,
-        record.seed,
-        span.first(),
-        span.last(),
-    )
+    format!("{}: cycles {}..{}, {cycles_a_column:.1} in a column", record.title(), span.first(), span.last(),)
 }
 
 /// The labels of the cycle axis and, below them, the axis with a mark under the first digit of each.
@@ -285,11 +270,14 @@ fn injection_list(injections: &[Injection]) -> Vec<String> {
 fn legend(record: &Record, width: usize) -> Vec<String> {
     let mut modes: Vec<String> = Mode::ALL.iter().map(|mode| format!("{} {}", mode.glyph(), mode.name())).collect();
     modes.push(String::from("(the worst in a column)"));
-    let mut others = vec!["· none or shut", "O open", "alarms in hexadecimal"];
+    let mut others = Vec::new();
+    if record.has_plant() {
+        others.extend(["· none or shut", "O open", "alarms in hexadecimal"]);
+    }
     if record.has_repairs() {
         others.push("repairs counted (+: over 9)");
     }
-    others.push("▼ injected (2..9, +: several)");
+    others.push(if record.has_plant() { "▼ injected (2..9, +: several)" } else { "▼ event (2..9, +: several)" });
     let mut lines = wrapped("modes: ", &modes, width);
     lines.extend(wrapped("", &others, width));
     lines
@@ -317,7 +305,7 @@ fn wrapped(heading: &str, entries: &[impl AsRef<str>], width: usize) -> Vec<Stri
 mod tests {
     use super::{NARROWEST_LEGEND, buckets, draw, injection_list, injection_marks, lane, legend};
     use crate::record::made_up::{ten_rounds, ten_rounds_with_flips};
-    use crate::record::{Copied, CycleRow, Injection, Mode, Record};
+    use crate::record::{Copied, CycleRow, Injection, Mode, Record, Source};
 
     fn row(cycle: u32, mode: Mode) -> CycleRow {
         CycleRow {
@@ -336,8 +324,8 @@ mod tests {
 
     fn record(modes: impl IntoIterator<Item = Mode>) -> Record {
         Record {
-            scenario: String::from("test"),
-            seed: 7,
+            name: String::from("test"),
+            source: Source::Run { seed: 7 },
             rows: (0..).zip(modes).map(|(cycle, mode)| row(cycle, mode)).collect(),
             injections: Vec::new(),
         }
@@ -463,7 +451,7 @@ mod tests {
     #[test]
     fn a_small_run_looks_like_this() {
         let mut record = record([Mode::Duplex; 24]);
-        record.scenario = String::from("power-cut");
+        record.name = String::from("power-cut");
         for row in &mut record.rows {
             let step: u8 = row.cycle.try_into().unwrap_or(0);
             row.tank_c = 20.0 + f32::from(step) / 2.0;

@@ -5,9 +5,10 @@
 //! board off, so at most one board's drives get through.
 //!
 //! ```text
-//! plant -> board   Boot once; Reading; Lease on every change, and as the answer to a claim
+//! plant -> board   Boot once; Reading; Lease on every change, and as the answer to a claim;
+//!                  Readmit
 //! board -> plant   Ready; Sampled, Settled and Drive for each cycle; Claim; Copying;
-//!                  Repaired on every change; Failed
+//!                  Repaired on every change; Happened for each entry of the journal; Failed
 //! ```
 //!
 //! A message is the canonical encoding of its value. How messages are told apart in a
@@ -15,6 +16,7 @@
 
 use crate::{Drive, Reading};
 use serde::{Deserialize, Serialize};
+use twinstep::journal::Entry;
 use twinstep::{ChannelId, Epoch, Mode, Outcome, canonical};
 
 /// The length of the longest message; anything longer is none.
@@ -42,6 +44,11 @@ pub enum ToBoard {
         through: Epoch,
         /// The claim this answers, if it is an answer.
         answers: Option<Epoch>,
+    },
+    /// Forget what this channel was suspected of, and let it take part again.
+    Readmit {
+        /// The channel.
+        side: Side,
     },
 }
 
@@ -116,6 +123,13 @@ pub enum ToPlant {
         digests: u16,
         /// Blocks that came from the other board.
         from_peer: u16,
+    },
+    /// An entry of the board's journal.
+    Happened {
+        /// Entries that were lost before it since the boot.
+        lost: u16,
+        /// The entry.
+        entry: Entry,
     },
 }
 
@@ -247,6 +261,8 @@ mod tests {
 
     use super::*;
     use crate::{Alarms, Valve};
+    use twinstep::Cycle;
+    use twinstep::journal::Event;
 
     /// Each number as large as it gets.
     const READING: Reading =
@@ -254,13 +270,22 @@ mod tests {
     const EPOCH: Epoch = Epoch::new(u32::MAX >> 1, ChannelId::B);
     const DRIVE: Drive = Drive { heater_permille: u16::MAX, valve: Valve::Open, alarms: Alarms::all() };
 
-    const TO_BOARD: [ToBoard; 3] = [
+    const TO_BOARD: [ToBoard; 4] = [
         ToBoard::Boot { side: Side::B, nonce: u32::MAX, pair: u32::MAX, patience: u8::MAX },
         ToBoard::Reading(READING),
         ToBoard::Lease { through: EPOCH, answers: Some(EPOCH) },
+        ToBoard::Readmit { side: Side::B },
     ];
 
-    const TO_PLANT: [ToPlant; 8] = [
+    /// The longest entry there is.
+    const ENTRY: Entry = Entry {
+        cycle: Cycle(u32::MAX),
+        epoch: EPOCH,
+        times: u16::MAX,
+        event: Event::Repaired { working: u16::MAX, checkpoint: u16::MAX, digests: u16::MAX },
+    };
+
+    const TO_PLANT: [ToPlant; 9] = [
         ToPlant::Ready,
         ToPlant::Claim { to: EPOCH },
         ToPlant::Sampled { cycle: u32::MAX, reading: READING },
@@ -287,6 +312,7 @@ mod tests {
             digests: u16::MAX,
             from_peer: u16::MAX,
         },
+        ToPlant::Happened { lost: u16::MAX, entry: ENTRY },
     ];
 
     #[test]
@@ -323,8 +349,8 @@ mod tests {
 
     #[test]
     fn unknown_kinds_and_values_are_refused() {
-        assert_eq!(ToBoard::decode(&[3]), None);
-        assert_eq!(ToPlant::decode(&[8]), None);
+        assert_eq!(ToBoard::decode(&[4]), None);
+        assert_eq!(ToPlant::decode(&[9]), None);
         // A door that is neither open nor closed, and a mode that there is not.
         assert_eq!(ToBoard::decode(&[1, 0, 0, 2, 0]), None);
         assert_eq!(ToPlant::decode(&[3, 0, 0, 7, 0, 0, 0]), None);

@@ -2,7 +2,7 @@
 
 use super::{Pair, boot};
 use crate::ids::ChannelId;
-use crate::node::{Node, Site};
+use crate::node::{Node, Site, flip_value};
 use crate::program::Program;
 use crate::sim::LinkFaults;
 use crate::sim::arbiter::SimArbiter;
@@ -11,8 +11,9 @@ use crate::sim::failure::{Failure, Hung};
 use crate::sim::report::count;
 use crate::verdict::Verdict;
 use crate::wire::Kind;
+use std::boxed::Box;
 
-impl<P: Program> Pair<'_, P> {
+impl<'m, P: Program> Pair<'m, P> {
     /// Stops a channel dead.
     pub fn kill(&mut self, channel: ChannelId) {
         let at = channel.index();
@@ -21,7 +22,7 @@ impl<P: Program> Pair<'_, P> {
         count(&mut self.report, node.counters());
         self.spare[at] = Some(node.into_memory());
         self.line.towards[at].clear();
-        (self.failing[at], self.hung[at], self.spoiling[at], self.flipping[at]) = (None, None, None, None);
+        (self.failing[at], self.hung[at], self.damage[at], self.flipping[at]) = (None, None, None, None);
     }
 
     /// Lets a channel stop once it has sent so many bytes more: the frame in which it stops gets
@@ -68,7 +69,7 @@ impl<P: Program> Pair<'_, P> {
     /// Ends every disturbance, and failures that have not happened yet.
     pub fn calm(&mut self) {
         self.line.calm();
-        (self.failing, self.spoiling, self.flipping) = ([None; 2], [None; 2], [None; 2]);
+        (self.failing, self.damage, self.flipping) = ([None; 2], [None, None], [None; 2]);
         for arbiter in &mut self.arbiters {
             arbiter.misread(0);
         }
@@ -79,9 +80,16 @@ impl<P: Program> Pair<'_, P> {
         self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
     }
 
+    /// Damages the next output that a channel releases, after the vote.
+    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
+        self.damage[channel.index()] = Some(Box::new(damage));
+    }
+
     /// Flips a bit of the next output that a channel releases, between vote and actuator.
     pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
-        self.spoiling[channel.index()] = Some(bit);
+        self.damage_next_release(channel, move |value| {
+            flip_value(value, bit);
+        });
     }
 
     /// Flips a bit at this moment of the channel's next turn in which there is something at this place.

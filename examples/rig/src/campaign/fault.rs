@@ -100,7 +100,7 @@ const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) 
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 47] = [
+    pub(crate) const ALL: [Self; 48] = [
         class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
         class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
         class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
@@ -117,6 +117,7 @@ impl Class {
         class("comparator", Fault::Flip(Site::Comparator), Promise::Masked, 2),
         class("latent, then another", Fault::Latent, Promise::Masked, 2),
         class("marks of blocks", Fault::Flip(Site::Marks), Promise::Serves, 3),
+        class("place of the scrub", Fault::Flip(Site::Scrub), Promise::Serves, 1),
         class("times", Fault::Flip(Site::Times), Promise::Serves, 3),
         class("sealed output", Fault::Sealed, Promise::Serves, 2),
         class("misread arbiter", Fault::Misread, Promise::Serves, 1),

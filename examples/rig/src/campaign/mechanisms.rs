@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use twinstep::Mechanism;
 
-pub(crate) const ALL: [Mechanism; 18] = [
+pub(crate) const ALL: [Mechanism; 23] = [
     Mechanism::Vote,
     Mechanism::Crc,
     Mechanism::Epoch,
@@ -22,6 +22,11 @@ pub(crate) const ALL: [Mechanism; 18] = [
     Mechanism::Seal,
     Mechanism::Samples,
     Mechanism::Control,
+    Mechanism::Overtaken,
+    Mechanism::Numbers,
+    Mechanism::Fork,
+    Mechanism::CutNonce,
+    Mechanism::VoteStays,
 ];
 
 /// Returns the name on the command line.

@@ -150,8 +150,9 @@ mod tests {
 
     #[test]
     fn sums_do_not_depend_on_the_order() {
-        let all: Vec<Done> =
-            (0..200).map(|n| done(n, n as usize % 47, Outcome::ALL[n as usize % Outcome::ALL.len()])).collect();
+        let all: Vec<Done> = (0..200)
+            .map(|n| done(n, n as usize % Class::ALL.len(), Outcome::ALL[n as usize % Outcome::ALL.len()]))
+            .collect();
         let mut whole = Tally::default();
         all.iter().for_each(|done| whole.count(done));
         let mut parts = [Tally::default(), Tally::default(), Tally::default()];

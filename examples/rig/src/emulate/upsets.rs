@@ -1,0 +1,204 @@
+//! Upsets on emulated boards: flips a bit of a board's memory at a random moment, and stands by as the watchdog and
+//! the technician of both.
+
+use super::{CHANNELS, Run};
+use crate::board::Board;
+use crate::ram::Ram;
+use crate::seu::Seu;
+use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+use tank::field_bus::{ModeCode, ToBoard};
+use twinstep::{ChannelId, Config};
+
+/// A board is flipped so long after the other one, on the average: two cycles.
+const FLIP_EVERY_MS: std::ops::Range<u64> = 160..320;
+/// The watchdog: nothing heard of a board for so long. A cycle takes 120 ms.
+const SILENT_AT_MOST: Duration = Duration::from_millis(1_500);
+/// The technician: a pair out of duplex for so long does not find back by itself.
+const APART_AT_MOST: Duration = Duration::from_secs(8);
+/// The pair settles before the first flip.
+const FIRST_FLIP: u32 = 10;
+
+/// The state of the upsets of a run.
+pub(super) struct Upsets {
+    pub(super) seu: Seu,
+    rng: fastrand::Rng,
+    ram: Ram,
+    /// The lowest byte of the stack that was ever used, once it was looked at.
+    stack_from: Option<u32>,
+    due: Instant,
+    /// The flip waits for the board's next bytes: it is at work then.
+    when_busy: bool,
+    /// No flip before this cycle, counted over the run: the boards have just come together.
+    pub(super) calm_from: u32,
+    /// The cycle of the last flip, counted over the run.
+    pub(super) last_flip: u32,
+    heard: [Instant; 2],
+    together: Instant,
+}
+
+impl Upsets {
+    pub(super) fn new(seed: u64, flips: u32, ram: Ram) -> Self {
+        let now = Instant::now();
+        Self {
+            seu: Seu::new(flips),
+            rng: fastrand::Rng::with_seed(seed ^ 0x5E0),
+            ram,
+            stack_from: None,
+            due: now,
+            when_busy: false,
+            calm_from: FIRST_FLIP,
+            last_flip: 0,
+            heard: [now; 2],
+            together: now,
+        }
+    }
+
+    /// Notes that a board is alive.
+    pub(super) fn heard(&mut self, board: ChannelId) {
+        self.heard[board.index()] = Instant::now();
+    }
+
+    /// Notes that a board was booted: it gets time to do so.
+    pub(super) fn booted(&mut self, board: ChannelId) {
+        self.heard[board.index()] = Instant::now() + SILENT_AT_MOST;
+    }
+}
+
+/// What the rig does to a pair that does not serve as a pair.
+enum Care {
+    Restart(ChannelId, &'static str),
+    RestartBoth { are_safe: bool },
+}
+
+impl Run<'_> {
+    /// Looks after the boards, and flips a bit if one is due; `busy` is a board that has just sent something.
+    pub(super) fn go_on_with_upsets(&mut self, busy: Option<ChannelId>) -> Result<()> {
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        if self.modes == [Some(ModeCode::Duplex); 2] {
+            upsets.together = Instant::now();
+        } else {
+            // Until its probation is over a board that has joined may not own: a second fault would be none of one.
+            upsets.calm_from = self.judge.cycles() + u32::from(Config::DEFAULT.probation_cycles) + 2;
+        }
+        match self.care() {
+            Some(Care::Restart(board, why)) => return self.restart(board, why),
+            Some(Care::RestartBoth { are_safe }) => return self.restart_both(are_safe),
+            None => {}
+        }
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        let board = upsets.seu.turn();
+        let is_due = Instant::now() >= upsets.due && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
+        if is_due && (!upsets.when_busy || busy == Some(board)) {
+            self.flip(board)?;
+        }
+        Ok(())
+    }
+
+    fn care(&self) -> Option<Care> {
+        let upsets = self.upsets.as_ref()?;
+        let is_safe = |board: ChannelId| self.modes[board.index()] == Some(ModeCode::Safe);
+        let serves_alone =
+            |board: ChannelId| matches!(self.modes[board.index()], Some(ModeCode::Simplex | ModeCode::Donor));
+        if CHANNELS.into_iter().all(is_safe) {
+            return Some(Care::RestartBoth { are_safe: true });
+        }
+        for board in CHANNELS {
+            if self.boards[board.index()].is_none() {
+                return Some(Care::Restart(board, "it stopped"));
+            }
+            if upsets.heard[board.index()].elapsed() > SILENT_AT_MOST {
+                return Some(Care::Restart(board, "it was silent"));
+            }
+            if is_safe(board) && serves_alone(board.other()) {
+                return Some(Care::Restart(board, "it is in the safe state"));
+            }
+        }
+        if upsets.together.elapsed() > APART_AT_MOST {
+            let alone = CHANNELS.into_iter().find(|board| serves_alone(*board));
+            let astray = alone.map(|board| Care::Restart(board.other(), "it did not come back"));
+            return Some(astray.unwrap_or(Care::RestartBoth { are_safe: false }));
+        }
+        None
+    }
+
+    fn restart(&mut self, board: ChannelId, why: &'static str) -> Result<()> {
+        self.reboot(board)?;
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        upsets.seu.restarted(board, why);
+        upsets.together = Instant::now();
+        if self.modes == [Some(ModeCode::Starting); 2] {
+            upsets.seu.outage();
+            self.begin_anew();
+        }
+        Ok(())
+    }
+
+    fn restart_both(&mut self, are_safe: bool) -> Result<()> {
+        for board in CHANNELS {
+            self.reboot(board)?;
+        }
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        if are_safe {
+            upsets.seu.safe_stop();
+        } else {
+            upsets.seu.outage();
+        }
+        upsets.together = Instant::now();
+        self.begin_anew();
+        Ok(())
+    }
+
+    fn reboot(&mut self, board: ChannelId) -> Result<()> {
+        self.boards[board.index()] = None;
+        self.judge.died(board);
+        self.plant.mode(board, self.judge.latest(), None);
+        self.plant.injected(self.judge.latest(), Some(board), "booted again");
+        self.boot(board)
+    }
+
+    /// Nobody has the state any more: the cycles begin with the first one again.
+    fn begin_anew(&mut self) {
+        self.judge.begin_anew();
+        self.plant.begin_anew();
+    }
+
+    /// Forgets what the boards were suspected of: upsets come a million times as often here as where they come by
+    /// themselves, and each is to be met as the first one.
+    pub(super) fn readmit(&mut self) {
+        for board in CHANNELS {
+            for side in CHANNELS {
+                self.tell(board, &ToBoard::Readmit { side: side.into() });
+            }
+        }
+    }
+
+    fn flip(&mut self, board: ChannelId) -> Result<()> {
+        let (Some(upsets), Some(Board { memory: Some(memory), .. })) =
+            (&mut self.upsets, &mut self.boards[board.index()])
+        else {
+            return Ok(());
+        };
+        let stack_from = match upsets.stack_from {
+            Some(from) => from,
+            None => {
+                let used = memory.first_nonzero(upsets.ram.stack())?;
+                *upsets.stack_from.insert(used.context("the boards use no stack")?)
+            }
+        };
+        let place = upsets.ram.pick(&mut upsets.rng, stack_from);
+        let bit = upsets.rng.u8(0..8);
+        if memory.upset_bit(place.address, bit).is_err() {
+            self.boards[board.index()] = None; // it has just stopped
+            return Ok(());
+        }
+        upsets.last_flip = self.judge.cycles();
+        let cycle = self.judge.latest() + 1;
+        let text = format!("{:#010x} bit {bit}, {}", place.address, place.symbol);
+        upsets.seu.flipped(board, cycle, place.region, text);
+        upsets.due = Instant::now() + Duration::from_millis(upsets.rng.u64(FLIP_EVERY_MS));
+        upsets.when_busy = upsets.rng.bool();
+        self.plant.injected(cycle, Some(board), place.region);
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! Examining in the node: what this channel does by itself when the votes of a cycle differ.
+//!
+//! ```text
+//! votes differ, or the peer's Evidence comes  -> check the checkpoint, roll back, step once more
+//! both sides' evidence is there               -> conclude: the same diagnosis on both
+//! ```
+//!
+//! A transient fault is concluded at once: who lacks the evidence gets it until the next vote. Who
+//! goes or stays alone first waits, until the deadline at most, for the peer to have this channel's
+//! evidence: afterwards there would be nobody to send it.
+
+use super::ballot::digest;
+use super::{Node, Progress};
+use crate::config::Unattributed;
+use crate::diagnose::{Diagnosis, Evidence, Reason, Suspects, diagnose};
+use crate::fault::{Faults, Health};
+use crate::ids::{Cycle, Instant};
+use crate::journal::{Event, bump};
+use crate::lease::{Arbiter, Grounds};
+use crate::mechanism::Mechanism;
+use crate::mode::ModeEvent;
+use crate::program::Program;
+use crate::verdict::{Outcome, Verdict};
+use crate::vote;
+
+/// What is known of a cycle in which the votes differed. What was sent of it does not change, so
+/// that both channels diagnose the same pair.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) struct Examination {
+    pub(super) cycle: Cycle,
+    pub(super) mine: Option<Evidence>,
+    pub(super) theirs: Option<Evidence>,
+    /// The peer's first vote as it arrived, before its second took its place.
+    pub(super) peer_first: Option<u32>,
+    /// This channel's comparator saw the first votes differ.
+    pub(super) saw_mismatch: bool,
+    pub(super) my_levels: [u8; 5],
+    pub(super) peer_levels: [u8; 5],
+    /// The peer has this channel's evidence.
+    pub(super) is_acknowledged: bool,
+    pub(super) diagnosis: Option<Diagnosis>,
+    /// The arbiter refused to cut the peer off: the next claim waits for the deadline.
+    pub(super) is_refused: bool,
+    /// Deadlines since the evidence is out.
+    pub(super) missed: u8,
+}
+
+impl Examination {
+    pub(super) fn of(cycle: Cycle, peer_first: Option<u32>) -> Self {
+        Self {
+            cycle,
+            mine: None,
+            theirs: None,
+            peer_first,
+            saw_mismatch: false,
+            my_levels: [0; 5],
+            peer_levels: [0; 5],
+            is_acknowledged: false,
+            diagnosis: None,
+            is_refused: false,
+            missed: 0,
+        }
+    }
+}
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    pub(super) fn examination(&self) -> Option<&Examination> {
+        self.examination.as_ref().filter(|examination| examination.cycle == self.cycle)
+    }
+
+    /// Whether the evidence of the peer is there.
+    pub(super) fn has_peer_evidence(&self) -> bool {
+        self.examination().is_some_and(|examination| examination.theirs.is_some())
+    }
+
+    /// Whether the peer was found faulty in this cycle and has not let go yet.
+    pub(super) fn condemns_peer(&self) -> bool {
+        let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
+        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.me)
+    }
+
+    /// Whether this channel was found faulty in a cycle that it had settled: nothing is left to be
+    /// done of that cycle but to leave.
+    pub(super) fn is_condemned(&self) -> bool {
+        let settled = self.examination.filter(|examination| examination.mine.is_some_and(|mine| mine.is_settled));
+        let diagnosis = settled.and_then(|examination| examination.diagnosis);
+        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.me)
+    }
+
+    /// Begins to examine the cycle, since this channel saw its votes differ in this.
+    pub(super) fn differs(&mut self, faults: Faults) {
+        let peer_first = self.peer_vote.payload_of(self.cycle).map(digest);
+        self.examination = Some(Examination { saw_mismatch: true, ..Examination::of(self.cycle, peer_first) });
+        if faults.contains(Faults::INPUT_DIVERGENCE) {
+            bump(&mut self.counters.inputs_differed);
+        }
+        self.fault(faults);
+    }
+
+    /// Checks the checkpoint, rolls back to it and steps once more on the agreed input, if the votes
+    /// of the cycle differ and the first one is out: the second takes its place.
+    pub(super) fn examine_if_due(&mut self, now: Instant) {
+        let Some(mut examination) = self.examination().copied() else { return };
+        if self.progress != Progress::Voted {
+            return;
+        }
+        if self.outgoing.is_vote_due() {
+            self.schedule.poll_again_at = Some(now.plus_us(1));
+            return;
+        }
+        bump(&mut self.counters.diverged);
+        let first = digest(self.my_vote.payload_of(self.cycle).unwrap_or_default());
+        let checkpoint_holds = self.restore_checkpoint(now);
+        if !P::self_test() {
+            self.health |= Health::SELF_TEST_FAILED;
+        }
+        self.step_again();
+        self.progress = Progress::Examined;
+        let second = digest(self.my_vote.payload_of(self.cycle).unwrap_or_default());
+        let Examination { saw_mismatch, peer_first, .. } = examination;
+        examination.mine = Some(Evidence {
+            checkpoint_holds,
+            saw_mismatch,
+            is_settled: false,
+            first,
+            peer_first,
+            second,
+            health: self.health,
+        });
+        examination.my_levels = self.buckets.levels();
+        self.examination = Some(examination);
+        self.outgoing.evidence_is_new(now, &self.config);
+    }
+
+    /// Steps once more, from the checkpoint that was rolled back to.
+    fn step_again(&mut self) {
+        if self.mechanisms.on(Mechanism::Reexecution) && self.step_both().is_err() {
+            self.my_vote.forget(); // a vote that is none agrees with nothing
+        }
+    }
+
+    /// Checks the checkpoint, mends what can be mended, and rolls back to it; false if damage stays.
+    pub(super) fn restore_checkpoint(&mut self, now: Instant) -> bool {
+        let mut damaged = None;
+        if self.mechanisms.on(Mechanism::Checkpoint) {
+            let found = self.mirror.scrub_all();
+            self.note(&found);
+            damaged = found.beyond_repair;
+        }
+        self.mirror.rollback();
+        if let Some(block) = damaged {
+            self.wants(now, block as u16);
+        }
+        damaged.is_none()
+    }
+
+    /// Diagnoses the cycle, both sides' evidence being there, and acts on it; `None`: later.
+    pub(super) fn conclude<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        if !self.second_votes_are_sound(now) {
+            return None;
+        }
+        let votes = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle));
+        let judged = votes.ok_or(Faults::OUTPUT_DIVERGENCE).and_then(|(mine, theirs)| {
+            let sealed = vote::judge::<P>(self.cycle, self.me, &mine, &theirs, true)?;
+            Ok((sealed, mine.state_digest))
+        });
+        let diagnosis = self.diagnosed(judged.is_ok())?;
+        if let (Diagnosis::Transient(_), Ok((sealed, state_digest))) = (diagnosis, judged) {
+            bump(&mut self.counters.masked);
+            return Some(self.commit_and_release(now, sealed, state_digest));
+        }
+        let is_acknowledged = self.examination().is_some_and(|examination| examination.is_acknowledged);
+        if !is_acknowledged && now < self.schedule.deadline {
+            return None;
+        }
+        self.act_on(now, diagnosis, arbiter)
+    }
+
+    /// The peer's evidence did not come in time: nobody can say who is wrong.
+    pub(super) fn conclude_without_peer<A: Arbiter>(
+        &mut self,
+        now: Instant,
+        arbiter: &mut A,
+    ) -> Option<Verdict<P::Output>> {
+        if self.epoch.owner() != self.me && arbiter.newest().counter() > self.epoch.counter() {
+            // The peer has come to its conclusion and went on without this channel.
+            self.fault(Faults::OVERTAKEN);
+            self.stand_by(now, ModeEvent::Overtaken);
+            return Some(self.verdict(Outcome::Waiting, [None, None], None));
+        }
+        let diagnosis = self.by_policy(Diagnosis::Unattributed);
+        if let Some(examination) = &mut self.examination {
+            examination.diagnosis = Some(diagnosis);
+        }
+        self.report(diagnosis);
+        self.act_on(now, diagnosis, arbiter)
+    }
+
+    fn act_on<A: Arbiter>(
+        &mut self,
+        now: Instant,
+        diagnosis: Diagnosis,
+        arbiter: &mut A,
+    ) -> Option<Verdict<P::Output>> {
+        match diagnosis {
+            Diagnosis::Faulty(channel, _) if channel == self.me => Some(self.leave(now)),
+            Diagnosis::Faulty(..) => {
+                self.press(Grounds::PeerFaulty);
+                self.poll_pressing(now, arbiter)
+            }
+            Diagnosis::Transient(_) | Diagnosis::Unattributed => Some(self.fatal(now, Faults::UNATTRIBUTED)),
+        }
+    }
+
+    /// Counts a deadline that passed without the peer's evidence. It has at least one vote window for
+    /// itself, however late the difference was seen; true once it is over.
+    pub(super) fn evidence_is_overdue(&mut self) -> bool {
+        let Some(examination) = &mut self.examination else { return true };
+        examination.missed = examination.missed.saturating_add(1);
+        examination.missed > 1
+    }
+
+    /// Whether both second votes are still those that the evidence speaks of, since they wait in
+    /// memory: an own one that is not is stepped for again, and the peer has to repeat its.
+    fn second_votes_are_sound(&mut self, now: Instant) -> bool {
+        let Some(Examination { mine: Some(mine), theirs: Some(theirs), .. }) = self.examination().copied() else {
+            return false;
+        };
+        if digest(self.my_vote.payload_of(self.cycle).unwrap_or_default()) != mine.second {
+            self.restore_checkpoint(now);
+            self.step_again();
+            self.progress = Progress::Examined;
+        }
+        let is_sound = digest(self.peer_vote.payload_of(self.cycle).unwrap_or_default()) == theirs.second;
+        if !is_sound && let Some(examination) = &mut self.examination {
+            examination.theirs = None;
+            self.outgoing.evidence_due = true;
+        }
+        is_sound
+    }
+
+    /// Returns the diagnosis of the examined cycle, made once.
+    pub(super) fn diagnosed(&mut self, agree: bool) -> Option<Diagnosis> {
+        let examination = self.examination.as_mut()?;
+        let (mine, theirs) = examination.mine.zip(examination.theirs)?;
+        if examination.diagnosis.is_some() {
+            return examination.diagnosis;
+        }
+        let [a, b] = self.me.in_order(mine, theirs);
+        let found = diagnose(&a, &b, agree);
+        self.buckets.merge(examination.peer_levels);
+        match found {
+            Diagnosis::Transient(suspects) => self.buckets.fill(suspects),
+            Diagnosis::Faulty(channel, _) => self.buckets.fill(Suspects::channel(channel)),
+            Diagnosis::Unattributed => {}
+        }
+        let diagnosis = self.by_policy(found);
+        if let Some(examination) = &mut self.examination {
+            examination.diagnosis = Some(diagnosis);
+        }
+        self.report(diagnosis);
+        Some(diagnosis)
+    }
+
+    /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
+    pub(super) fn record_evidence(&mut self) {
+        let Some(Examination { mine, theirs, diagnosis, .. }) = self.examination().copied() else { return };
+        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == self.cycle) {
+            (first.evidence, first.diagnosis) = (self.me.in_order(mine, theirs), diagnosis);
+        }
+    }
+
+    /// Applies the limit of transient faults, and the policy where nothing is known.
+    fn by_policy(&self, found: Diagnosis) -> Diagnosis {
+        match (found, self.config.unattributed) {
+            (Diagnosis::Transient(suspects), _) => {
+                let over = self.buckets.channel_over(self.config.transient_limit);
+                let over = over.filter(|channel| suspects.intersects(Suspects::of(*channel)));
+                over.map_or(found, |channel| Diagnosis::Faulty(channel, Reason::TooOften))
+            }
+            (Diagnosis::Unattributed, Unattributed::Prefer(channel)) => {
+                Diagnosis::Faulty(channel.other(), Reason::Policy)
+            }
+            _ => found,
+        }
+    }
+
+    /// Puts a diagnosis into journal, counters and faults.
+    pub(super) fn report(&mut self, diagnosis: Diagnosis) {
+        self.diagnosis = Some(diagnosis);
+        self.record_evidence();
+        self.happened(Event::Diagnosed(diagnosis));
+        let limit = self.config.transient_limit;
+        if self.buckets.over(limit).contains(Suspects::PATH) {
+            self.fault(Faults::PATH_FAULTY);
+        }
+        match diagnosis {
+            Diagnosis::Unattributed | Diagnosis::Faulty(_, Reason::Policy) => {
+                bump(&mut self.counters.unattributed);
+                self.latch(Faults::UNATTRIBUTED);
+            }
+            Diagnosis::Transient(_) | Diagnosis::Faulty(..) => {}
+        }
+        let Diagnosis::Faulty(channel, _) = diagnosis else { return };
+        if self.buckets.channel_over(limit) == Some(channel) {
+            self.bar(channel, true);
+            self.latch(Faults::BARRED);
+            self.happened(Event::Barred(channel));
+        }
+        if channel == self.me {
+            self.latch(Faults::FAULTY);
+        } else {
+            self.latch(Faults::PEER_FAULTY);
+            bump(&mut self.counters.peer_exclusions);
+            self.happened(Event::Excluded(channel));
+        }
+    }
+}

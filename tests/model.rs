@@ -1,0 +1,167 @@
+//! A model of the pair, explored breadth first: two real nodes with the smallest program, and an
+//! environment that may do whatever environments do, at any moment.
+//!
+//! ```text
+//! program    tells every history from every other
+//! arbiter    arbiters as plain values
+//! world      a state: two nodes, frames on their way, the arbiter, the observer
+//! choice     what may happen next
+//! ghost      the observer: hears every frame, sees every drive, judges
+//! fair       what becomes of a state once the faults are over
+//! search     breadth first; a violation is told as a shortest path, a line a choice
+//! controls   each rule left out once must break something
+//! ```
+//!
+//! A state is two nodes as they are, so nothing of the protocol is written twice. Time is
+//! abstract: each channel's clock stands still until the environment lets its next timer fire.
+//! Timers fire in the order of their times and after the frames on their way, but for the starts
+//! of cycles in duplex, which race, and for so many early ones as the search allows. Faults (a
+//! frame held up, lost, repeated or damaged; a crash, also between vote and drive; a cut; a
+//! flipped bit of an output or of memory) are counted; restart and healing come at any time.
+//!
+//! ```text
+//! cargo test --test model -- --nocapture           figures of each search
+//! DEPTH=3 cargo test --test model -- --nocapture   three cycles with two faults
+//! ```
+
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "model/arbiter.rs"]
+mod arbiter;
+#[path = "model/choice.rs"]
+mod choice;
+#[path = "model/controls.rs"]
+mod controls;
+#[path = "model/fair.rs"]
+mod fair;
+#[path = "model/ghost.rs"]
+mod ghost;
+#[path = "model/hasher.rs"]
+mod hasher;
+#[path = "model/program.rs"]
+mod program;
+#[path = "model/search.rs"]
+mod search;
+#[path = "model/world.rs"]
+mod world;
+
+use arbiter::Kind;
+use choice::Choice;
+use ghost::Promise;
+use search::{Plan, explore, tell};
+use twinstep::{ChannelId, Drive};
+use world::{Setup, World};
+
+const HOME: Setup = Setup {
+    arbiter: Kind::Relay { asks: 1 },
+    patience: 0,
+    drive: Drive::Owner,
+    cycles: 3,
+    faults: 1,
+    early: 0,
+    promise: Promise::All,
+    off: None,
+};
+
+/// Cycles explored with two faults.
+fn depth() -> u32 {
+    std::env::var("DEPTH").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
+}
+
+/// Explores everything from `start`, prints the figures, and fails with a trace.
+fn holds(what: &str, start: &World, setup: Setup, menu: fn(Choice) -> bool) {
+    let plan = Plan { setup, every: 64, every_last: 8, most: usize::MAX, menu };
+    let found = explore(start, &plan);
+    let Setup { arbiter, patience, cycles, faults, early, .. } = setup;
+    println!(
+        "{what}, {arbiter:?}, patience {patience}, {cycles} cycles, {faults} faults, {early} early: \
+         {} states, {} transitions, {} futures, {:.1} s",
+        found.states, found.transitions, found.futures, found.seconds,
+    );
+    if let Some(broken) = &found.broken {
+        panic!("{}", tell(start, &setup, broken));
+    }
+    assert!(found.states > 50, "hardly anything was explored");
+}
+
+/// Two faults, and one fault with an early timer, from a quiet moment in duplex.
+fn holds_from_duplex(arbiter: Kind) {
+    for setup in [
+        Setup { arbiter, cycles: depth(), faults: 2, ..HOME },
+        Setup { arbiter, early: 1, ..HOME },
+        Setup { arbiter, patience: 1, ..HOME },
+    ] {
+        holds("duplex", &fair::in_duplex(&setup), setup, |_| true);
+    }
+}
+
+#[test]
+fn a_relay_that_answers_at_once() {
+    holds_from_duplex(Kind::Relay { asks: 1 });
+}
+
+#[test]
+fn a_relay_that_takes_a_while() {
+    holds_from_duplex(Kind::Relay { asks: 2 });
+}
+
+#[test]
+fn the_rule_that_prefers_a() {
+    holds_from_duplex(Kind::Preferred(ChannelId::A));
+}
+
+#[test]
+fn the_rule_that_prefers_b() {
+    holds_from_duplex(Kind::Preferred(ChannelId::B));
+}
+
+#[test]
+fn from_boot() {
+    for arbiter in [Kind::Relay { asks: 1 }, Kind::Preferred(ChannelId::B)] {
+        let setup = Setup { arbiter, cycles: 2, faults: 2, ..HOME };
+        holds("boot", &World::booted(&setup), setup, |_| true);
+    }
+}
+
+/// One frame lost, late, repeated or damaged, on a link that is faster than the timers: it is sent
+/// again in time, and both stay in duplex.
+#[test]
+fn a_frame_fault_costs_nothing() {
+    for arbiter in [Kind::Relay { asks: 1 }, Kind::Preferred(ChannelId::A)] {
+        let setup = Setup { arbiter, promise: Promise::Steady, ..HOME };
+        holds("frames", &fair::in_duplex(&setup), setup, controls::of_frames);
+    }
+}
+
+/// Under an arbiter that lets both go on, one after the other, neither state is given up for the
+/// other one, and both channels say why.
+#[test]
+fn two_lineages_never_merge() {
+    let setup = Setup { arbiter: Kind::Forgetful, promise: Promise::Lineages, ..HOME };
+    holds("lineages", &fair::in_duplex(&setup), setup, controls::crashes_and_cuts);
+}
+
+#[test]
+fn each_rule_left_out_breaks_something() {
+    for control in controls::all(HOME) {
+        breaks(&control);
+    }
+}
+
+#[test]
+#[ignore = "a million states and a minute"]
+fn the_epoch_left_out_breaks_something() {
+    breaks(&controls::epoch(HOME));
+}
+
+fn breaks(control: &controls::Control) {
+    let found = control.run();
+    let Some(broken) = found.broken else {
+        panic!("left out unnoticed: {} ({} states, all: {})", control.rule, found.states, found.is_complete);
+    };
+    let (states, choices) = (found.states, broken.path.len());
+    println!("without \"{}\": {} ({states} states, {choices} choices)", control.rule, broken.violation);
+    if std::env::var("TRACES").is_ok() {
+        println!("{}", tell(&control.start(), control.setup(), &broken));
+    }
+}

@@ -1,0 +1,90 @@
+//! Arbiters as plain values, so that a state of the model holds all of them.
+
+use std::hash::Hash;
+use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, Preferred};
+
+/// Which arbiter the pair has.
+#[derive(Clone, Copy, Debug, PartialEq, Hash)]
+pub enum Kind {
+    /// Lets the newest epoch through and answers at the given ask.
+    Relay { asks: u8 },
+    /// The rule without hardware.
+    Preferred(ChannelId),
+    /// Broken on purpose: the rule, but whoever hears nothing may go alone.
+    AnyoneAlone,
+    /// Broken on purpose: a relay that obeys the latest claim, however old its number.
+    Forgetful,
+}
+
+/// Both channels' ends of it.
+#[derive(Clone, Copy, Hash)]
+pub struct Arbiters {
+    kind: Kind,
+    through: Epoch,
+    asked: [Option<(Epoch, u8)>; 2],
+}
+
+impl Arbiters {
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, through: Epoch::NONE, asked: [None; 2] }
+    }
+
+    pub fn end(&mut self, at: usize) -> End<'_> {
+        End { all: self, at }
+    }
+
+    pub fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        match self.kind {
+            Kind::Relay { .. } | Kind::Forgetful => self.through == epoch && epoch.owner() == me,
+            Kind::Preferred(first) => Preferred(first).confirms(epoch, me),
+            Kind::AnyoneAlone => epoch.owner() == me,
+        }
+    }
+}
+
+/// One channel's end.
+pub struct End<'a> {
+    all: &'a mut Arbiters,
+    at: usize,
+}
+
+impl Arbiter for End<'_> {
+    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        let Arbiters { kind, through, asked } = self.all;
+        match *kind {
+            Kind::Preferred(first) => Preferred(first).claim(from, to, grounds),
+            Kind::AnyoneAlone => Claim::Granted,
+            Kind::Forgetful => {
+                *through = to;
+                Claim::Granted
+            }
+            Kind::Relay { asks } => {
+                if to.counter() > through.counter() {
+                    *through = to;
+                }
+                let times = asked[self.at].filter(|(epoch, _)| *epoch == to).map_or(1, |(_, times)| times + 1);
+                asked[self.at] = (times < asks).then_some((to, times));
+                match (times < asks, *through == to) {
+                    (true, _) => Claim::Pending,
+                    (false, true) => Claim::Granted,
+                    (false, false) => Claim::Refused,
+                }
+            }
+        }
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        self.all.confirms(epoch, me)
+    }
+
+    fn newest(&self) -> Epoch {
+        match self.all.kind {
+            Kind::Relay { .. } | Kind::Forgetful => self.all.through,
+            Kind::Preferred(_) | Kind::AnyoneAlone => Epoch::NONE,
+        }
+    }
+
+    fn first_owner(&self) -> ChannelId {
+        if let Kind::Preferred(first) = self.all.kind { first } else { ChannelId::A }
+    }
+}

@@ -1,0 +1,318 @@
+//! What an all-seeing observer remembers, and the invariants it judges by. It hears every
+//! frame and sees every drive; the channels know nothing of it.
+
+use super::program::{FIRST, agreed, next};
+use std::hash::Hash;
+use twinstep::wire::Kind;
+use twinstep::{Epoch, Mode, Outcome};
+
+/// What must never be; the text says which.
+pub type Violation = &'static str;
+
+/// The last cycles of something, by number.
+#[derive(Clone, Copy, Hash)]
+pub struct Ring<T>([Option<(u32, T)>; 6]);
+
+impl<T: Copy> Ring<T> {
+    const fn new() -> Self {
+        Self([None; 6])
+    }
+
+    pub fn get(&self, cycle: u32) -> Option<T> {
+        self.0[cycle as usize % 6].filter(|(of, _)| *of == cycle).map(|(_, value)| value)
+    }
+
+    pub fn put(&mut self, cycle: u32, value: T) {
+        self.0[cycle as usize % 6] = Some((cycle, value));
+    }
+
+    fn newest(&self) -> Option<u32> {
+        self.0.iter().flatten().map(|(of, _)| *of).max()
+    }
+
+    fn cut_back(&mut self, before: u32) {
+        for entry in &mut self.0 {
+            *entry = entry.filter(|(of, _)| *of < before);
+        }
+    }
+}
+
+/// A vote as it was sent.
+#[derive(Clone, Copy, Hash, PartialEq)]
+pub struct Tap {
+    pub cycle: u32,
+    epoch: u16,
+    input: [u8; 4],
+    output: u16,
+}
+
+impl Tap {
+    /// Takes a frame apart if it is a vote.
+    pub fn of(frame: &[u8]) -> Option<Self> {
+        let is_vote = (frame[0] >> 1) & 0xF == Kind::Vote as u8;
+        let (head, output) = is_vote.then(|| frame[..frame.len() - 4].split_at(16))?;
+        Some(Self {
+            cycle: u32::from_le_bytes(head[3..7].try_into().ok()?) >> 2,
+            epoch: u16::from_le_bytes([head[1], head[2]]),
+            input: head[8..12].try_into().ok()?,
+            output: twinstep::canonical::decode(output)?,
+        })
+    }
+}
+
+/// One channel, as seen by the observer.
+#[derive(Clone, Copy, Hash)]
+pub struct Channel {
+    /// The first and the last sample of each cycle.
+    samples: Ring<[u8; 2]>,
+    /// The last two votes.
+    votes: [Option<Tap>; 2],
+    /// States after the committed cycles.
+    committed: Ring<u16>,
+    /// Those of its boot before: frames of it may still be on their way.
+    former: Ring<u16>,
+    pub mode: Option<Mode>,
+    empty: bool,
+    /// It has committed alone since both last had the same state.
+    forked: bool,
+    /// It had done so when it lost its state.
+    was_forked: bool,
+    /// A flip waits in its next vote.
+    pub armed: bool,
+}
+
+impl Channel {
+    const NEW: Self = Self {
+        samples: Ring::new(),
+        votes: [None; 2],
+        committed: Ring::new(),
+        former: Ring::new(),
+        mode: None,
+        empty: true,
+        forked: false,
+        was_forked: false,
+        armed: false,
+    };
+
+    fn has_voted(&self, cycle: u32) -> bool {
+        self.votes.iter().flatten().any(|vote| vote.cycle == cycle)
+    }
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, Hash, PartialEq)]
+pub enum Promise {
+    /// All invariants.
+    All,
+    /// And that both stay in duplex with nothing held: a frame's fault costs nothing else.
+    Steady,
+    /// Lineages alone, under an arbiter that lets both go on.
+    Lineages,
+}
+
+/// The observer.
+#[derive(Clone, Copy, Hash)]
+pub struct Ghost {
+    promise: Promise,
+    pub channels: [Channel; 2],
+    driven: Ring<u16>,
+    /// No channel has a state any more: the first cycle begins anew.
+    is_lost: bool,
+    /// A value was changed where only the comparison of votes or the commit can see it: the safe
+    /// state is a legitimate answer.
+    pub value_fault: bool,
+    /// One channel died while both had the same state: the other must not lose it by itself.
+    pub must_keep: bool,
+}
+
+/// What a channel shows after an event.
+pub struct Sight {
+    pub mode: Mode,
+    pub settled: Option<u32>,
+    pub value: u16,
+    pub empty: bool,
+}
+
+impl Ghost {
+    pub const fn new(promise: Promise) -> Self {
+        let channels = [Channel::NEW; 2];
+        Self { promise, channels, driven: Ring::new(), is_lost: false, value_fault: false, must_keep: false }
+    }
+
+    pub fn sampled(&mut self, at: usize, cycle: u32, sample: u8) {
+        let samples = &mut self.channels[at].samples;
+        let first = samples.get(cycle).map_or(sample, |[first, _]| first);
+        samples.put(cycle, [first, sample]);
+    }
+
+    pub fn sent(&mut self, at: usize, frame: &[u8]) {
+        let Some(vote) = Tap::of(frame) else { return };
+        let channel = &mut self.channels[at];
+        if channel.votes[1] != Some(vote) {
+            channel.armed = false;
+            channel.votes = [channel.votes[1], Some(vote)];
+        }
+    }
+
+    pub fn died(&mut self, at: usize, redundant: bool) {
+        self.channels[at].mode = None;
+        self.channels[at].armed = false;
+        self.must_keep = redundant;
+    }
+
+    pub fn rebooted(&mut self, at: usize) {
+        let before = self.channels[at]; // it said what it said
+        let Channel { samples, votes, .. } = before;
+        let former = if before.committed.newest().is_some() { before.committed } else { before.former };
+        let was_forked = before.forked || before.was_forked;
+        self.channels[at] = Channel { samples, votes, former, was_forked, ..Channel::NEW };
+    }
+
+    /// Whether a flip is used up by a step that nobody else does: no redundancy, no promise.
+    pub fn is_unprotected(&self, at: usize, outcome: Outcome, cycle: u32) -> bool {
+        let alone = matches!(outcome, Outcome::Alone | Outcome::TookOver);
+        alone && self.channels[at].armed && !self.channels[at].has_voted(cycle)
+    }
+
+    /// Judges an output that reached the actuator.
+    pub fn drive(
+        &mut self,
+        at: usize,
+        outcome: Outcome,
+        epoch: Epoch,
+        cycle: u32,
+        output: u16,
+    ) -> Result<(), Violation> {
+        let judged = self.judge_output(at, outcome, epoch, cycle, output);
+        judged.or_else(|violation| self.fails(violation))
+    }
+
+    fn judge_output(
+        &mut self,
+        at: usize,
+        outcome: Outcome,
+        epoch: Epoch,
+        cycle: u32,
+        output: u16,
+    ) -> Result<(), Violation> {
+        if outcome == Outcome::Agreed {
+            self.check_voted(epoch, cycle, output)?;
+        }
+        let other = &self.channels[1 - at];
+        let other_lost = other.mode.is_none() || other.empty;
+        if self.is_lost && cycle == 1 {
+            (self.driven, self.is_lost) = (Ring::new(), false);
+        } else if outcome == Outcome::TookOver && other_lost && (other.forked || other.was_forked) {
+            // What the other one did alone died with it: the pair goes on from the older state.
+            self.driven = self.channels[at].committed;
+            self.driven.cut_back(cycle);
+        }
+        if let Some(before) = self.driven.get(cycle) {
+            return if before == output { Ok(()) } else { Err("I1: one cycle drove two values") };
+        }
+        let parent = if cycle == 1 { Some(FIRST) } else { self.driven.get(cycle - 1) };
+        let parent = parent.ok_or("a cycle is missing: nothing was driven for the one before")?;
+        let legitimate = self.inputs(at, outcome, cycle).any(|input| next(parent, cycle, input) == output);
+        if !legitimate {
+            return Err("a wrong output was driven");
+        }
+        self.driven.put(cycle, output);
+        Ok(())
+    }
+
+    /// I1: both channels sent that vote for that cycle and epoch, from one input.
+    fn check_voted(&self, epoch: Epoch, cycle: u32, output: u16) -> Result<(), Violation> {
+        let low = (epoch.counter() << 1 | epoch.owner().index() as u32) as u16;
+        let of = |channel: &Channel| {
+            let mut votes = channel.votes.into_iter().flatten();
+            votes.find(|vote| (vote.cycle, vote.epoch, vote.output) == (cycle, low, output))
+        };
+        let [a, b] = self.channels.each_ref().map(of);
+        match a.zip(b) {
+            Some((a, b)) if a.input == b.input => Ok(()),
+            _ => Err("I1: released in duplex without two equal votes for it"),
+        }
+    }
+
+    /// The inputs on which a channel may have stepped.
+    fn inputs(&self, at: usize, outcome: Outcome, cycle: u32) -> impl Iterator<Item = u8> {
+        let [a, b] = [0, 1].map(|at| self.channels[at].samples.get(cycle));
+        let (both, own) = match outcome {
+            Outcome::Agreed => (true, false),
+            Outcome::Alone => (false, true),
+            Outcome::TookOver => (true, true),
+            Outcome::Held | Outcome::Waiting | Outcome::Safe => (false, false),
+        };
+        let pairs = a.zip(b).filter(|_| both).map(|(a, b)| a.map(|a| b.map(|b| agreed(a, b))).into_iter().flatten());
+        let own = self.channels[at].samples.get(cycle).filter(|_| own).map(|own| own.map(|own| agreed(own, own)));
+        pairs.into_iter().flatten().chain(own.into_iter().flatten())
+    }
+
+    /// Looks at a channel after an event: who gave up what, and for what.
+    pub fn look(&mut self, at: usize, sight: &Sight) -> Result<(), Violation> {
+        let (before, donor) = (self.channels[at], self.channels[1 - at]);
+        let enters = sight.mode == Mode::Duplex && before.mode != Some(Mode::Duplex);
+        let was_served = matches!(before.mode, Some(Mode::Starting | Mode::Joining | Mode::Standby));
+        let gives_up = sight.mode == Mode::Joining && before.mode == Some(Mode::Standby);
+        let adopts = enters && was_served && sight.settled != Some(0);
+        if sight.mode == Mode::Safe && before.mode != Some(Mode::Safe) && !self.value_fault {
+            self.fails("the safe state without a value fault")?;
+        }
+        if (gives_up || adopts && !before.empty) && before.forked {
+            self.fails("I4: a lineage of its own was given up for the other one")?;
+        }
+        let source = if donor.empty { donor.former } else { donor.committed };
+        let older = |cycle| {
+            let differs = source.get(cycle).is_some_and(|value| Some(value) != before.committed.get(cycle));
+            source.newest() < Some(cycle) || differs
+        };
+        if (gives_up || adopts) && source.newest().is_none() {
+            self.fails("I5: state came from an empty channel")?;
+        }
+        if (gives_up || adopts) && !before.empty && before.committed.newest().is_some_and(older) {
+            self.fails("I5: a newer or another state was given up for an older one")?;
+        }
+        if enters && sight.settled == Some(0) && donor.mode.is_some() && !donor.empty {
+            self.fails("I5: the pair begins anew though a channel has a state")?;
+        }
+        let channel = &mut self.channels[at];
+        channel.mode = Some(sight.mode);
+        channel.empty = sight.empty;
+        if sight.empty {
+            channel.committed = Ring::new();
+            channel.was_forked |= channel.forked;
+            channel.forked = false;
+        } else if let Some(cycle) = sight.settled.filter(|cycle| channel.committed.newest() < Some(*cycle)) {
+            channel.committed.put(cycle, sight.value);
+            channel.forked |= sight.mode.serves_alone();
+        }
+        if adopts {
+            let known = source.get(sight.settled.unwrap_or_default());
+            if known.is_some_and(|known| known != sight.value) {
+                self.fails("I5: joined on a state that the donor does not have")?;
+            }
+            self.channels[at].committed = source;
+            self.channels[at].committed.put(sight.settled.unwrap_or_default(), sight.value);
+            self.channels.iter_mut().for_each(|channel| (channel.forked, channel.was_forked) = (false, false));
+        }
+        if self.promise == Promise::Steady && before.mode == Some(Mode::Duplex) && sight.mode != Mode::Duplex {
+            self.fails("a frame's fault cost the redundancy")?;
+        }
+        let lost = self.channels.iter().all(|channel| channel.mode.is_none() || channel.empty);
+        self.is_lost = lost || self.is_lost && !adopts;
+        if lost && self.must_keep {
+            self.fails("the survivor of a single fault lost the state")?;
+        }
+        Ok(())
+    }
+
+    /// An invariant does not hold; of lineages only, if nothing else is looked at.
+    fn fails(&self, violation: Violation) -> Result<(), Violation> {
+        if self.promise == Promise::Lineages && !violation.starts_with("I4") { Ok(()) } else { Err(violation) }
+    }
+
+    /// Whether both went on alone from one parent.
+    pub fn is_split(&self) -> bool {
+        self.channels.iter().all(|channel| channel.forked)
+    }
+}
