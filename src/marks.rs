@@ -113,8 +113,11 @@ impl Marks<'_> {
         core::mem::take(&mut self.summary.stray)
     }
 
+    /// A mark whose group knows nothing of it is a flipped bit: no commit would find it, and a scrub
+    /// that believed it would never look at that block's working copy again.
     pub(crate) fn is_dirty(&self, block: usize) -> bool {
-        self.summary.unknown || self.map.get(block).is_some_and(|mark| mark & DIRTY != 0)
+        let is_marked = self.map.get(block).is_some_and(|mark| mark & DIRTY != 0);
+        self.summary.unknown || (is_marked && self.summary.groups & self.summary.group_of(block) != 0)
     }
 
     /// Calls `visit` with each dirty block, in rising order.

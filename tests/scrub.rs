@@ -29,6 +29,19 @@ fn assert_every_flip_is_mended<const N: usize>() {
     }
 }
 
+/// A flipped mark says that a block was written that nobody commits: its working copy is still scrubbed.
+#[test]
+fn a_flipped_mark_hides_no_flipped_bit() {
+    const BLOCKS: usize = 20;
+    for mark in 0..BLOCKS * 8 {
+        let bytes = pattern::<{ BLOCKS * BLOCK_BYTES }>(7);
+        let mut storage = Storage::new();
+        let mut mirror = filled(&mut storage, &bytes);
+        mirror.flip_mark_bit(mark);
+        assert_mended(&mut mirror, &bytes, Flip::Working(mark / 8 * BLOCK_BITS + mark), 4);
+    }
+}
+
 /// Every bit of both copies and of all digests, with every budget.
 #[test]
 fn every_single_flip_is_found_in_time_and_mended() {
