@@ -110,10 +110,10 @@ impl Plan {
         for (class, of_class) in Class::ALL.iter().enumerate() {
             deck.extend(std::iter::repeat_n(class, of_class.weight as usize));
         }
-        draw(self.seed, 0, 0xDEC).shuffle(&mut deck);
-        // An episode comes about so far; the next goes on there.
-        let at = (episode * DEALT_IN_AN_EPISODE + place) % deck.len().max(1) as u64;
-        deck.get(at as usize).copied().unwrap_or_default()
+        // An episode comes about so far; the next goes on there. Each deck is shuffled anew.
+        let (at, cards) = (episode * DEALT_IN_AN_EPISODE + place, deck.len().max(1) as u64);
+        draw(self.seed, at / cards, 0xDEC).shuffle(&mut deck);
+        deck.get((at % cards) as usize).copied().unwrap_or_default()
     }
 
     /// Returns the chance of one injection.
