@@ -57,7 +57,7 @@ pub use disturbance::Disturbance;
 pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Pair, Setup, World};
+pub use pair::{Moment, Pair, Setup, World};
 pub use report::Report;
 pub use storage::Storage;
 pub use trace::{Traced, TracedEvent};

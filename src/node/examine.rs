@@ -249,12 +249,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let [a, b] = self.me.in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
         self.buckets.merge(examination.peer_levels);
-        match found {
-            Diagnosis::Transient(suspects) => self.buckets.fill(suspects),
-            Diagnosis::Faulty(channel, _) => self.buckets.fill(Suspects::channel(channel)),
-            Diagnosis::Unattributed => {}
+        if let Diagnosis::Transient(suspects) = found {
+            self.buckets.fill(suspects);
         }
         let diagnosis = self.by_policy(found);
+        match (found, diagnosis) {
+            // However it came to be excluded: it is not to come back for ever to the same end.
+            (Diagnosis::Faulty(..) | Diagnosis::Unattributed, Diagnosis::Faulty(channel, _)) => {
+                self.buckets.fill(Suspects::channel(channel));
+            }
+            _ => {}
+        }
         if let Some(examination) = &mut self.examination {
             examination.diagnosis = Some(diagnosis);
         }

@@ -128,11 +128,16 @@ impl Recorder {
         *next = (*next + 1) % KEPT;
     }
 
-    /// Returns the frame that was sent this many frames ago, at least one; modulo what is kept.
+    /// Returns how many frames of a sender are kept.
+    pub(super) fn kept(&self, sender: ChannelId) -> usize {
+        self.frames[sender.index()].len()
+    }
+
+    /// Returns the frame that was sent this many frames before the last one.
     pub(super) fn back(&self, sender: ChannelId, age: usize) -> Option<&[u8]> {
         let (kept, next) = (&self.frames[sender.index()], self.next[sender.index()]);
-        let back = 1 + age.checked_rem(kept.len())?;
-        kept.get((next + kept.len() - back) % kept.len()).map(Vec::as_slice)
+        let place = next + kept.len().checked_sub(1 + age)?;
+        kept.get(place % kept.len()).map(Vec::as_slice)
     }
 }
 
@@ -151,5 +156,6 @@ mod tests {
             assert_eq!(recorder.back(ChannelId::A, number - oldest), Some(&oldest.to_le_bytes()[..]));
         }
         assert_eq!(recorder.back(ChannelId::B, 0), None);
+        assert_eq!((recorder.kept(ChannelId::A), recorder.back(ChannelId::A, KEPT)), (KEPT, None));
     }
 }

@@ -53,6 +53,11 @@ impl Line {
         is_there
     }
 
+    /// Returns how many frames of a sender can be replayed.
+    pub(super) fn kept(&self, sender: ChannelId) -> usize {
+        self.recorder.kept(sender)
+    }
+
     /// Ends what is being done.
     pub(super) fn calm(&mut self) {
         (self.disturbed, self.held_back, self.blocked_until) = ([None; 2], [None, None], [0; 2]);

@@ -31,7 +31,8 @@ pub enum Judgement {
 /// In duplex only the agreed input is legitimate. A channel that takes over may have had
 /// the peer's sample or not, so both of its inputs are, until its output tells.
 pub struct Oracle<P: Program> {
-    samples: BTreeMap<u32, [Option<P::Input>; 2]>,
+    /// Of each cycle and channel, the newest last.
+    samples: BTreeMap<u32, [Vec<P::Input>; 2]>,
     /// States after the last judged cycle that are consistent with all outputs so far.
     states: Vec<Vec<u8>>,
     /// Outputs of the recent cycles, which may be driven a second time.
@@ -85,10 +86,11 @@ impl<P: Program> Oracle<P> {
         self.latest = cycle;
     }
 
-    /// Notes that a channel fixed its sample; a later one of the same cycle replaces it.
+    /// Notes that a channel fixed its sample. Standing by it may do so again in the same cycle: the newest
+    /// is its own, but one of those before may be what the other channel has.
     pub fn sampled(&mut self, channel: ChannelId, cycle: Cycle, sample: P::Input) {
         let samples = self.samples.entry(cycle.0).or_default();
-        samples[channel.index()] = Some(sample);
+        samples[channel.index()].push(sample);
         let oldest = cycle.0.saturating_sub(MEMORY_CYCLES);
         while self.samples.first_key_value().is_some_and(|(cycle, _)| *cycle < oldest) {
             self.samples.pop_first();
@@ -146,15 +148,18 @@ impl<P: Program> Oracle<P> {
     /// Returns the inputs on which a channel may have stepped.
     fn inputs(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> Vec<P::Input> {
         let Some(samples) = self.samples.get(&cycle.0) else { return Vec::new() };
-        let both = match samples {
-            [Some(a), Some(b)] => Some(P::agree(a, b).input),
-            _ => None,
+        let [a, b] = samples;
+        let newest = a.last().zip(b.last()).map(|(a, b)| P::agree(a, b).input);
+        let (mine, theirs) = if channel == ChannelId::A { (a.last(), b) } else { (b.last(), a) };
+        let own = mine.map(|own| P::agree(own, own).input);
+        let with = |theirs: &P::Input| {
+            let [a, b] = channel.in_order(mine?, theirs);
+            Some(P::agree(a, b).input)
         };
-        let own = samples[channel.index()].as_ref().map(|own| P::agree(own, own).input);
         match outcome {
-            Outcome::Agreed => both.into_iter().collect(),
+            Outcome::Agreed => newest.into_iter().collect(),
             Outcome::Alone => own.into_iter().collect(),
-            Outcome::TookOver => both.into_iter().chain(own).collect(),
+            Outcome::TookOver => theirs.iter().filter_map(with).chain(own).collect(),
             Outcome::Held | Outcome::Waiting | Outcome::Safe => Vec::new(),
         }
     }

@@ -1,8 +1,16 @@
 //! Two nodes in virtual time.
 
+mod faults;
+mod going_back;
+mod traced;
+
+pub use faults::Moment;
+
+use faults::flip_if_due;
+
 use super::arbiter::{ArbiterKind, SimArbiter};
 use super::clock::Clock;
-use super::disturbance::{Disturbance, Secrets};
+use super::disturbance::Secrets;
 use super::failure::{Failure, Hung};
 use super::line::Line;
 use super::link::LinkFaults;
@@ -16,7 +24,7 @@ use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::mechanism::Mechanism;
 use crate::memory::Cells;
 use crate::mode::Mode;
-use crate::node::{Begun, Node, flip_value};
+use crate::node::{Begun, Node, Site};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::OpenError;
@@ -77,6 +85,8 @@ pub struct Pair<'m, P: Program> {
     /// Bytes that a channel still sends before it stops.
     failing: [Option<(u64, Failure)>; 2],
     hung: [Option<Hung<P::Output>>; 2],
+    /// The bit to be flipped within a channel's turn.
+    flipping: [Option<(Moment, Site, usize)>; 2],
     nonces: [u32; 2],
     trace: Option<Vec<Traced>>,
     frames_sent: u64,
@@ -181,6 +191,7 @@ impl<'m, P: Program> Pair<'m, P> {
             line: Line::new(),
             failing: [None; 2],
             hung: [None, None],
+            flipping: [None; 2],
             nonces,
             trace: None,
             is_cut: false,
@@ -201,101 +212,6 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Runs for a time.
     pub fn run_us(&mut self, span_us: u64) {
         self.run_until(self.now + span_us);
-    }
-
-    /// Stops a channel dead.
-    pub fn kill(&mut self, channel: ChannelId) {
-        let at = channel.index();
-        self.trace_journal(channel);
-        let Some(node) = self.nodes[at].take() else { return };
-        count(&mut self.report, node.counters());
-        self.spare[at] = Some(node.into_memory());
-        self.line.towards[at].clear();
-        (self.failing[at], self.hung[at], self.damage[at]) = (None, None, None);
-    }
-
-    /// Lets a channel stop once it has sent so many bytes more: the frame in which it stops gets
-    /// through up to that byte.
-    pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
-        self.failing[channel.index()] = Some((byte, failure));
-    }
-
-    /// Lets a channel stop now, between two of its turns.
-    pub fn fail(&mut self, channel: ChannelId, failure: Failure) {
-        match failure {
-            Failure::Dies => self.kill(channel),
-            Failure::Hangs { for_us, hears } => self.hang(channel, for_us, hears, [None, None]),
-        }
-    }
-
-    fn hang(
-        &mut self,
-        channel: ChannelId,
-        for_us: Option<u64>,
-        hears: bool,
-        verdicts: [Option<Verdict<P::Output>>; 2],
-    ) {
-        let until = for_us.map(|for_us| self.now + for_us);
-        self.hung[channel.index()] = Some(Hung { until, hears, verdicts });
-    }
-
-    /// Does this to the next frame of `sender`, or to its frames for a while.
-    pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
-        self.line.disturb(self.now, sender, disturbance);
-    }
-
-    /// Brings a frame to the peer once more that `sender` sent this many frames ago, modulo what is
-    /// kept of them; false if there is none.
-    pub fn replay(&mut self, sender: ChannelId, age: usize) -> bool {
-        self.line.replay(self.now + 1, sender, age)
-    }
-
-    /// Ends every disturbance, and failures that have not happened yet.
-    pub fn calm(&mut self) {
-        self.line.calm();
-        (self.failing, self.damage) = ([None; 2], [None, None]);
-    }
-
-    /// Lets a channel's clock run at this rate from now on, and jump.
-    pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
-        self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
-    }
-
-    /// Flips a bit of the next output that a channel releases, between vote and actuator.
-    pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
-        self.damage_next_release(channel, move |value| {
-            flip_value(value, bit);
-        });
-    }
-
-    /// Returns one channel's end of the arbiter.
-    pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
-        &mut self.arbiters[channel.index()]
-    }
-
-    /// Keeps what happens from now on; it takes the journals' entries.
-    pub fn trace(&mut self) {
-        self.trace = Some(Vec::new());
-    }
-
-    /// Hands out what was kept since the last time.
-    pub fn take_trace(&mut self) -> Vec<Traced> {
-        CHANNELS.into_iter().for_each(|channel| self.trace_journal(channel));
-        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    fn trace_journal(&mut self, channel: ChannelId) {
-        let (Some(trace), Some(node)) = (&mut self.trace, &mut self.nodes[channel.index()]) else { return };
-        while let Some(entry) = node.read_event() {
-            trace.push(Traced { at_us: self.now, channel, what: TracedEvent::Noted(entry) });
-        }
-    }
-
-    fn trace_it(&mut self, channel: ChannelId, what: impl FnOnce() -> TracedEvent) {
-        self.trace_journal(channel);
-        if let Some(trace) = &mut self.trace {
-            trace.push(Traced { at_us: self.now, channel, what: what() });
-        }
     }
 
     /// Whether a living channel hangs.
@@ -335,48 +251,9 @@ impl<'m, P: Program> Pair<'m, P> {
         self.oracle.latest()
     }
 
-    /// Stops a channel dead right after the link took the frame of this number, counted over
-    /// both directions as [`frames_sent`](Self::frames_sent) does.
-    pub fn kill_at_frame(&mut self, channel: ChannelId, frame: u64) {
-        self.doomed = Some((channel, frame));
-    }
-
-    /// Loses the next frame of this kind.
-    pub fn lose_next(&mut self, kind: Kind) {
-        self.losing = Some(kind);
-    }
-
-    /// Damages the next output that a channel releases, after the vote.
-    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
-        self.damage[channel.index()] = Some(Box::new(damage));
-    }
-
     /// Returns how many frames both channels have sent.
     pub fn frames_sent(&self) -> u64 {
         self.frames_sent
-    }
-
-    /// Boots a dead channel again, with another nonce and memory full of noise.
-    pub fn restart(&mut self, channel: ChannelId) {
-        let Some(mut cells) = self.spare[channel.index()].take() else { return };
-        cells.scramble(|| self.rng.u8(..));
-        let nonce = self.rng.u32(1..);
-        self.nonces[channel.index()] = nonce;
-        let node = boot(channel, cells, &self.setup, self.pair, nonce);
-        self.nodes[channel.index()] = node.ok(); // it was configured alike before
-    }
-
-    /// Cuts or heals the link; what is in flight is lost.
-    pub fn cut(&mut self, is_cut: bool) {
-        self.is_cut = is_cut;
-        for direction in &mut self.line.towards {
-            direction.clear();
-        }
-    }
-
-    /// Sets what the link does from now on.
-    pub fn set_link(&mut self, link: LinkFaults) {
-        self.setup.link = link;
     }
 
     /// Returns a living channel, for instance to inject a fault.
@@ -452,6 +329,7 @@ impl<'m, P: Program> Pair<'m, P> {
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             let _ = node.handle_frame(local, &frame); // counted by the node
         }
+        flip_if_due(node, &mut self.flipping[at], Moment::Received);
         let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
         if local >= node.next_start() {
             let next = match node.mode() {
@@ -463,8 +341,10 @@ impl<'m, P: Program> Pair<'m, P> {
             if let Begun::New(cycle) = begun {
                 self.oracle.sampled(channel, cycle, sample);
             }
+            flip_if_due(node, &mut self.flipping[at], Moment::Begun);
             verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]);
         }
+        flip_if_due(node, &mut self.flipping[at], Moment::Polled);
         let mut buffer = [0; MAX_FRAME_BYTES];
         while let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") {
             self.votes.observe(channel, &buffer[..length]);
@@ -502,26 +382,13 @@ impl<'m, P: Program> Pair<'m, P> {
             }
             let Some(living) = &mut self.nodes[at] else { return };
             node = living;
+            flip_if_due(node, &mut self.flipping[at], Moment::Sent);
         }
         self.report.restless += u32::from(node.poll_timeout().is_some_and(|at| at <= local));
         // What is released is driven after the channel's own vote went out, as on a board.
         for verdict in verdicts.into_iter().flatten() {
             self.take(channel, verdict);
         }
-    }
-
-    /// Whether a channel runs. One whose hang is over first drives what it was about to drive.
-    fn wakes(&mut self, channel: ChannelId) -> bool {
-        let at = channel.index();
-        let (is_hung, now) = (self.hung[at].is_some(), self.now);
-        let Some(hung) = self.hung[at].take_if(|hung| hung.until.is_some_and(|until| now >= until)) else {
-            return !is_hung;
-        };
-        while !hung.hears && self.line.towards[at].take_due(now).is_some() {}
-        for verdict in hung.verdicts.into_iter().flatten() {
-            self.take(channel, verdict);
-        }
-        true
     }
 
     /// Drives what a verdict releases, in front of the oracle.
@@ -577,23 +444,6 @@ impl<'m, P: Program> Pair<'m, P> {
             }
             Judgement::Wrong => self.report.wrong += 1,
         }
-    }
-
-    /// Whether a channel takes over that stood by and is behind, the other one being dead or empty.
-    fn goes_back(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> bool {
-        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
-        let is_own_cycle = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle);
-        let is_behind = is_own_cycle && cycle.since(self.oracle.latest()) <= 0;
-        let other = &self.nodes[channel.other().index()];
-        stood_by && is_behind && other.as_ref().is_none_or(Node::is_empty)
-    }
-
-    /// Whether a channel that goes back to its older state first drives, once more, what was voted
-    /// last before it stood by: the oracle need not remember so far back.
-    fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> bool {
-        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
-        let is_before = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle.next());
-        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted(cycle, output)
     }
 
     /// Looks at both channels for what must never be.

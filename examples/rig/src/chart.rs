@@ -40,7 +40,7 @@ const TEXT_SIZE: f64 = 12.0;
 /// Generous: the width of a sans-serif character of that size.
 const CHARACTER_WIDTH: i32 = 7;
 
-const INK: RGBColor = RGBColor(40, 40, 40);
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(225, 225, 225);
 const PANEL: RGBColor = RGBColor(250, 250, 250);
 const INJECTION: RGBColor = RGBColor(110, 60, 110);
@@ -55,7 +55,7 @@ const VALVE: RGBColor = RGBColor(0, 114, 178);
 const ALARM: RGBColor = RGBColor(213, 94, 0);
 const REPAIR: RGBColor = RGBColor(0, 158, 115);
 
-type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
+pub(crate) type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
 /// Draws the run and writes it to `path`, over what is there.
 pub(crate) fn write_svg(record: &Record, path: &Path) -> anyhow::Result<()> {
@@ -87,9 +87,9 @@ fn render(record: &Record) -> anyhow::Result<String> {
 
 /// The upper and the lower edge of a panel.
 #[derive(Clone, Copy)]
-struct Panel {
-    top: i32,
-    bottom: i32,
+pub(crate) struct Panel {
+    pub(crate) top: i32,
+    pub(crate) bottom: i32,
 }
 
 impl Panel {
@@ -474,18 +474,18 @@ fn x_of(span: Span, cycle: u64) -> i32 {
     LEFT + (span.share(cycle) * f64::from(RIGHT - LEFT)).round() as i32
 }
 
-fn text_width(text: &str) -> i32 {
+pub(crate) fn text_width(text: &str) -> i32 {
     i32::try_from(text.chars().count()).unwrap_or(i32::MAX).saturating_mul(CHARACTER_WIDTH)
 }
 
 /// Black or white, whichever stands out.
-fn readable_on(ground: RGBColor) -> RGBColor {
+pub(crate) fn readable_on(ground: RGBColor) -> RGBColor {
     let RGBColor(red, green, blue) = ground;
     let brightness = 3 * u32::from(red) + 6 * u32::from(green) + u32::from(blue);
     if brightness > 1400 { INK } else { WHITE }
 }
 
-fn bar(area: &Area<'_>, (left, right): (i32, i32), panel: Panel, colour: RGBColor) -> anyhow::Result<()> {
+pub(crate) fn bar(area: &Area<'_>, (left, right): (i32, i32), panel: Panel, colour: RGBColor) -> anyhow::Result<()> {
     let corners = [(left, panel.top), (right, panel.bottom)];
     area.draw(&Rectangle::new(corners, colour.filled()))?;
     Ok(())
@@ -497,14 +497,14 @@ fn stroke(area: &Area<'_>, path: Vec<Point>, colour: RGBColor, width_px: u32) ->
 }
 
 /// Text whose left end, right end or middle stands at a point, centred on its height.
-fn text(area: &Area<'_>, text: &str, at: Point, anchor: HPos, colour: &RGBColor) -> anyhow::Result<()> {
+pub(crate) fn text(area: &Area<'_>, text: &str, at: Point, anchor: HPos, colour: &RGBColor) -> anyhow::Result<()> {
     let style = ("sans-serif", css_size(TEXT_SIZE)).into_font().color(colour).pos(Pos::new(anchor, VPos::Center));
     area.draw_text(text, &style, at)?;
     Ok(())
 }
 
 /// The SVG backend divides font sizes by this factor before it writes them.
-fn css_size(pixels: f64) -> f64 {
+pub(crate) fn css_size(pixels: f64) -> f64 {
     pixels * 1.24
 }
 

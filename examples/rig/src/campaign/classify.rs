@@ -82,7 +82,7 @@ impl Outcome {
     }
 
     /// Whether the pair is in no state for another injection.
-    pub(crate) fn ends_the_episode(self) -> bool {
+    pub(crate) fn spoils_the_pair(self) -> bool {
         matches!(self, Self::Latent | Self::NotBack | Self::TwoOwners | Self::Wrong | Self::Panic)
     }
 }

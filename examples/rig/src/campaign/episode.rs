@@ -1,8 +1,8 @@
 //! An episode: one pair, and one injection after the other into it.
 
 use super::classify::{Observed, Outcome, classify};
-use super::fault::{Class, Fault};
-use super::inject::{Aftercare, CHANNELS, Injector};
+use super::fault::{Class, Fault, Promise};
+use super::inject::{Aftercare, CHANNELS, Injector, SHORT};
 use super::plan::{EPISODE_CYCLES, MOST_INJECTIONS, PERIOD_US, PROBATION_CYCLES, Plan};
 use super::program::{Mill, sensor};
 use anyhow::{Result, anyhow};
@@ -34,31 +34,37 @@ pub(crate) fn run(
     mut done: impl FnMut(&Done, &mut Pair<'_, Mill>) -> bool,
 ) -> Result<u64> {
     let setup = plan.setup(number);
-    let mut memory = [Storage::new(), Storage::new()];
-    let pair = Pair::<Mill>::new(&setup, &mut memory, sensor(setup.seed)).map_err(|error| anyhow!("{error}"))?;
-    let mut episode = Episode { pair, setup, is_new: true };
-    for place in 0..MOST_INJECTIONS {
-        let index = number * MOST_INJECTIONS + place;
-        let class = plan.class(index);
-        if traced == Some(index) {
-            episode.pair.trace();
+    let (mut cycles, mut place) = (0, 0);
+    while cycles < EPISODE_CYCLES && place < MOST_INJECTIONS {
+        let setup = Setup { seed: setup.seed.wrapping_add(place), ..setup };
+        let mut memory = [Storage::new(), Storage::new()];
+        let pair = Pair::<Mill>::new(&setup, &mut memory, sensor(setup.seed)).map_err(|error| anyhow!("{error}"))?;
+        let mut episode = Episode { pair, setup, is_new: true };
+        let mut is_spoiled = false;
+        while !is_spoiled && cycles + episode.cycles() < EPISODE_CYCLES && place < MOST_INJECTIONS {
+            let index = number * MOST_INJECTIONS + place;
+            if traced == Some(index) {
+                episode.pair.trace();
+            }
+            let injected = episode.inject_or_panic(plan, index);
+            if !done(&injected, &mut episode.pair) {
+                return Ok(cycles + episode.cycles());
+            }
+            is_spoiled = injected.spoils_the_pair();
+            place += 1;
         }
-        let injected = catch_unwind(AssertUnwindSafe(|| episode.inject(plan, index, class)));
-        let injected = injected.unwrap_or(Done {
-            index,
-            class,
-            outcome: Some(Outcome::Panic),
-            latency: None,
-            diverged: false,
-            seen: Observed { panicked: true, ..Observed::default() },
-        });
-        let goes_on = done(&injected, &mut episode.pair);
-        let is_over = episode.pair.elapsed_us() / PERIOD >= EPISODE_CYCLES;
-        if !goes_on || is_over || injected.outcome.is_some_and(Outcome::ends_the_episode) {
-            break;
-        }
+        cycles += episode.cycles();
     }
-    Ok(episode.pair.elapsed_us() / PERIOD)
+    Ok(cycles)
+}
+
+impl Done {
+    /// Whether the pair may show traces of it later.
+    fn spoils_the_pair(&self) -> bool {
+        let is_worse = |class: &Class| matches!(class.promise, Promise::Nothing | Promise::Safe);
+        let is_bad = self.outcome.is_some_and(Outcome::spoils_the_pair);
+        is_bad || Class::ALL.get(self.class).is_some_and(is_worse)
+    }
 }
 
 const PERIOD: u64 = PERIOD_US as u64;
@@ -87,6 +93,19 @@ struct Watch {
 }
 
 impl Episode<'_> {
+    /// Cycles that the pair was simulated for.
+    fn cycles(&self) -> u64 {
+        self.pair.elapsed_us() / PERIOD
+    }
+
+    fn inject_or_panic(&mut self, plan: &Plan, index: u64) -> Done {
+        let class = plan.class(index);
+        let injected = catch_unwind(AssertUnwindSafe(|| self.inject(plan, index, class)));
+        let seen = Observed { panicked: true, ..Observed::default() };
+        let panicked = Done { index, class, outcome: Some(Outcome::Panic), latency: None, diverged: false, seen };
+        injected.unwrap_or(panicked)
+    }
+
     fn inject(&mut self, plan: &Plan, index: u64, class: usize) -> Done {
         let fault = Class::ALL.get(class).map_or(Fault::Sealed, |class| class.fault);
         let is_boot = fault == Fault::OlderEpoch;
@@ -98,9 +117,10 @@ impl Episode<'_> {
         injector.prepare(&mut self.pair);
         let mut watch = Watch::new(&self.pair, self.setup.config.patience);
         let aftercare = injector.apply(&mut self.pair);
-        if let Some(aftercare) = &aftercare {
-            self.watch(&mut watch, aftercare, &injector);
+        if aftercare.is_none() && !self.is_at_rest() {
+            self.help(); // all for nothing
         }
+        self.watch(&mut watch, aftercare.as_ref().unwrap_or(&SHORT), &injector);
         let diverged = watch.finish(&mut self.pair);
         watch.seen.is_back &= came_up;
         let seen = watch.seen;

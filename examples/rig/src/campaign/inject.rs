@@ -4,7 +4,7 @@ use super::fault::{Fault, LinkFault, Second};
 use super::plan::{EXCHANGE_US, LINK_DELAY_US, PERIOD_US, stops_a_channel};
 use super::program::Mill;
 use fastrand::Rng;
-use twinstep::sim::{ArbiterKind, Disturbance, Failure, Pair, Setup};
+use twinstep::sim::{ArbiterKind, Disturbance, Failure, Moment, Pair, Setup};
 use twinstep::{ChannelId, Mode, Site};
 
 pub(crate) const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -22,7 +22,7 @@ pub(crate) struct Aftercare {
 }
 
 /// All memory is scrubbed within that time.
-const SHORT: Aftercare = Aftercare { restart: [None; 2], calm_in: None, watch: 5 };
+pub(crate) const SHORT: Aftercare = Aftercare { restart: [None; 2], calm_in: None, watch: 5 };
 
 /// An injection, with its chance.
 pub(crate) struct Injector {
@@ -121,7 +121,8 @@ impl Injector {
             }
             Fault::OldFrames => {
                 let frames = self.rng.u32(1..=6);
-                let replayed = (0..frames).filter(|_| pair.replay(victim, self.rng.usize(0..256))).count();
+                let kept = pair.frames_kept(victim).max(1);
+                let replayed = (0..frames).filter(|_| pair.replay(victim, self.rng.usize(0..kept))).count();
                 return (replayed > 0).then_some(SHORT);
             }
             Fault::OlderEpoch => return Self::older_epoch(pair).then_some(SHORT),
@@ -168,7 +169,8 @@ impl Injector {
         }
     }
 
-    /// Flips the bit, waiting up to two cycles for something to be there.
+    /// Flips the bit, now or half of the time between two calls of the node, waiting up to two cycles for something to be
+    /// there.
     fn flip(&mut self, pair: &mut Pair<'_, Mill>, site: Site) -> bool {
         if site == Site::NextSample {
             // Only of a peer that is early.
@@ -176,12 +178,22 @@ impl Injector {
             let jump_us = 5 * i64::from(LINK_DELAY_US) / 2;
             pair.set_clock(early, self.drift(early), jump_us);
         }
+        let is_within = self.rng.bool();
+        if is_within {
+            let moment = Moment::ALL[self.rng.usize(0..Moment::ALL.len())];
+            pair.flip_within_turn(self.victim, moment, site, self.bit);
+        }
         for _ in 0..2 * PERIOD / 200 {
-            if pair.node(self.victim).is_some_and(|node| node.flip(site, self.bit)) {
+            let is_done = match is_within {
+                true => !pair.is_flip_due(self.victim),
+                false => pair.node(self.victim).is_some_and(|node| node.flip(site, self.bit)),
+            };
+            if is_done {
                 return true;
             }
             pair.run_us(200);
         }
+        pair.calm();
         false
     }
 
@@ -236,25 +248,30 @@ impl Injector {
         }) {
             return false;
         }
+        let sent = pair.frames_kept(ChannelId::B);
         pair.cut(true);
         let starts_over = (0..400).any(|_| {
             pair.run_us(PERIOD / 8);
             CHANNELS.iter().all(|channel| pair.mode(*channel) == Some(Mode::Starting))
         });
         pair.cut(false);
-        starts_over
+        // B is cut over again, and A waits for its first sample.
+        let waits = starts_over
             && (0..800).any(|_| {
                 pair.run_us(PERIOD / 100);
-                let first = CHANNELS.into_iter().find(|channel| in_duplex(pair, *channel));
-                let receiver = first.filter(|_| in_duplex(pair, ChannelId::A)).map(|_| ChannelId::A);
-                receiver.is_some_and(|receiver| (0..128).rev().any(|age| !pair.replay(receiver.other(), age)) || true)
-            })
+                in_duplex(pair, ChannelId::B)
+            });
+        let since = pair.frames_kept(ChannelId::B).saturating_sub(sent);
+        waits && (since..since + 3).rev().all(|age| pair.replay(ChannelId::B, age))
     }
 
     fn second(&mut self, pair: &mut Pair<'_, Mill>, second: Second) -> Option<Aftercare> {
         let (dead, alone) = (self.victim, self.victim.other());
         let either = CHANNELS[self.rng.usize(0..2)];
-        let site = Site::ALL[self.rng.usize(0..Site::ALL.len())];
+        // One that stays is a class of its own.
+        let passing = |site: &Site| !matches!(site, Site::StuckOutput | Site::FailingOutput);
+        let sites: Vec<Site> = Site::ALL.into_iter().filter(passing).collect();
+        let site = sites[self.rng.usize(0..sites.len())];
         let mut restart = [None; 2];
         let both = match second {
             Second::FlipAlone => pair.node(alone)?.flip(site, self.bit).then_some([Some(3), None]),

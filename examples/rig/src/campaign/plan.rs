@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! campaign   --cycles, in episodes of EPISODE_CYCLES; shard I/N has those whose number is I - 1 modulo N
-//! episode    one simulated pair in one configuration; injections one after the other, each into a pair
-//!            that is back in duplex, until the cycles are used up
+//! episode    one simulated pair in one configuration; injections one after the other, each into a pair that is back in
+//!            duplex, until the cycles are used up; after what may leave traces, another pair of the same configuration
 //! injection  index = episode * MOST_INJECTIONS + its place in the episode
 //! ```
 
@@ -15,9 +15,9 @@ use twinstep::sim::{ArbiterKind, LinkFaults, Setup};
 use twinstep::{ChannelId, Config, Mechanism};
 
 /// Cycles after which an episode begins no more injections.
-pub(crate) const EPISODE_CYCLES: u64 = 600;
+pub(crate) const EPISODE_CYCLES: u64 = 500;
 /// An episode has fewer injections than that.
-pub(crate) const MOST_INJECTIONS: u64 = 64;
+pub(crate) const MOST_INJECTIONS: u64 = 128;
 
 pub(crate) const PERIOD_US: u32 = 20_000;
 pub(crate) const LINK_DELAY_US: u32 = 1_000;
@@ -125,7 +125,7 @@ impl Plan {
 /// Each so manieth episode begins with the fault of a boot.
 const BOOTS_EACH: u64 = 4;
 /// About as many injections as an episode has.
-const DEALT_IN_AN_EPISODE: u64 = 37;
+const DEALT_IN_AN_EPISODE: u64 = 47;
 
 fn draw(seed: u64, index: u64, purpose: u64) -> Rng {
     let mut mixed =

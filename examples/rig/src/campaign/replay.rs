@@ -33,7 +33,7 @@ pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
             println!("{at:12.3} ms  {}  {what}", traced.channel);
         }
         if done.index == index {
-            println!("{:?}", done.seen);
+            println!("noticed after {:?} cycles; {:?}", done.latency, done.seen);
             for channel in CHANNELS {
                 println!("{channel}: {:?}", pair.mode(channel));
             }

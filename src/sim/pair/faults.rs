@@ -1,0 +1,184 @@
+//! What can be done to the pair.
+
+use super::{Pair, boot};
+use crate::ids::ChannelId;
+use crate::node::{Node, Site, flip_value};
+use crate::program::Program;
+use crate::sim::LinkFaults;
+use crate::sim::arbiter::SimArbiter;
+use crate::sim::disturbance::Disturbance;
+use crate::sim::failure::{Failure, Hung};
+use crate::sim::report::count;
+use crate::verdict::Verdict;
+use crate::wire::Kind;
+use std::boxed::Box;
+
+impl<'m, P: Program> Pair<'m, P> {
+    /// Stops a channel dead.
+    pub fn kill(&mut self, channel: ChannelId) {
+        let at = channel.index();
+        self.trace_journal(channel);
+        let Some(node) = self.nodes[at].take() else { return };
+        count(&mut self.report, node.counters());
+        self.spare[at] = Some(node.into_memory());
+        self.line.towards[at].clear();
+        (self.failing[at], self.hung[at], self.damage[at], self.flipping[at]) = (None, None, None, None);
+    }
+
+    /// Lets a channel stop once it has sent so many bytes more: the frame in which it stops gets
+    /// through up to that byte.
+    pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
+        self.failing[channel.index()] = Some((byte, failure));
+    }
+
+    /// Lets a channel stop now, between two of its turns.
+    pub fn fail(&mut self, channel: ChannelId, failure: Failure) {
+        match failure {
+            Failure::Dies => self.kill(channel),
+            Failure::Hangs { for_us, hears } => self.hang(channel, for_us, hears, [None, None]),
+        }
+    }
+
+    pub(super) fn hang(
+        &mut self,
+        channel: ChannelId,
+        for_us: Option<u64>,
+        hears: bool,
+        verdicts: [Option<Verdict<P::Output>>; 2],
+    ) {
+        let until = for_us.map(|for_us| self.now + for_us);
+        self.hung[channel.index()] = Some(Hung { until, hears, verdicts });
+    }
+
+    /// Does this to the next frame of `sender`, or to its frames for a while.
+    pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
+        self.line.disturb(self.now, sender, disturbance);
+    }
+
+    /// Brings a frame to the peer once more that `sender` sent this many frames before its last one; false if
+    /// there is none, or it is not kept any more.
+    pub fn replay(&mut self, sender: ChannelId, age: usize) -> bool {
+        self.line.replay(self.now + 1, sender, age)
+    }
+
+    /// Returns how many frames of a sender can be replayed.
+    pub fn frames_kept(&self, sender: ChannelId) -> usize {
+        self.line.kept(sender)
+    }
+
+    /// Ends every disturbance, and failures that have not happened yet.
+    pub fn calm(&mut self) {
+        self.line.calm();
+        (self.failing, self.damage, self.flipping) = ([None; 2], [None, None], [None; 2]);
+        for arbiter in &mut self.arbiters {
+            arbiter.misread(0);
+        }
+    }
+
+    /// Lets a channel's clock run at this rate from now on, and jump.
+    pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
+        self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
+    }
+
+    /// Flips a bit of the next output that a channel releases, between vote and actuator.
+    pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
+        self.damage_next_release(channel, move |value| {
+            flip_value(value, bit);
+        });
+    }
+
+    /// Damages the next output that a channel releases, after the vote.
+    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
+        self.damage[channel.index()] = Some(Box::new(damage));
+    }
+
+    /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
+    pub fn flip_within_turn(&mut self, channel: ChannelId, moment: Moment, site: Site, bit: usize) {
+        self.flipping[channel.index()] = Some((moment, site, bit));
+    }
+
+    /// Whether the bit is still to be flipped.
+    pub fn is_flip_due(&self, channel: ChannelId) -> bool {
+        self.flipping[channel.index()].is_some()
+    }
+
+    /// Returns one channel's end of the arbiter.
+    pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
+        &mut self.arbiters[channel.index()]
+    }
+
+    /// Stops a channel dead right after the link took the frame of this number, counted over
+    /// both directions as [`frames_sent`](Self::frames_sent) does.
+    pub fn kill_at_frame(&mut self, channel: ChannelId, frame: u64) {
+        self.doomed = Some((channel, frame));
+    }
+
+    /// Loses the next frame of this kind.
+    pub fn lose_next(&mut self, kind: Kind) {
+        self.losing = Some(kind);
+    }
+
+    /// Boots a dead channel again, with another nonce and memory full of noise.
+    pub fn restart(&mut self, channel: ChannelId) {
+        let Some(mut cells) = self.spare[channel.index()].take() else { return };
+        cells.scramble(|| self.rng.u8(..));
+        let nonce = self.rng.u32(1..);
+        self.nonces[channel.index()] = nonce;
+        let node = boot(channel, cells, &self.setup, self.pair, nonce);
+        self.nodes[channel.index()] = node.ok(); // it was configured alike before
+    }
+
+    /// Cuts or heals the link; what is in flight is lost.
+    pub fn cut(&mut self, is_cut: bool) {
+        self.is_cut = is_cut;
+        for direction in &mut self.line.towards {
+            direction.clear();
+        }
+    }
+
+    /// Sets what the link does from now on.
+    pub fn set_link(&mut self, link: LinkFaults) {
+        self.setup.link = link;
+    }
+
+    /// Whether a channel runs. One whose hang is over first drives what it was about to drive.
+    pub(super) fn wakes(&mut self, channel: ChannelId) -> bool {
+        let at = channel.index();
+        let (is_hung, now) = (self.hung[at].is_some(), self.now);
+        let Some(hung) = self.hung[at].take_if(|hung| hung.until.is_some_and(|until| now >= until)) else {
+            return !is_hung;
+        };
+        while !hung.hears && self.line.towards[at].take_due(now).is_some() {}
+        for verdict in hung.verdicts.into_iter().flatten() {
+            self.take(channel, verdict);
+        }
+        true
+    }
+}
+
+/// A moment of a channel's turn, between two calls of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// After the frames that came, before the poll.
+    Received,
+    /// After a cycle has begun, before the poll.
+    Begun,
+    /// After the poll, before anything is sent.
+    Polled,
+    /// After a frame was sent.
+    Sent,
+}
+
+impl Moment {
+    /// All moments.
+    pub const ALL: [Self; 4] = [Self::Received, Self::Begun, Self::Polled, Self::Sent];
+}
+
+pub(super) fn flip_if_due<P: Program>(node: &mut Node<'_, P>, due: &mut Option<(Moment, Site, usize)>, now: Moment) {
+    if let Some((moment, site, bit)) = *due
+        && moment == now
+        && node.flip(site, bit)
+    {
+        *due = None;
+    }
+}

@@ -1,0 +1,35 @@
+//! Keeps what the pair does.
+
+use super::{CHANNELS, Pair};
+use crate::ids::ChannelId;
+use crate::program::Program;
+use crate::sim::trace::{Traced, TracedEvent};
+use std::vec::Vec;
+
+impl<P: Program> Pair<'_, P> {
+    /// Keeps what happens from now on; it takes the journals' entries.
+    pub fn trace(&mut self) {
+        self.trace = Some(Vec::new());
+        let _ = self.take_trace(); // what happened before
+    }
+
+    /// Hands out what was kept since the last time.
+    pub fn take_trace(&mut self) -> Vec<Traced> {
+        CHANNELS.into_iter().for_each(|channel| self.trace_journal(channel));
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn trace_journal(&mut self, channel: ChannelId) {
+        let (Some(trace), Some(node)) = (&mut self.trace, &mut self.nodes[channel.index()]) else { return };
+        while let Some(entry) = node.read_event() {
+            trace.push(Traced { at_us: self.now, channel, what: TracedEvent::Noted(entry) });
+        }
+    }
+
+    pub(super) fn trace_it(&mut self, channel: ChannelId, what: impl FnOnce() -> TracedEvent) {
+        self.trace_journal(channel);
+        if let Some(trace) = &mut self.trace {
+            trace.push(Traced { at_us: self.now, channel, what: what() });
+        }
+    }
+}
