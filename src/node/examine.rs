@@ -249,16 +249,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let [a, b] = self.me.in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
         self.buckets.merge(examination.peer_levels);
+        let is_transient = matches!(found, Diagnosis::Transient(_));
         if let Diagnosis::Transient(suspects) = found {
             self.buckets.fill(suspects);
         }
         let diagnosis = self.by_policy(found);
-        match (found, diagnosis) {
+        if let Diagnosis::Faulty(channel, _) = diagnosis
+            && !is_transient
+        {
             // However it came to be excluded: it is not to come back for ever to the same end.
-            (Diagnosis::Faulty(..) | Diagnosis::Unattributed, Diagnosis::Faulty(channel, _)) => {
-                self.buckets.fill(Suspects::channel(channel));
-            }
-            _ => {}
+            self.buckets.fill(Suspects::channel(channel));
         }
         if let Some(examination) = &mut self.examination {
             examination.diagnosis = Some(diagnosis);
