@@ -249,12 +249,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let [a, b] = self.me.in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
         self.buckets.merge(examination.peer_levels);
-        match found {
-            Diagnosis::Transient(suspects) => self.buckets.fill(suspects),
-            Diagnosis::Faulty(channel, _) => self.buckets.fill(Suspects::channel(channel)),
-            Diagnosis::Unattributed => {}
+        let is_transient = matches!(found, Diagnosis::Transient(_));
+        if let Diagnosis::Transient(suspects) = found {
+            self.buckets.fill(suspects);
         }
         let diagnosis = self.by_policy(found);
+        if let Diagnosis::Faulty(channel, _) = diagnosis
+            && !is_transient
+        {
+            // However it came to be excluded: it is not to come back for ever to the same end.
+            self.buckets.fill(Suspects::channel(channel));
+        }
         if let Some(examination) = &mut self.examination {
             examination.diagnosis = Some(diagnosis);
         }

@@ -1,6 +1,7 @@
 //! Two nodes in virtual time.
 
 mod faults;
+mod going_back;
 mod traced;
 
 pub use faults::Moment;
@@ -443,23 +444,6 @@ impl<'m, P: Program> Pair<'m, P> {
             }
             Judgement::Wrong => self.report.wrong += 1,
         }
-    }
-
-    /// Whether a channel takes over that stood by and is behind, the other one being dead or empty.
-    fn goes_back(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> bool {
-        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
-        let is_own_cycle = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle);
-        let is_behind = is_own_cycle && cycle.since(self.oracle.latest()) <= 0;
-        let other = &self.nodes[channel.other().index()];
-        stood_by && is_behind && other.as_ref().is_none_or(Node::is_empty)
-    }
-
-    /// Whether a channel that goes back to its older state first drives, once more, what was voted
-    /// last before it stood by: the oracle need not remember so far back.
-    fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> bool {
-        let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
-        let is_before = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle.next());
-        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted(cycle, output)
     }
 
     /// Looks at both channels for what must never be.

@@ -73,6 +73,8 @@ seeded! {
         Control,
         /// In the marks of blocks.
         Marks,
+        /// In where the scrub goes on.
+        Scrub,
         /// In the times of the cycle.
         Times,
         /// In the books of a copy.
@@ -187,6 +189,7 @@ impl From<Site> for twinstep::Site {
             Site::LastOutput => Self::LastOutput,
             Site::Control => Self::Control,
             Site::Marks => Self::Marks,
+            Site::Scrub => Self::Scrub,
             Site::Times => Self::Times,
             Site::Copying => Self::Copying,
             Site::Comparator => Self::Comparator,

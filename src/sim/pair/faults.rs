@@ -80,16 +80,16 @@ impl<'m, P: Program> Pair<'m, P> {
         self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
     }
 
-    /// Damages the next output that a channel releases, after the vote.
-    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
-        self.damage[channel.index()] = Some(Box::new(damage));
-    }
-
     /// Flips a bit of the next output that a channel releases, between vote and actuator.
     pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
         self.damage_next_release(channel, move |value| {
             flip_value(value, bit);
         });
+    }
+
+    /// Damages the next output that a channel releases, after the vote.
+    pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
+        self.damage[channel.index()] = Some(Box::new(damage));
     }
 
     /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
