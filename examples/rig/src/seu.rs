@@ -212,8 +212,8 @@ impl Seu {
     }
 }
 
-/// The one board that is suspected, if it is one.
-fn suspected(suspects: Suspects) -> Option<ChannelId> {
+/// Returns the one board that is suspected, if it is one.
+pub(crate) fn suspected(suspects: Suspects) -> Option<ChannelId> {
     let is = |channel| suspects.intersects(Suspects::channel(channel) | Suspects::comparator(channel));
     match (is(ChannelId::A), is(ChannelId::B)) {
         (true, false) => Some(ChannelId::A),
