@@ -14,6 +14,8 @@ use twinstep::{ChannelId, Config};
 const FLIP_EVERY_MS: std::ops::Range<u64> = 160..320;
 /// The watchdog: nothing heard of a board for so long. A cycle takes 120 ms.
 const SILENT_AT_MOST: Duration = Duration::from_millis(1_500);
+/// No bit is flipped on a board that was not heard for so long: it may hang already.
+const ALIVE_WITHIN: Duration = Duration::from_millis(400);
 /// The technician: a pair out of duplex for so long does not find back by itself.
 const APART_AT_MOST: Duration = Duration::from_secs(8);
 /// The pair settles before the first flip.
@@ -88,8 +90,9 @@ impl Run<'_> {
         }
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         let board = upsets.seu.turn();
+        let is_alive = upsets.heard[board.index()].elapsed() < ALIVE_WITHIN;
         let is_due = Instant::now() >= upsets.due && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
-        if is_due && (!upsets.when_busy || busy == Some(board)) {
+        if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) {
             self.flip(board)?;
         }
         Ok(())
