@@ -37,7 +37,12 @@ pub(super) struct Upsets {
     pub(super) last_flip: u32,
     heard: [Instant; 2],
     together: Instant,
+    /// Restarts of one board since both were last in duplex.
+    in_vain: u32,
 }
+
+/// After so many restarts of one board in a row it is the other one that keeps it out.
+const RESTARTS_AT_MOST: u32 = 3;
 
 impl Upsets {
     pub(super) fn new(seed: u64, flips: u32, ram: Ram) -> Self {
@@ -53,6 +58,7 @@ impl Upsets {
             last_flip: 0,
             heard: [now; 2],
             together: now,
+            in_vain: 0,
         }
     }
 
@@ -78,7 +84,7 @@ impl Run<'_> {
     pub(super) fn go_on_with_upsets(&mut self, busy: Option<ChannelId>) -> Result<()> {
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         if self.modes == [Some(ModeCode::Duplex); 2] {
-            upsets.together = Instant::now();
+            (upsets.together, upsets.in_vain) = (Instant::now(), 0);
         } else {
             // Until its probation is over a board that has joined may not own: a second fault would be none of one.
             upsets.calm_from = self.judge.cycles() + u32::from(Config::DEFAULT.probation_cycles) + 2;
@@ -106,6 +112,9 @@ impl Run<'_> {
         if CHANNELS.into_iter().all(is_safe) {
             return Some(Care::RestartBoth { are_safe: true });
         }
+        if upsets.in_vain > RESTARTS_AT_MOST {
+            return Some(Care::RestartBoth { are_safe: false });
+        }
         for board in CHANNELS {
             if self.boards[board.index()].is_none() {
                 return Some(Care::Restart(board, "it stopped"));
@@ -129,9 +138,9 @@ impl Run<'_> {
         self.reboot(board)?;
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         upsets.seu.restarted(board, why);
-        upsets.together = Instant::now();
+        (upsets.together, upsets.in_vain) = (Instant::now(), upsets.in_vain + 1);
         if self.modes == [Some(ModeCode::Starting); 2] {
-            upsets.seu.outage();
+            upsets.seu.outage("neither had the state");
             self.begin_anew();
         }
         Ok(())
@@ -145,9 +154,9 @@ impl Run<'_> {
         if are_safe {
             upsets.seu.safe_stop();
         } else {
-            upsets.seu.outage();
+            upsets.seu.outage("neither served, or the one that did kept the other one out");
         }
-        upsets.together = Instant::now();
+        (upsets.together, upsets.in_vain) = (Instant::now(), 0);
         self.begin_anew();
         Ok(())
     }
