@@ -6,7 +6,7 @@ use serde::Serialize;
 use tank::{Plant, TREND_ENTRIES, TrendEntry};
 use twinstep::journal::Event;
 use twinstep::memory::{Memory, blocks};
-use twinstep::{ChannelId, Diagnosis};
+use twinstep::{ChannelId, Diagnosis, Mode};
 
 const BLOCKS: usize = blocks::<Plant>();
 const BLOCK_BYTES: usize = 64;
@@ -207,11 +207,15 @@ impl Rot {
         fresh
     }
 
-    /// Takes what a board has noted: a cycle that was masked, or stepped again for the sake of a commit.
+    /// Takes what a board has noted: a cycle that was masked, or stepped again for the sake of a commit; or that the
+    /// board left, and so gets all of its memory copied anew.
     pub(crate) fn happened(&mut self, board: ChannelId, event: &Event) {
         let hit = match event {
             Event::Diagnosed(Diagnosis::Transient(suspects)) => suspected(*suspects),
             Event::Recommitted => Some(board),
+            Event::ModeChanged { from: Mode::Duplex, to: Mode::Standby | Mode::Starting, .. } => {
+                return self.close(|_, flip, _| flip.board == board);
+            }
             _ => None,
         };
         let Some(place) = self.open.iter().position(|(flip, _)| Some(flip.board) == hit) else { return };
@@ -278,6 +282,18 @@ mod tests {
         assert_eq!(figures.working, Found { flipped: 1, masked: 1, ..Found::default() });
         assert_eq!(figures.digests, Found { flipped: 1, written_over: 1, ..Found::default() });
         assert!(figures.all().is_complete());
+    }
+
+    #[test]
+    fn a_board_that_leaves_gets_its_memory_copied_anew() {
+        let mut rot = Rot::new(1, 400, 4);
+        rot.flipped(Flip { board: ChannelId::A, part: Part::Working, bit: 8 * 64 * 50 }, 30);
+        let because = twinstep::mode::ModeEvent::Overtaken;
+        let left = Event::ModeChanged { from: Mode::Duplex, to: Mode::Standby, because };
+        rot.happened(ChannelId::B, &left);
+        assert!(!rot.figures.all().is_complete());
+        rot.happened(ChannelId::A, &left);
+        assert_eq!(rot.figures.working.written_over, 1);
     }
 
     #[test]
