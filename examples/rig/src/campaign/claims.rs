@@ -18,7 +18,8 @@ pub(crate) fn claims(tally: &Tally) -> Vec<Claim> {
         [] => "every class of faults was injected".to_owned(),
         _ => format!("every class of faults was injected; not: {}", never.join(", ")),
     };
-    let diverged = Class::ALL.iter().filter(|class| class.promise == Promise::ServesUndiverged);
+    let undiverged = |class: &&Class| matches!(class.promise, Promise::InTime | Promise::ServesUndiverged);
+    let diverged = Class::ALL.iter().filter(undiverged);
     let none = |count: u64, text: &str| claim(format!("{text}: {count}"), count == 0);
     vec![
         claim(injected, never.is_empty()),
@@ -29,6 +30,7 @@ pub(crate) fn claims(tally: &Tally) -> Vec<Claim> {
         none(tally.sum(single, &[Outcome::Latent]), "damage left in memory, single faults"),
         none(tally.sum(single, &[Outcome::NotBack]), "pairs that did not come back, single faults"),
         none(tally.sum(of(Promise::Masked), &late), "transients of values not masked in the same cycle"),
+        none(tally.sum(of(Promise::InTime), &late), "faults of single frames that cost more than a repetition"),
         none(tally.sum(serving, &late[2..]), "single faults of other kinds that stopped the service"),
         none(
             diverged.map(|class| tally.row(class).diverged).sum(),

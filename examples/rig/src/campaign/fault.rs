@@ -9,7 +9,9 @@ pub(crate) enum Promise {
     Masked,
     /// A fault of one channel's timing or books: nothing wrong or missing, the service goes on.
     Serves,
-    /// A fault of the link, or of a whole channel: as above, and never taken for a fault of a value.
+    /// A fault of one frame, or frames too many: sent again within the cycle, and never taken for a fault of a value.
+    InTime,
+    /// A fault of the link for a while, or of a whole channel: as Serves, and never taken for a fault of a value.
     ServesUndiverged,
     /// Nothing wrong; the safe state is an answer.
     Safe,
@@ -125,18 +127,18 @@ impl Class {
         class("reset", Fault::Reset, Promise::ServesUndiverged, 3),
         class("hang", Fault::Hang, Promise::ServesUndiverged, 3),
         class("hang for good", Fault::HangForGood, Promise::ServesUndiverged, 2),
-        class("repetition", Fault::Link(LinkFault::Repetition), Promise::ServesUndiverged, 3),
+        class("repetition", Fault::Link(LinkFault::Repetition), Promise::InTime, 3),
         class("loss", Fault::Link(LinkFault::Loss), Promise::ServesUndiverged, 3),
         class("delay", Fault::Link(LinkFault::Delay), Promise::ServesUndiverged, 3),
-        class("insertion", Fault::Link(LinkFault::Insertion), Promise::ServesUndiverged, 3),
-        class("masquerade", Fault::Link(LinkFault::Masquerade), Promise::ServesUndiverged, 3),
-        class("incorrect addressing", Fault::Link(LinkFault::IncorrectAddressing), Promise::ServesUndiverged, 3),
-        class("incorrect sequence", Fault::Link(LinkFault::IncorrectSequence), Promise::ServesUndiverged, 3),
-        class("corruption", Fault::Link(LinkFault::Corruption), Promise::ServesUndiverged, 4),
+        class("insertion", Fault::Link(LinkFault::Insertion), Promise::InTime, 3),
+        class("masquerade", Fault::Link(LinkFault::Masquerade), Promise::InTime, 3),
+        class("incorrect addressing", Fault::Link(LinkFault::IncorrectAddressing), Promise::InTime, 3),
+        class("incorrect sequence", Fault::Link(LinkFault::IncorrectSequence), Promise::InTime, 3),
+        class("corruption", Fault::Link(LinkFault::Corruption), Promise::InTime, 4),
         class("asymmetric, one direction", Fault::Link(LinkFault::AsymmetricInformation), Promise::ServesUndiverged, 3),
         class("subset, one direction", Fault::Link(LinkFault::Subset), Promise::ServesUndiverged, 2),
         class("blocked channel", Fault::Link(LinkFault::Blocked), Promise::ServesUndiverged, 2),
-        class("old frames", Fault::OldFrames, Promise::ServesUndiverged, 3),
+        class("old frames", Fault::OldFrames, Promise::InTime, 3),
         class("frames of an older epoch", Fault::OlderEpoch, Promise::ServesUndiverged, 0),
         class("clock drift", Fault::Drift, Promise::ServesUndiverged, 2),
         class("clock jump", Fault::Jump, Promise::ServesUndiverged, 2),

@@ -125,6 +125,7 @@ pub(crate) fn keeps(promise: Promise, outcome: Outcome, diverged: bool) -> bool 
     match promise {
         Promise::Masked => outcome.is_in_time(),
         Promise::Serves => serves,
+        Promise::InTime => outcome.is_in_time() && !diverged,
         Promise::ServesUndiverged => serves && !diverged,
         Promise::Safe => serves || matches!(outcome, Outcome::Safe | Outcome::Stopped),
         // Not even then.
@@ -193,6 +194,8 @@ mod tests {
         // no effect, masked, recovered, held, excluded, safe, stopped; latent, missing, not back, two owners, wrong, panic
         assert_eq!(kept(Promise::Masked, true), "yyy..........");
         assert_eq!(kept(Promise::Serves, true), "yyyyy........");
+        assert_eq!(kept(Promise::InTime, false), "yyy..........");
+        assert_eq!(kept(Promise::InTime, true), ".............");
         assert_eq!(kept(Promise::ServesUndiverged, false), "yyyyy........");
         assert_eq!(kept(Promise::ServesUndiverged, true), ".............");
         assert_eq!(kept(Promise::Safe, true), "yyyyyyy......");
