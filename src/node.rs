@@ -227,7 +227,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             #[cfg(feature = "sim")]
             injected: Injected::default(),
         };
-        node.remember();
+        node.learn();
         Ok(node)
     }
 

@@ -1,9 +1,10 @@
 //! Control data: the few words that must not change by themselves, kept three times.
 //!
-//! Cycle, epoch, mode, the identities, the timing and the policies live as long as the channel, and a flipped bit in one of them
-//! would not show as a differing vote. Each call begins by taking the majority of the three and ends
-//! by writing both copies anew, so that a flip while the channel waits, which is nearly all the time,
-//! does nothing.
+//! Cycle, epoch, mode, the identities, the timing and the policies live as long as the channel, and a
+//! flipped bit in one of them would not show as a differing vote. Each call begins by taking the
+//! majority of the three and ends by writing both copies anew, so that a flip while the channel waits,
+//! which is nearly all the time, does nothing. What no call changes is not written anew either: there a
+//! flip during a call does nothing but to that call.
 
 use super::{Node, Progress};
 use crate::buckets::Buckets;
@@ -16,14 +17,16 @@ use crate::mode::Mode;
 use crate::program::Program;
 
 pub(super) const WORDS: usize = 17;
+/// So many of them, the first ones, stay as they were configured.
+const CONSTANT: usize = 9;
 pub(super) type Words = [u32; WORDS];
 
 const EMPTY: u32 = 1;
 const FORK: u32 = 2;
 const BARRED: [u32; 2] = [4, 8];
-const IS_B: u32 = 16;
 
 const DRIVES_BOTH: u32 = 1;
+const IS_B: u32 = 8;
 /// Of the policy for what nobody can attribute; the safe state is neither.
 const PREFERS: [u32; 2] = [2, 4];
 
@@ -49,7 +52,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             *word = (*word & b) | (*word & c) | (b & c);
         }
         self.set_control(majority);
-        self.remember();
+        self.copies = [majority; 2];
         bump(&mut self.counters.control_repairs);
         self.faults |= Faults::CONTROL_REPAIRED;
         self.health |= Health::CONTROL_REPAIRED;
@@ -61,17 +64,25 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.copies == [self.control(); 2] || !self.mechanisms.on(Mechanism::Control)
     }
 
-    /// Writes the copies anew.
-    pub(super) fn remember(&mut self) {
+    /// Takes the copies of a channel that was just configured.
+    pub(super) fn learn(&mut self) {
         self.copies = [self.control(); 2];
+    }
+
+    /// Writes the copies anew, of what a call may have changed.
+    pub(super) fn remember(&mut self) {
+        let control = self.control();
+        for copy in &mut self.copies {
+            for (kept, word) in copy.iter_mut().zip(control).skip(CONSTANT) {
+                *kept = word;
+            }
+        }
     }
 
     fn control(&self) -> Words {
         let mut flags = 0;
         let ([a, b], [barred_a, barred_b]) = (self.barred, BARRED);
-        let is_b = self.me == ChannelId::B;
-        let all = [(self.empty, EMPTY), (self.is_fork, FORK), (a, barred_a), (b, barred_b), (is_b, IS_B)];
-        for (is_set, flag) in all {
+        for (is_set, flag) in [(self.empty, EMPTY), (self.is_fork, FORK), (a, barred_a), (b, barred_b)] {
             flags |= if is_set { flag } else { 0 };
         }
         let progress = u32::from(self.progress as u8);
@@ -80,10 +91,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let config = &self.config;
         let [a, b, path, by_a, by_b] = self.buckets.levels();
         [
-            self.cycle.0,
-            self.epoch.bits(),
-            self.newest,
-            self.peer_nonce,
             config.nonce,
             config.pair.0,
             config.period_us,
@@ -93,6 +100,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             config.link_delay_us,
             config.transient_leak_cycles,
             self.policy(),
+            self.cycle.0,
+            self.epoch.bits(),
+            self.newest,
+            self.peer_nonce,
             stage,
             flags,
             u32::from_le_bytes([a, b, path, by_a]),
@@ -100,7 +111,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         ]
     }
 
-    /// What is configured and decides who drives what.
+    /// Which channel this is, and what is configured and decides who drives what.
     fn policy(&self) -> u32 {
         let config = &self.config;
         let drive = if config.drive == Drive::Both { DRIVES_BOTH } else { 0 };
@@ -110,11 +121,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Unattributed::Prefer(ChannelId::A) => a,
             Unattributed::Prefer(ChannelId::B) => b,
         };
-        u32::from(config.patience) << 16 | u32::from(config.transient_limit) << 8 | drive | preferred
+        let is_b = if self.me == ChannelId::B { IS_B } else { 0 };
+        u32::from(config.patience) << 16 | u32::from(config.transient_limit) << 8 | drive | preferred | is_b
     }
 
     fn set_policy(&mut self, policy: u32) {
         let [a, b] = PREFERS;
+        self.me = if policy & IS_B == 0 { ChannelId::A } else { ChannelId::B };
         self.config.drive = if policy & DRIVES_BOTH == 0 { Drive::Owner } else { Drive::Both };
         self.config.unattributed = match policy & (a | b) {
             prefers if prefers == a => Unattributed::Prefer(ChannelId::A),
@@ -125,8 +138,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn set_control(&mut self, words: Words) {
-        let [cycle, epoch, newest, peer_nonce, nonce, pair, rest @ ..] = words;
-        let [period, window, retransmit, hello, delay, leak, policy, stage, flags, four, by_b] = rest;
+        let [nonce, pair, period, window, retransmit, hello, delay, leak, policy, changing @ ..] = words;
+        let [cycle, epoch, newest, peer_nonce, stage, flags, four, by_b] = changing;
         (self.cycle, self.epoch, self.newest) = (Cycle(cycle), Epoch::from_bits(epoch), newest);
         (self.peer_nonce, self.config.nonce, self.config.pair) = (peer_nonce, nonce, PairId(pair));
         (self.config.period_us, self.config.vote_window_us) = (period, window);
@@ -141,7 +154,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.probation = (stage >> 16) as u16;
         (self.empty, self.is_fork) = (flags & EMPTY != 0, flags & FORK != 0);
         self.barred = BARRED.map(|flag| flags & flag != 0);
-        self.me = if flags & IS_B == 0 { ChannelId::A } else { ChannelId::B };
     }
 
     /// Flips a bit of the control data or of one of its copies.
