@@ -15,9 +15,15 @@
 //! A state is two nodes as they are, so nothing of the protocol is written twice. Time is
 //! abstract: each channel's clock stands still until the environment lets its next timer fire.
 //! Timers fire in the order of their times and after the frames on their way, but for the starts
-//! of cycles in duplex, which race, and for so many early ones as the search allows. Faults (a
-//! frame held up, lost, repeated or damaged; a crash, also between vote and drive; a cut; a
-//! flipped bit of an output or of memory) are counted; restart and healing come at any time.
+//! of cycles in duplex, which race, and for so many early ones as the search allows. Faults of the
+//! environment (a frame held up, lost, repeated or damaged; a crash, also between vote and drive; a
+//! cut) and of values (a bit of an output, of an agreed input, of memory, of a vote kept, of the
+//! comparator's word; once, or for good) are counted; restart and healing come at any time.
+//!
+//! After one flip and nothing else both stay in duplex, nothing is held, nobody innocent is blamed.
+//! After a flip and a fault of the environment a channel may be in the safe state only if it has
+//! given evidence of the cycle and not got the peer's; one with a bit that is stuck for good, also
+//! if both stand by their results, and then both are.
 //!
 //! ```text
 //! cargo test --test model -- --nocapture           figures of each search
@@ -49,8 +55,14 @@ use arbiter::Kind;
 use choice::Choice;
 use ghost::Promise;
 use search::{Plan, explore, tell};
-use twinstep::{ChannelId, Drive};
+use twinstep::{ChannelId, Drive, Site};
 use world::{Setup, World};
+
+/// Where a bit may flip once.
+const TRANSIENT: [Site; 6] =
+    [Site::Output, Site::Working, Site::MyVote, Site::PeerVote, Site::AgreedInput, Site::Comparator];
+/// Where a channel may be broken for good.
+const PERMANENT: [Site; 2] = [Site::StuckOutput, Site::FailingOutput];
 
 const HOME: Setup = Setup {
     arbiter: Kind::Relay { asks: 1 },
@@ -58,6 +70,8 @@ const HOME: Setup = Setup {
     drive: Drive::Owner,
     cycles: 3,
     faults: 1,
+    flips: 0,
+    sites: &TRANSIENT,
     early: 0,
     promise: Promise::All,
     off: None,
@@ -72,9 +86,9 @@ fn depth() -> u32 {
 fn holds(what: &str, start: &World, setup: Setup, menu: fn(Choice) -> bool) {
     let plan = Plan { setup, every: 64, every_last: 8, most: usize::MAX, menu };
     let found = explore(start, &plan);
-    let Setup { arbiter, patience, cycles, faults, early, .. } = setup;
+    let Setup { arbiter, patience, cycles, faults, flips, early, .. } = setup;
     println!(
-        "{what}, {arbiter:?}, patience {patience}, {cycles} cycles, {faults} faults, {early} early: \
+        "{what}, {arbiter:?}, patience {patience}, {cycles} cycles, {faults} faults, {flips} flips, {early} early: \
          {} states, {} transitions, {} futures, {:.1} s",
         found.states, found.transitions, found.futures, found.seconds,
     );
@@ -84,12 +98,16 @@ fn holds(what: &str, start: &World, setup: Setup, menu: fn(Choice) -> bool) {
     assert!(found.states > 50, "hardly anything was explored");
 }
 
-/// Two faults, and one fault with an early timer, from a quiet moment in duplex.
+/// Two faults, and one fault with an early timer or a flipped bit, from a quiet moment in duplex.
 fn holds_from_duplex(arbiter: Kind) {
     for setup in [
         Setup { arbiter, cycles: depth(), faults: 2, ..HOME },
         Setup { arbiter, early: 1, ..HOME },
         Setup { arbiter, patience: 1, ..HOME },
+        Setup { arbiter, cycles: depth(), flips: 1, ..HOME },
+        Setup { arbiter, faults: 0, flips: 1, early: 1, ..HOME },
+        Setup { arbiter, cycles: depth(), patience: 1, flips: 1, ..HOME },
+        Setup { arbiter, cycles: depth(), flips: 1, sites: &PERMANENT, ..HOME },
     ] {
         holds("duplex", &fair::in_duplex(&setup), setup, |_| true);
     }
@@ -130,6 +148,15 @@ fn a_frame_fault_costs_nothing() {
     for arbiter in [Kind::Relay { asks: 1 }, Kind::Preferred(ChannelId::A)] {
         let setup = Setup { arbiter, promise: Promise::Steady, ..HOME };
         holds("frames", &fair::in_duplex(&setup), setup, controls::of_frames);
+    }
+}
+
+/// One flipped bit, of any kind, is masked in its cycle.
+#[test]
+fn a_flipped_bit_costs_nothing() {
+    for patience in [0, 1] {
+        let setup = Setup { patience, faults: 0, flips: 1, ..HOME };
+        holds("flips", &fair::in_duplex(&setup), setup, |_| true);
     }
 }
 

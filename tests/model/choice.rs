@@ -2,7 +2,7 @@
 
 use super::ghost::Violation;
 use super::world::{PERIOD_US, WINDOW_US, World};
-use twinstep::Mode;
+use twinstep::{Mode, Site};
 
 /// One thing that happens; channels by number, 0 for A and 1 for B.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,10 +27,8 @@ pub enum Choice {
     Cut,
     /// The link is there again.
     Heal,
-    /// A bit of the output flips in the next vote.
-    FlipOutput { at: usize },
-    /// A bit of the working memory flips; of a joiner's copied memory.
-    FlipState { at: usize },
+    /// A bit flips; of a joiner's working memory in the copied one.
+    Flip { at: usize, site: Site },
 }
 
 /// Frames on their way in one direction, at most: the link has to deliver before more is sent.
@@ -63,14 +61,10 @@ pub fn choices(world: &World) -> Vec<Choice> {
             all.push(Choice::Restart { at });
         } else if is_faulty {
             all.push(Choice::Crash { at });
-            let in_duplex = world.mode(at) == Some(Mode::Duplex);
-            let settled = world.nodes[at].as_ref().is_some_and(|node| node.settled_cycle().is_some());
-            if in_duplex && settled && !world.ghost.channels[at].armed {
-                all.push(Choice::FlipOutput { at });
-            }
-            if in_duplex || world.mode(at) == Some(Mode::Joining) {
-                all.push(Choice::FlipState { at });
-            }
+        }
+        if is_alive && world.flips_left > 0 {
+            let flips = world.sites.iter().filter(|site| may_flip(world, at, **site));
+            all.extend(flips.map(|site| Choice::Flip { at, site: *site }));
         }
     }
     if world.is_cut {
@@ -79,6 +73,17 @@ pub fn choices(world: &World) -> Vec<Choice> {
         all.push(Choice::Cut);
     }
     all
+}
+
+/// Whether a bit may flip here: in duplex, since nothing is promised of a second fault.
+fn may_flip(world: &World, at: usize, site: Site) -> bool {
+    let in_duplex = world.mode(at) == Some(Mode::Duplex);
+    let settled = world.nodes[at].as_ref().is_some_and(|node| node.settled_cycle().is_some());
+    match site {
+        Site::Working => in_duplex || world.mode(at) == Some(Mode::Joining),
+        Site::MyVote | Site::PeerVote => in_duplex,
+        _ => in_duplex && settled && !world.ghost.channels[at].armed,
+    }
 }
 
 /// Whether a channel's next timer may fire now.
@@ -135,8 +140,7 @@ pub fn describe(choice: Choice, world: &World) -> String {
         Choice::Restart { at } => format!("{} boots", name(at)),
         Choice::Cut => "FAULT the link is cut".into(),
         Choice::Heal => "the link heals".into(),
-        Choice::FlipOutput { at } => format!("FAULT an output bit of {} will flip", name(at)),
-        Choice::FlipState { at } => format!("FAULT a bit of {}'s memory flips", name(at)),
+        Choice::Flip { at, site } => format!("FAULT a bit of {} flips: {site:?}", name(at)),
     }
 }
 

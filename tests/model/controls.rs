@@ -73,8 +73,8 @@ pub fn all(home: Setup) -> Vec<Control> {
     let control = |rule, setup| Control { rule, setup, from_boot: false, menu: |_| true };
     let preferred = |channel, setup| Setup { arbiter: Kind::Preferred(channel), ..setup };
     vec![
-        control("the votes are compared", off(M::Vote)),
-        control("a frame with a wrong CRC is dropped", off(M::Crc)),
+        control("the votes are compared", Setup { flips: 1, ..off(M::Vote) }),
+        control("a frame with a wrong CRC is dropped", Setup { flips: 1, ..off(M::Crc) }),
         Control { menu: of_frames, ..control("a frame of another phase is dropped", off(M::Phase)) },
         Control {
             from_boot: true,
@@ -84,7 +84,7 @@ pub fn all(home: Setup) -> Vec<Control> {
         Control { menu: crashes_and_cuts, ..control("the arbiter decides who goes on", off(M::Lease)) },
         Control { menu: crashes_and_cuts, ..control("a dead owner's last cycle is driven again", off(M::Overdue)) },
         control("an agreed input is final", Setup { faults: 2, ..off(M::FinalInput) }),
-        control("memory is scrubbed between cycles", off(M::Scrub)),
+        control("memory is scrubbed between cycles", Setup { flips: 1, ..off(M::Scrub) }),
         Control {
             menu: of_frames,
             ..control("votes stay until the peer has settled", Setup { promise: Promise::Steady, ..off(M::VoteStays) })

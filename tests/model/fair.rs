@@ -5,7 +5,7 @@ use super::arbiter::Kind;
 use super::choice::{Choice, choices};
 use super::ghost::{Promise, Violation};
 use super::world::{PERIOD_US, Setup, World};
-use twinstep::{Faults, Mode};
+use twinstep::{Faults, Mode, Site};
 
 /// Periods that a pair is given to get on: a silent joiner or donor is given up after ten.
 const PERIODS: u32 = 32;
@@ -29,8 +29,11 @@ fn judge_all(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(
     world.told = [Faults::empty(); 2];
     let owner_died = is_ownerless(&world);
     run(&mut world, setup, log)?;
-    if world.is_out_of_promise || world.modes().contains(&Some(Mode::Safe)) {
-        return Ok(()); // the safe state is latched: only a person leads out of it
+    if world.is_out_of_promise {
+        return Ok(());
+    }
+    if world.modes().contains(&Some(Mode::Safe)) {
+        return judge_safe(&world); // latched: only a person leads out of it
     }
     let dead: Vec<usize> = (0..2).filter(|at| world.nodes[*at].is_none()).collect();
     if let [dead] = dead[..] {
@@ -40,7 +43,8 @@ fn judge_all(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(
         if must_serve && !served {
             return Err("the survivor of a single fault does not serve");
         }
-        if !served && world.mode(survivor) == Some(Mode::Duplex) {
+        // A verdict against the dead one is kept until it says that it has let go.
+        if !served && world.mode(survivor) == Some(Mode::Duplex) && !world.ghost.condemns_other(survivor) {
             return Err("a channel waits for a dead one for good");
         }
     }
@@ -51,14 +55,25 @@ fn judge_all(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(
     let served = serves(&mut world, setup, log)?;
     match world.modes() {
         _ if world.is_out_of_promise => Ok(()),
-        modes if modes.contains(&Some(Mode::Safe)) => Ok(()),
+        modes if modes.contains(&Some(Mode::Safe)) => judge_safe(&world),
         [Some(Mode::Duplex), Some(Mode::Duplex)] if served => Ok(()),
         _ if world.ghost.is_split() => {
             let is_told = world.told.iter().all(|told| told.contains(Faults::SPLIT_BRAIN));
             if is_told { Ok(()) } else { Err("I4: a split brain is not reported by both") }
         }
+        _ if served && world.permanent().is_some() => Ok(()), // without the broken one
         _ if served => Err("the pair does not come back to duplex"),
         _ => Err("the pair does not get on"),
+    }
+}
+
+/// What nobody can attribute stops both, unless something else went wrong.
+fn judge_safe(world: &World) -> Result<(), Violation> {
+    match world.permanent() {
+        Some(Site::StuckOutput) if !world.is_orderly || world.modes() == [Some(Mode::Safe); 2] => Ok(()),
+        Some(Site::StuckOutput) => Err("one channel is safe and the other one is not"),
+        Some(_) if world.is_orderly => Err("a failing channel stopped the other one"),
+        _ => Ok(()), // judged when it came
     }
 }
 
@@ -108,10 +123,15 @@ fn step(
         }
         if !world.towards[to].is_empty() && *in_a_row < MOST_IN_A_ROW {
             *in_a_row += 1;
+            if world.mode(to) != Some(Mode::Duplex) {
+                // Its clock shows the same; if it stands further back it had nothing to do meanwhile.
+                let now = world.now[1 - to].min(world.wake_at(to).unwrap_or(0));
+                world.now[to] = world.now[to].max(now);
+            }
             return told(world, setup, Choice::Deliver { to, dies: false }, log);
         }
     }
-    // Both clocks show the same: one that stands further back had nothing to do meanwhile.
+    // Both clocks show the same.
     let next = (0..2).filter_map(|at| Some((world.wake_at(at)?, at))).min();
     let now = world.now[0].max(world.now[1]);
     let Some((time, at)) = next.filter(|(time, _)| time.saturating_sub(now) <= *left) else {

@@ -3,8 +3,9 @@
 
 use super::program::{FIRST, agreed, next};
 use std::hash::Hash;
-use twinstep::wire::Kind;
-use twinstep::{Epoch, Mode, Outcome};
+use twinstep::diagnose::Suspects;
+use twinstep::wire::{EvidencePayload, Kind};
+use twinstep::{ChannelId, Diagnosis, Epoch, Mode, Outcome, Site, canonical};
 
 /// What must never be; the text says which.
 pub type Violation = &'static str;
@@ -37,27 +38,61 @@ impl<T: Copy> Ring<T> {
     }
 }
 
-/// A vote as it was sent.
-#[derive(Clone, Copy, Hash, PartialEq)]
-pub struct Tap {
+/// A cycle in an epoch, as a frame names it.
+#[derive(Clone, Copy, Debug, Hash, PartialEq)]
+pub struct Moment {
     pub cycle: u32,
     epoch: u16,
+}
+
+impl Moment {
+    pub fn new(epoch: Epoch, cycle: u32) -> Self {
+        Self { cycle, epoch: (epoch.counter() << 1 | epoch.owner().index() as u32) as u16 }
+    }
+
+    fn of(frame: &[u8]) -> Self {
+        let phase = u32::from_le_bytes([frame[3], frame[4], frame[5], frame[6]]);
+        Self { cycle: phase >> 2, epoch: u16::from_le_bytes([frame[1], frame[2]]) }
+    }
+
+    /// The moment that a frame gives evidence of.
+    pub fn of_evidence(frame: &[u8]) -> Option<Self> {
+        let kind = frame[0] >> 1 & 0xF;
+        (kind == Kind::Evidence as u8 || kind == Kind::Settled as u8).then(|| Self::of(frame))
+    }
+}
+
+/// A vote as it was sent: by itself, or the second one with the evidence.
+#[derive(Clone, Copy, Hash, PartialEq)]
+pub struct Tap {
+    at: Moment,
     input: [u8; 4],
     output: u16,
 }
 
 impl Tap {
-    /// Takes a frame apart if it is a vote.
+    /// Takes a frame apart if it carries a vote for an output.
     pub fn of(frame: &[u8]) -> Option<Self> {
-        let is_vote = (frame[0] >> 1) & 0xF == Kind::Vote as u8;
-        let (head, output) = is_vote.then(|| frame[..frame.len() - 4].split_at(16))?;
-        Some(Self {
-            cycle: u32::from_le_bytes(head[3..7].try_into().ok()?) >> 2,
-            epoch: u16::from_le_bytes([head[1], head[2]]),
-            input: head[8..12].try_into().ok()?,
-            output: twinstep::canonical::decode(output)?,
-        })
+        let payload = &frame[8..frame.len() - 4];
+        let vote = if Moment::of_evidence(frame).is_some() {
+            canonical::decode::<EvidencePayload<'_>>(payload)?.vote
+        } else if frame[0] >> 1 & 0xF == Kind::Vote as u8 {
+            payload
+        } else {
+            return None;
+        };
+        let (digests, output) = vote.split_at_checked(8)?;
+        let input = digests[..4].try_into().ok()?;
+        Some(Self { at: Moment::of(frame), input, output: canonical::decode(output)? })
     }
+}
+
+/// What a channel found, and whether it had the evidence of both.
+#[derive(Clone, Copy, Hash)]
+struct Finding {
+    at: Moment,
+    diagnosis: Diagnosis,
+    of_both: bool,
 }
 
 /// One channel, as seen by the observer.
@@ -65,8 +100,8 @@ impl Tap {
 pub struct Channel {
     /// The first and the last sample of each cycle.
     samples: Ring<[u8; 2]>,
-    /// The last two votes.
-    votes: [Option<Tap>; 2],
+    /// The last votes: of a cycle there may be two, and the peer may be one cycle behind.
+    votes: [Option<Tap>; 3],
     /// States after the committed cycles.
     committed: Ring<u16>,
     /// Those of its boot before: frames of it may still be on their way.
@@ -77,14 +112,22 @@ pub struct Channel {
     forked: bool,
     /// It had done so when it lost its state.
     was_forked: bool,
-    /// A flip waits in its next vote.
+    /// A flip waits in its next step.
     pub armed: bool,
+    /// A bit of it flipped where only the channel itself can be to blame.
+    pub is_guilty: bool,
+    /// And goes on doing so, until the channel is replaced.
+    pub permanent: Option<Site>,
+    /// What it last gave evidence of, and what it last took the peer's of.
+    gave: Option<Moment>,
+    took: Option<Moment>,
+    found: Option<Finding>,
 }
 
 impl Channel {
     const NEW: Self = Self {
         samples: Ring::new(),
-        votes: [None; 2],
+        votes: [None; 3],
         committed: Ring::new(),
         former: Ring::new(),
         mode: None,
@@ -92,10 +135,15 @@ impl Channel {
         forked: false,
         was_forked: false,
         armed: false,
+        is_guilty: false,
+        permanent: None,
+        gave: None,
+        took: None,
+        found: None,
     };
 
     fn has_voted(&self, cycle: u32) -> bool {
-        self.votes.iter().flatten().any(|vote| vote.cycle == cycle)
+        self.votes.iter().flatten().any(|vote| vote.at.cycle == cycle)
     }
 }
 
@@ -118,8 +166,7 @@ pub struct Ghost {
     driven: Ring<u16>,
     /// No channel has a state any more: the first cycle begins anew.
     is_lost: bool,
-    /// A value was changed where only the comparison of votes or the commit can see it: the safe
-    /// state is a legitimate answer.
+    /// A bit flipped in a channel in duplex.
     pub value_fault: bool,
     /// One channel died while both had the same state: the other must not lose it by itself.
     pub must_keep: bool,
@@ -131,6 +178,10 @@ pub struct Sight {
     pub settled: Option<u32>,
     pub value: u16,
     pub empty: bool,
+    /// The cycle in progress, or the last one.
+    pub at: Moment,
+    /// No fault hit the environment, or a second channel: what did is to be masked.
+    pub is_single: bool,
 }
 
 impl Ghost {
@@ -146,12 +197,44 @@ impl Ghost {
     }
 
     pub fn sent(&mut self, at: usize, frame: &[u8]) {
-        let Some(vote) = Tap::of(frame) else { return };
         let channel = &mut self.channels[at];
-        if channel.votes[1] != Some(vote) {
+        channel.gave = Moment::of_evidence(frame).or(channel.gave);
+        let Some(vote) = Tap::of(frame) else { return };
+        if !channel.votes.contains(&Some(vote)) {
             channel.armed = false;
-            channel.votes = [channel.votes[1], Some(vote)];
+            channel.votes = [channel.votes[1], channel.votes[2], Some(vote)];
         }
+    }
+
+    /// A channel took the peer's evidence.
+    pub fn took(&mut self, at: usize, evidence: Option<Moment>) {
+        let took = &mut self.channels[at].took;
+        *took = evidence.or(*took);
+    }
+
+    /// Judges a diagnosis: nobody innocent is blamed, and from both sides' evidence both find the same.
+    pub fn found(&mut self, by: usize, at: Moment, diagnosis: Diagnosis, is_single: bool) -> Result<(), Violation> {
+        let of_both = self.channels[by].took == Some(at);
+        let finding = Finding { at, diagnosis, of_both };
+        self.channels[by].found = Some(finding);
+        for (channel, named) in self.channels.iter().zip([ChannelId::A, ChannelId::B]) {
+            let is_blamed = match diagnosis {
+                Diagnosis::Transient(suspects) => suspects.intersects(Suspects::of(named)),
+                Diagnosis::Faulty(faulty, _) => faulty == named,
+                Diagnosis::Unattributed => false,
+            };
+            if is_blamed && !channel.is_guilty {
+                self.fails("an innocent channel is blamed")?;
+            }
+            if matches!(diagnosis, Diagnosis::Faulty(..)) && is_blamed && channel.permanent.is_none() && is_single {
+                self.fails("a channel is excluded for one transient fault")?;
+            }
+        }
+        let other = self.channels[1 - by].found.filter(|other| other.at == at && other.of_both && of_both);
+        if other.is_some_and(|other| other.diagnosis != diagnosis) {
+            self.fails("one pair of evidence, two diagnoses")?;
+        }
+        Ok(())
     }
 
     pub fn died(&mut self, at: usize, redundant: bool) {
@@ -162,16 +245,17 @@ impl Ghost {
 
     pub fn rebooted(&mut self, at: usize) {
         let before = self.channels[at]; // it said what it said
-        let Channel { samples, votes, .. } = before;
+        let Channel { samples, votes, is_guilty, permanent, .. } = before;
         let former = if before.committed.newest().is_some() { before.committed } else { before.former };
         let was_forked = before.forked || before.was_forked;
-        self.channels[at] = Channel { samples, votes, former, was_forked, ..Channel::NEW };
+        self.channels[at] = Channel { samples, votes, former, was_forked, is_guilty, permanent, ..Channel::NEW };
     }
 
     /// Whether a flip is used up by a step that nobody else does: no redundancy, no promise.
     pub fn is_unprotected(&self, at: usize, outcome: Outcome, cycle: u32) -> bool {
         let alone = matches!(outcome, Outcome::Alone | Outcome::TookOver);
-        alone && self.channels[at].armed && !self.channels[at].has_voted(cycle)
+        let channel = &self.channels[at];
+        alone && (channel.permanent.is_some() || channel.armed && !channel.has_voted(cycle))
     }
 
     /// Judges an output that reached the actuator.
@@ -222,11 +306,9 @@ impl Ghost {
 
     /// I1: both channels sent that vote for that cycle and epoch, from one input.
     fn check_voted(&self, epoch: Epoch, cycle: u32, output: u16) -> Result<(), Violation> {
-        let low = (epoch.counter() << 1 | epoch.owner().index() as u32) as u16;
-        let of = |channel: &Channel| {
-            let mut votes = channel.votes.into_iter().flatten();
-            votes.find(|vote| (vote.cycle, vote.epoch, vote.output) == (cycle, low, output))
-        };
+        let released = (Moment::new(epoch, cycle), output);
+        let of =
+            |channel: &Channel| channel.votes.into_iter().flatten().find(|vote| (vote.at, vote.output) == released);
         let [a, b] = self.channels.each_ref().map(of);
         match a.zip(b) {
             Some((a, b)) if a.input == b.input => Ok(()),
@@ -255,8 +337,11 @@ impl Ghost {
         let was_served = matches!(before.mode, Some(Mode::Starting | Mode::Joining | Mode::Standby));
         let gives_up = sight.mode == Mode::Joining && before.mode == Some(Mode::Standby);
         let adopts = enters && was_served && sight.settled != Some(0);
-        if sight.mode == Mode::Safe && before.mode != Some(Mode::Safe) && !self.value_fault {
-            self.fails("the safe state without a value fault")?;
+        if sight.mode == Mode::Safe && before.mode != Some(Mode::Safe) {
+            self.judge_safe(at, sight)?;
+        }
+        if sight.is_single && before.mode == Some(Mode::Duplex) && sight.mode != Mode::Duplex {
+            self.fails("one transient fault cost the redundancy")?;
         }
         if (gives_up || adopts && !before.empty) && before.forked {
             self.fails("I4: a lineage of its own was given up for the other one")?;
@@ -306,9 +391,33 @@ impl Ghost {
         Ok(())
     }
 
+    /// The safe state is right only where nobody can say who is wrong: both channels stand by their
+    /// results, or after a flip the evidence could not be exchanged.
+    fn judge_safe(&self, at: usize, sight: &Sight) -> Result<(), Violation> {
+        let channel = &self.channels[at];
+        let lacks_evidence = channel.gave == Some(sight.at) && channel.took != Some(sight.at);
+        let is_stuck = self.channels.iter().any(|channel| channel.permanent == Some(Site::StuckOutput));
+        if !self.value_fault {
+            self.fails("the safe state without a value fault")
+        } else if sight.is_single && !is_stuck {
+            self.fails("one transient fault led to the safe state")
+        } else if !is_stuck && !lacks_evidence {
+            self.fails("the safe state though the evidence of both was there")
+        } else {
+            Ok(())
+        }
+    }
+
     /// An invariant does not hold; of lineages only, if nothing else is looked at.
     fn fails(&self, violation: Violation) -> Result<(), Violation> {
         if self.promise == Promise::Lineages && !violation.starts_with("I4") { Ok(()) } else { Err(violation) }
+    }
+
+    /// Whether a channel last found the other one faulty.
+    pub fn condemns_other(&self, at: usize) -> bool {
+        let faulty = [ChannelId::A, ChannelId::B][1 - at];
+        let found = self.channels[at].found;
+        found.is_some_and(|found| matches!(found.diagnosis, Diagnosis::Faulty(channel, _) if channel == faulty))
     }
 
     /// Whether both went on alone from one parent.

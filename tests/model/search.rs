@@ -101,7 +101,7 @@ fn step(world: &mut World, setup: &Setup, choice: Choice, log: &mut Option<Strin
         && let Some(time) = world.wake_at(at)
         && is_early(world, at, time)
     {
-        world.early_left = world.early_left.saturating_sub(1);
+        world.fires_early();
     }
     world.apply(setup, choice, log)
 }

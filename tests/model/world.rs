@@ -2,7 +2,7 @@
 
 use super::arbiter::{Arbiters, Kind};
 use super::choice::Choice;
-use super::ghost::{Ghost, Promise, Sight, Violation};
+use super::ghost::{Ghost, Moment, Promise, Sight, Violation};
 use super::hasher::Fingerprint;
 use super::program::{Sum, Tiny, sample};
 use std::cell::RefCell;
@@ -10,7 +10,8 @@ use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use twinstep::memory::{Cells, blocks};
 use twinstep::{
-    Begun, ChannelId, Config, Drive, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome, PairId, Verdict,
+    Begun, ChannelId, Config, Drive, Event, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome, PairId, Site,
+    Verdict,
 };
 
 pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -19,6 +20,10 @@ pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 pub const PERIOD_US: u32 = 7;
 pub const WINDOW_US: u32 = 5;
 const RETRANSMIT_US: u32 = 4;
+/// Bits that tell: of memory that is never written, of a vote's output, of its state digest.
+const IDLE_BIT: usize = 20;
+const OUTPUT_BIT: usize = 64;
+const DIGEST_BIT: usize = 32;
 /// The longest `Hello`, the longest frame of this program.
 const FRAME: usize = 58;
 
@@ -32,8 +37,11 @@ pub struct Setup {
     pub drive: Drive,
     /// Cycles of the horizon.
     pub cycles: u32,
-    /// Faults of the environment.
+    /// Faults of the environment: of frames, of the link, and crashes.
     pub faults: u8,
+    /// Flipped bits, and where.
+    pub flips: u8,
+    pub sites: &'static [Site],
     /// Timers that fire though a frame for their channel is on its way.
     pub early: u8,
     /// What is looked at.
@@ -90,7 +98,11 @@ pub struct World {
     pub ghost: Ghost,
     promise: Promise,
     pub faults_left: u8,
+    pub flips_left: u8,
+    pub sites: &'static [Site],
     pub early_left: u8,
+    /// Neither the environment nor a timer did anything out of order.
+    pub is_orderly: bool,
     /// Until when timers fire.
     pub horizon: u64,
     /// Faults that verdicts told of, by channel; for the end of a run, so not part of the state.
@@ -135,6 +147,9 @@ impl World {
             ghost: Ghost::new(setup.promise),
             promise: setup.promise,
             faults_left: setup.faults,
+            flips_left: setup.flips,
+            sites: setup.sites,
+            is_orderly: true,
             early_left: setup.early,
             horizon: u64::from(setup.cycles * PERIOD_US),
             told: [Faults::empty(); 2],
@@ -167,6 +182,9 @@ impl World {
         if let Some(mechanism) = setup.off {
             node.switch_off(mechanism);
         }
+        if let Some(site) = self.ghost.channels[at].permanent {
+            node.flip(site, at);
+        }
         self.nodes[at] = Some(node);
     }
 
@@ -189,7 +207,8 @@ impl World {
     fn is_redundant(&self) -> bool {
         let [Some(a), Some(b)] = &self.nodes else { return false };
         let in_duplex = [a, b].iter().all(|node| node.mode() == Mode::Duplex && !node.is_empty());
-        in_duplex && a.epoch() == b.epoch() && !self.is_cut && (self.owns(0) || self.owns(1))
+        let is_sound = in_duplex && a.epoch() == b.epoch() && !self.is_cut && self.permanent().is_none();
+        is_sound && (self.owns(0) || self.owns(1))
     }
 
     /// Does one thing. `Ok(false)`: it cannot be done here, or is the same as another one.
@@ -244,22 +263,11 @@ impl World {
                 self.pay(true);
             }
             Choice::Heal => self.is_cut = false,
-            Choice::FlipOutput { at } => {
-                self.pay(true);
-                let Some(node) = &mut self.nodes[at] else { return Ok(false) };
-                node.flip(twinstep::Site::Output, at); // never the same in both
-                self.ghost.value_fault = true;
-                self.ghost.channels[at].armed = true;
-            }
-            Choice::FlipState { at } => {
-                self.pay(true);
-                let Some(node) = &mut self.nodes[at] else { return Ok(false) };
-                let between_cycles = node.settled_cycle().is_some() || node.mode() == Mode::Standby;
-                self.ghost.value_fault |= !between_cycles;
-                if node.mode() == Mode::Joining {
-                    node.memory().flip_checkpoint_bit(20);
-                } else {
-                    node.memory().flip_working_bit(20);
+            Choice::Flip { at, site } => {
+                self.flips_left -= 1;
+                self.ghost.must_keep = false;
+                if !self.flip(at, site) {
+                    return Ok(false);
                 }
             }
         }
@@ -267,9 +275,49 @@ impl World {
         Ok(true)
     }
 
+    /// Flips a bit, never the same one in both; false if there is none.
+    fn flip(&mut self, at: usize, site: Site) -> bool {
+        let Some(node) = &mut self.nodes[at] else { return false };
+        let (is_joiner, settled) = (node.mode() == Mode::Joining, node.settled_cycle().is_some());
+        let done = match site {
+            Site::Working if is_joiner => node.flip(Site::Checkpoint, IDLE_BIT),
+            Site::Working => node.flip(Site::Working, IDLE_BIT),
+            Site::MyVote => node.flip(site, OUTPUT_BIT + at),
+            Site::PeerVote => node.flip(site, DIGEST_BIT + at),
+            _ => node.flip(site, at),
+        };
+        self.ghost.value_fault |= !is_joiner;
+        let channel = &mut self.ghost.channels[at];
+        // Memory that flips between two cycles is mended before the next step. And who has the other
+        // one's vote wrong cannot be told from a damage on the way.
+        channel.is_guilty |= if site == Site::Working { !settled } else { site != Site::PeerVote };
+        channel.armed = !matches!(site, Site::Working | Site::MyVote | Site::PeerVote);
+        if matches!(site, Site::StuckOutput | Site::FailingOutput) {
+            channel.permanent = Some(site);
+        }
+        done
+    }
+
+    /// How a channel is broken for good.
+    pub fn permanent(&self) -> Option<Site> {
+        self.ghost.channels.iter().find_map(|channel| channel.permanent)
+    }
+
+    /// Whether one transient flip is all that went wrong so far.
+    pub fn is_single(&self) -> bool {
+        self.ghost.value_fault && self.is_orderly && self.permanent().is_none()
+    }
+
+    /// Spends a timer that fires out of order.
+    pub fn fires_early(&mut self) {
+        self.early_left = self.early_left.saturating_sub(1);
+        self.is_orderly = false;
+    }
+
     /// Spends a fault; a survivor's duty ends with the second one.
     fn pay(&mut self, is_fault: bool) {
         if is_fault {
+            self.is_orderly = false;
             self.faults_left -= 1;
             self.ghost.must_keep = false;
         }
@@ -295,8 +343,10 @@ impl World {
         let now = Instant::from_micros(self.now[at]);
         let wakes = frame.is_none();
         let Some(node) = &mut self.nodes[at] else { return Ok(true) };
+        let mut evidence = None;
         if let Some(frame) = frame {
             let handled = node.handle_frame(now, frame.bytes());
+            evidence = Moment::of_evidence(frame.bytes()).filter(|_| handled.is_ok());
             note(log, || {
                 format!(
                     " {} {}",
@@ -305,6 +355,9 @@ impl World {
                 )
             });
         }
+        self.ghost.took(at, evidence);
+        self.read_journal(at, evidence, log)?;
+        let Some(node) = &mut self.nodes[at] else { return Ok(true) };
         let mut verdicts = [node.poll_verdict(now, &mut self.arbiter.end(at)), None];
         if wakes && now >= node.next_start() {
             let cycle = if node.settled_cycle().is_some() { node.cycle().next().0 } else { node.cycle().0 };
@@ -327,6 +380,10 @@ impl World {
             }
         }
         self.transmit(at, now, log);
+        self.read_journal(at, None, log)?;
+        if self.is_single() && verdicts.iter().flatten().any(|drawn| drawn.outcome == Outcome::Held) {
+            return Err("one transient fault held a cycle");
+        }
         let drives = verdicts.iter().flatten().any(|drawn| drawn.outputs.iter().any(Option::is_some));
         if dies && !drives {
             return Ok(false); // the same as a crash after the event
@@ -367,10 +424,27 @@ impl World {
         }
     }
 
+    /// Reads what a channel found; `about`: from a frame of that cycle, else of its own.
+    fn read_journal(&mut self, at: usize, about: Option<Moment>, log: &mut Option<String>) -> Result<(), Violation> {
+        let is_single = self.is_single();
+        let Some(node) = &mut self.nodes[at] else { return Ok(()) };
+        while let Some(entry) = node.read_event() {
+            if let Event::Diagnosed(diagnosis) = entry.event {
+                note(log, || format!(" finds {diagnosis:?}"));
+                let about = about.unwrap_or(Moment::new(entry.epoch, entry.cycle.0));
+                self.ghost.found(at, about, diagnosis, is_single)?;
+            }
+        }
+        Ok(())
+    }
+
     fn look(&mut self, at: usize) -> Result<(), Violation> {
+        let is_single = self.is_single();
         let Some(node) = &self.nodes[at] else { return Ok(()) };
         let settled = node.settled_cycle().map(|cycle| cycle.0);
-        let sight = Sight { mode: node.mode(), settled, value: node.state().value, empty: node.is_empty() };
+        let moment = Moment::new(node.epoch(), node.cycle().0);
+        let (mode, value, empty) = (node.mode(), node.state().value, node.is_empty());
+        let sight = Sight { mode, settled, value, empty, at: moment, is_single };
         self.ghost.look(at, &sight)
     }
 
@@ -421,7 +495,7 @@ impl World {
             }
         }
         (self.boots, self.attempts, self.is_cut, self.arbiter, self.ghost).hash(&mut hasher);
-        (self.faults_left, self.early_left).hash(&mut hasher);
+        (self.faults_left, self.flips_left, self.early_left).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -454,7 +528,8 @@ fn note(log: &mut Option<String>, text: impl FnOnce() -> String) {
 
 /// What a frame is, for a trace.
 pub fn kind(frame: &[u8]) -> String {
-    let names = ["?", "Hello", "Cut", "Sample", "Vote", "Block", "Ack", "Want", "Compare", "Same"];
+    let names =
+        ["?", "Hello", "Cut", "Sample", "Vote", "Block", "Ack", "Want", "Compare", "Same", "Evidence", "Settled"];
     let name = names.get(usize::from(frame[0] >> 1 & 0xF)).unwrap_or(&"?");
     let epoch = u16::from_le_bytes([frame[1], frame[2]]);
     let cycle = u32::from_le_bytes([frame[3], frame[4], frame[5], frame[6]]) >> 2;
