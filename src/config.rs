@@ -39,7 +39,7 @@ pub enum Unattributed {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// Identity of the pair, any number; enters every CRC. Boards with the same identity *and*
-    /// the same [`ChannelId`](crate::ChannelId) drop each other's frames and never pair.
+    /// the same [`ChannelId`] drop each other's frames and never pair.
     pub pair: PairId,
     /// A number, not 0, that differs at every boot of this channel: from a random source, or
     /// a boot counter in non-volatile memory. It is how a peer's reboot is noticed and how
