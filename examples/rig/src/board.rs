@@ -37,6 +37,8 @@ pub(crate) struct Board {
     process: Child,
     cross_link: UnixStream,
     field_bus: UnixStream,
+    /// Nothing is sent before this: the board does not read.
+    deaf_until: Instant,
 }
 
 /// What boards are plugged into.
@@ -50,6 +52,9 @@ pub(crate) struct Socket {
 }
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+/// How long a board may take to read what no longer fits into the socket: some cycles' bytes do.
+const SEND_WITHIN: Duration = Duration::from_millis(100);
+const DEAF_FOR: Duration = Duration::from_secs(1);
 
 impl Board {
     /// Boots board number `board`; what it says goes to `heard`.
@@ -92,17 +97,24 @@ impl Board {
         if let Some(log) = log {
             listen_to(log, heard.clone(), from(Line::Log));
         }
-        Ok(Self { memory, process, cross_link, field_bus })
+        Ok(Self { memory, process, cross_link, field_bus, deaf_until: Instant::now() })
     }
 
-    /// Sends bytes to the board. A board that is gone hears nothing; that is no error.
+    /// Sends bytes to the board. A board that is gone or hangs hears nothing; that is no error, and must not hold up
+    /// the other one.
     pub(crate) fn send(&mut self, line: Line, bytes: &[u8]) {
+        if Instant::now() < self.deaf_until {
+            return;
+        }
         let stream = match line {
             Line::CrossLink => &mut self.cross_link,
             Line::FieldBus => &mut self.field_bus,
             Line::Log => return,
         };
-        let _ = stream.write_all(bytes);
+        let sent = stream.write_all(bytes);
+        if sent.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)) {
+            self.deaf_until = Instant::now() + DEAF_FOR;
+        }
     }
 
     /// Returns whether the process still runs.
@@ -132,8 +144,7 @@ fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {
         match listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false)?;
-                // A board that does not read must not hold up the rig for ever.
-                stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+                stream.set_write_timeout(Some(SEND_WITHIN))?;
                 return Ok(stream);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

@@ -363,7 +363,11 @@ impl Run<'_> {
                 if let Some(upsets) = &mut self.upsets {
                     upsets.seu.happened(board, &entry.event, in_words(&entry.event));
                 }
-                if matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
+                if let Some(rot) = &mut self.rot {
+                    rot.happened(board, &entry.event);
+                }
+                let is_hit = self.upsets.is_some() || self.rot.is_some();
+                if is_hit && matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
                     self.readmit();
                 }
             }

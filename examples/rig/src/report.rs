@@ -1,5 +1,6 @@
 //! The figures and claims of a run, as text and as JSON.
 
+use crate::rot::Found;
 use crate::run::Outcome;
 use crate::scenario::Plan;
 use anyhow::{Context, Result};
@@ -44,7 +45,11 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
     }
     if let Some(rot) = &figures.rot {
         for (part, found) in [("working", rot.working), ("checkpoint", rot.checkpoint), ("digests", rot.digests)] {
-            let _ = writeln!(text, "{part:>10}: {} bits flipped, {} found", found.flipped, found.found);
+            let Found { flipped, found, masked, written_over } = found;
+            let _ = writeln!(
+                text,
+                "{part:>10}: {flipped} bits flipped, {found} found, {masked} masked, {written_over} written over"
+            );
         }
         let (slowest, bound) = (rot.found_within_cycles_max, rot.bound_cycles);
         let _ = writeln!(text, "the slowest was found after {slowest} cycles, the bound is {bound}");

@@ -1,15 +1,19 @@
 //! Memory that rots: bits flipped in the mirrored memory of running boards, and what became of each.
 
+use crate::seu::suspected;
 use fastrand::Rng;
 use serde::Serialize;
 use tank::{Plant, TREND_ENTRIES, TrendEntry};
-use twinstep::ChannelId;
+use twinstep::journal::Event;
 use twinstep::memory::{Memory, blocks};
+use twinstep::{ChannelId, Diagnosis, Mode};
 
 const BLOCKS: usize = blocks::<Plant>();
 const BLOCK_BYTES: usize = 64;
 /// Flips begin when the pair has settled, and end so early that each one can still be found.
 const FIRST_FLIP: u32 = 15;
+/// The scalars that each step writes end here.
+const SCALARS: usize = core::mem::offset_of!(Plant, reserved);
 /// The trend is written from here on.
 const TREND_OFFSET: usize = core::mem::offset_of!(Plant, trend);
 
@@ -64,11 +68,23 @@ impl Flip {
     }
 }
 
-/// How many flips there were, and how many were found.
+/// How many flips there were, and what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Found {
     pub(crate) flipped: u32,
+    /// Found in memory, and mended.
     pub(crate) found: u32,
+    /// The votes differed by it, and agreed when both had stepped once more.
+    pub(crate) masked: u32,
+    /// Not seen, in memory that the program writes anew meanwhile.
+    pub(crate) written_over: u32,
+}
+
+impl Found {
+    /// Whether something is known of each.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.flipped == self.found + self.masked + self.written_over
+    }
 }
 
 /// What became of the flips, for the report.
@@ -86,7 +102,13 @@ pub(crate) struct RotFigures {
 impl RotFigures {
     pub(crate) fn all(&self) -> Found {
         let parts = [self.working, self.checkpoint, self.digests];
-        Found { flipped: parts.iter().map(|n| n.flipped).sum(), found: parts.iter().map(|n| n.found).sum() }
+        let sum = |of: fn(&Found) -> u32| parts.iter().map(of).sum();
+        Found {
+            flipped: sum(|n| n.flipped),
+            found: sum(|n| n.found),
+            masked: sum(|n| n.masked),
+            written_over: sum(|n| n.written_over),
+        }
     }
 
     fn part(&mut self, part: Part) -> &mut Found {
@@ -100,8 +122,8 @@ impl RotFigures {
 
 /// Chooses the flips of a run and follows them.
 ///
-/// One at a time on each board, as promised. Only memory that the program leaves alone until the
-/// bound is hit: what it writes meanwhile enters its votes at once, and is found there.
+/// One at a time on each board, as promised. What the program leaves alone is found within the bound;
+/// what it uses or writes meanwhile enters its votes, and is masked, or it is written over.
 pub(crate) struct Rot {
     rng: Rng,
     bound_cycles: u32,
@@ -131,18 +153,34 @@ impl Rot {
             Part::Digests => BLOCKS * 32,
         };
         let flip = Flip { board, part, bit: self.rng.usize(0..bits) };
-        let is_quiet = !self.written_soon(flip.block(), cycle);
+        self.close(|rot, open, made_in| rot.is_written(open, made_in) && cycle > made_in + rot.window());
         let is_alone = !self.open.iter().any(|(other, _)| other.board == board);
-        (due && is_quiet && is_alone).then_some(flip)
+        (due && is_alone).then_some(flip)
     }
 
-    /// Whether the program writes the block before the flip must have been found: the scalars
-    /// in front, and the part of the trend that comes next.
-    fn written_soon(&self, block: usize, cycle: u32) -> bool {
-        let until = cycle + self.bound_cycles + 3;
-        let trend_block =
-            |at: u32| (TREND_OFFSET + at as usize % TREND_ENTRIES * size_of::<TrendEntry>()) / BLOCK_BYTES;
-        block == 0 || (cycle.saturating_sub(1)..=until).any(|at| trend_block(at) == block)
+    /// Counts open flips as written over.
+    fn close(&mut self, is_over: impl Fn(&Self, &Flip, u32) -> bool) {
+        let (over, open) = std::mem::take(&mut self.open).into_iter().partition(|(flip, at)| is_over(self, flip, *at));
+        self.open = open;
+        let over: Vec<(Flip, u32)> = over;
+        over.iter().for_each(|(flip, _)| self.figures.part(flip.part).written_over += 1);
+    }
+
+    /// Cycles in which a flip is seen, or written over.
+    fn window(&self) -> u32 {
+        self.bound_cycles + 3
+    }
+
+    /// Whether the program writes a flip over before it must have been found. In the working state that is the scalars
+    /// in front and the entries of the trend that come next; of checkpoint and digests, the blocks with these.
+    fn is_written(&self, flip: &Flip, made_in: u32) -> bool {
+        let next = (made_in.saturating_sub(2)..=made_in + self.window())
+            .map(|at| TREND_OFFSET + at as usize % TREND_ENTRIES * size_of::<TrendEntry>());
+        let mut writes = next.map(|start| start..start + size_of::<TrendEntry>()).chain(std::iter::once(0..SCALARS));
+        match flip.part {
+            Part::Working => writes.any(|bytes| bytes.contains(&(flip.bit / 8))),
+            Part::Checkpoint | Part::Digests => writes.any(|bytes| bytes.start / BLOCK_BYTES == flip.block()),
+        }
     }
 
     /// Notes that the flip was made, after the board had settled `cycle`.
@@ -169,7 +207,24 @@ impl Rot {
         fresh
     }
 
-    pub(crate) fn into_figures(self) -> RotFigures {
+    /// Takes what a board has noted: a cycle that was masked, or stepped again for the sake of a commit; or that the
+    /// board left, and so gets all of its memory copied anew.
+    pub(crate) fn happened(&mut self, board: ChannelId, event: &Event) {
+        let hit = match event {
+            Event::Diagnosed(Diagnosis::Transient(suspects)) => suspected(*suspects),
+            Event::Recommitted => Some(board),
+            Event::ModeChanged { from: Mode::Duplex, to: Mode::Standby | Mode::Starting, .. } => {
+                return self.close(|_, flip, _| flip.board == board);
+            }
+            _ => None,
+        };
+        let Some(place) = self.open.iter().position(|(flip, _)| Some(flip.board) == hit) else { return };
+        let (flip, _) = self.open.remove(place);
+        self.figures.part(flip.part).masked += 1;
+    }
+
+    pub(crate) fn into_figures(mut self) -> RotFigures {
+        self.close(Self::is_written);
         self.figures
     }
 }
@@ -179,21 +234,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flips_keep_away_from_what_is_written_and_come_one_at_a_time() {
+    fn flips_come_one_at_a_time_and_anywhere() {
         let mut rot = Rot::new(1, 400, 4);
-        let mut flips = 0;
+        let (mut flips, mut written) = (0, 0);
         for cycle in FIRST_FLIP..300 {
             let Some(flip) = rot.next(ChannelId::A, cycle) else { continue };
             let (offset, bit) = flip.place();
             assert!(offset < size_of::<PlantMemory>() && bit < 8);
-            assert!(flip.block() != 0 && !rot.written_soon(flip.block(), cycle));
             rot.flipped(flip, cycle);
             assert!((0..50).all(|_| rot.next(ChannelId::A, cycle).is_none()), "one at a time");
+            written += u32::from(rot.is_written(&flip, cycle + 1));
             rot.open.clear();
             flips += 1;
         }
-        assert!(flips > 40, "{flips} flips");
-        assert!(rot.written_soon(5, 4 * 5 - 10) && !rot.written_soon(5, 100));
+        assert!(flips > 40 && written > 1, "{flips} flips, {written} written over");
+    }
+
+    #[test]
+    fn what_the_program_writes_is_known() {
+        let rot = Rot::new(1, 400, 4);
+        let flip = |part, bit| Flip { board: ChannelId::A, part, bit };
+        let entry = |number: usize| (TREND_OFFSET + number * size_of::<TrendEntry>()) * 8;
+        for (part, bit, is_written) in [
+            (Part::Working, 0, true),
+            (Part::Working, SCALARS * 8, false),
+            (Part::Working, entry(110), true),
+            (Part::Working, entry(90), false),
+            (Part::Working, entry(140), false),
+            (Part::Checkpoint, SCALARS * 8, true),
+            (Part::Checkpoint, entry(140), false),
+            (Part::Digests, 5, true),
+            (Part::Digests, 60 * 32, false),
+        ] {
+            assert_eq!(rot.is_written(&flip(part, bit), 100), is_written, "{part:?} {bit}");
+        }
+    }
+
+    #[test]
+    fn a_flip_is_masked_or_written_over_once() {
+        let mut rot = Rot::new(1, 400, 4);
+        let masked = Event::Diagnosed(Diagnosis::Transient(twinstep::diagnose::Suspects::CHANNEL_B));
+        rot.flipped(Flip { board: ChannelId::B, part: Part::Working, bit: 0 }, 30);
+        rot.flipped(Flip { board: ChannelId::A, part: Part::Digests, bit: 0 }, 30);
+        rot.happened(ChannelId::A, &masked);
+        rot.happened(ChannelId::B, &masked);
+        let figures = rot.into_figures();
+        assert_eq!(figures.working, Found { flipped: 1, masked: 1, ..Found::default() });
+        assert_eq!(figures.digests, Found { flipped: 1, written_over: 1, ..Found::default() });
+        assert!(figures.all().is_complete());
+    }
+
+    #[test]
+    fn a_board_that_leaves_gets_its_memory_copied_anew() {
+        let mut rot = Rot::new(1, 400, 4);
+        rot.flipped(Flip { board: ChannelId::A, part: Part::Working, bit: 8 * 64 * 50 }, 30);
+        let because = twinstep::mode::ModeEvent::Overtaken;
+        let left = Event::ModeChanged { from: Mode::Duplex, to: Mode::Standby, because };
+        rot.happened(ChannelId::B, &left);
+        assert!(!rot.figures.all().is_complete());
+        rot.happened(ChannelId::A, &left);
+        assert_eq!(rot.figures.working.written_over, 1);
     }
 
     #[test]
@@ -206,7 +306,10 @@ mod tests {
         assert_eq!(rot.repaired(ChannelId::B, 40, [0, 1, 0]), 1);
         assert_eq!(rot.repaired(ChannelId::B, 41, [0, 1, 0]), 0);
         let figures = rot.into_figures();
-        assert_eq!((figures.checkpoint, figures.all()), (Found { flipped: 1, found: 1 }, figures.checkpoint));
+        assert_eq!(
+            (figures.checkpoint, figures.all()),
+            (Found { flipped: 1, found: 1, ..Found::default() }, figures.checkpoint)
+        );
         assert_eq!((figures.found_within_cycles_max, figures.bound_cycles), (9, 17));
     }
 }

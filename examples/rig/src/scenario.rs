@@ -155,9 +155,9 @@ fn rot_claims(figures: &Figures, ending: &Ending) -> Vec<Claim> {
     let everywhere = [rot.working, rot.checkpoint, rot.digests].iter().all(|part| part.flipped > 0);
     vec![
         claim("bits flipped in working state, checkpoint and digests", everywhere),
-        claim("every flip found and mended", all.flipped > 0 && all.found == all.flipped),
+        claim("every flip found and mended, masked, or written over", all.flipped > 0 && all.is_complete()),
         claim(
-            format!("each within the {} cycles of a scrub", rot.bound_cycles),
+            format!("each that was found, within the {} cycles of a scrub", rot.bound_cycles),
             rot.found_within_cycles_max <= rot.bound_cycles,
         ),
         claim("no takeover", figures.takeovers == 0),

@@ -74,7 +74,7 @@ pub(crate) struct SeuFigures {
     pub(crate) restarts: u32,
     /// Times that both boards were booted again, since they had latched the safe state.
     pub(crate) safe_stops: u32,
-    /// Times that both were booted again, or began anew, since neither served.
+    /// Times that both were booted again, or began anew, since neither served, had the state, or let the other one in.
     pub(crate) outages: u32,
 }
 
@@ -174,10 +174,10 @@ impl Seu {
         self.saw(None, Effect::Stopped, "both in the safe state".into());
     }
 
-    /// Neither board serves, or has the state: the pair begins anew.
-    pub(crate) fn outage(&mut self) {
+    /// The pair begins anew: neither board serves, has the state, or lets the other one in.
+    pub(crate) fn outage(&mut self, why: &str) {
         self.figures.outages += 1;
-        self.saw(None, Effect::Stopped, "neither served".into());
+        self.saw(None, Effect::Stopped, why.into());
     }
 
     /// A wrong output reached the plant from a board.
@@ -212,8 +212,8 @@ impl Seu {
     }
 }
 
-/// The one board that is suspected, if it is one.
-fn suspected(suspects: Suspects) -> Option<ChannelId> {
+/// Returns the one board that is suspected, if it is one.
+pub(crate) fn suspected(suspects: Suspects) -> Option<ChannelId> {
     let is = |channel| suspects.intersects(Suspects::channel(channel) | Suspects::comparator(channel));
     match (is(ChannelId::A), is(ChannelId::B)) {
         (true, false) => Some(ChannelId::A),

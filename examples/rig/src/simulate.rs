@@ -230,11 +230,14 @@ impl Run<'_> {
                 if let Some(upsets) = &mut self.upsets {
                     upsets.seu.happened(channel, &entry.event, in_words(&entry.event));
                 }
+                if let Some(rot) = &mut self.rot {
+                    rot.happened(channel, &entry.event);
+                }
                 found |= matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_));
             }
         }
         drop(world);
-        if found {
+        if found && (self.upsets.is_some() || self.rot.is_some()) {
             self.readmit();
         }
     }

@@ -14,6 +14,8 @@ use twinstep::{ChannelId, Config};
 const FLIP_EVERY_MS: std::ops::Range<u64> = 160..320;
 /// The watchdog: nothing heard of a board for so long. A cycle takes 120 ms.
 const SILENT_AT_MOST: Duration = Duration::from_millis(1_500);
+/// No bit is flipped on a board that was not heard for so long: it may hang already.
+const ALIVE_WITHIN: Duration = Duration::from_millis(400);
 /// The technician: a pair out of duplex for so long does not find back by itself.
 const APART_AT_MOST: Duration = Duration::from_secs(8);
 /// The pair settles before the first flip.
@@ -35,7 +37,12 @@ pub(super) struct Upsets {
     pub(super) last_flip: u32,
     heard: [Instant; 2],
     together: Instant,
+    /// Restarts of one board since both were last in duplex.
+    in_vain: u32,
 }
+
+/// After so many restarts of one board in a row it is the other one that keeps it out.
+const RESTARTS_AT_MOST: u32 = 3;
 
 impl Upsets {
     pub(super) fn new(seed: u64, flips: u32, ram: Ram) -> Self {
@@ -51,6 +58,7 @@ impl Upsets {
             last_flip: 0,
             heard: [now; 2],
             together: now,
+            in_vain: 0,
         }
     }
 
@@ -76,7 +84,7 @@ impl Run<'_> {
     pub(super) fn go_on_with_upsets(&mut self, busy: Option<ChannelId>) -> Result<()> {
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         if self.modes == [Some(ModeCode::Duplex); 2] {
-            upsets.together = Instant::now();
+            (upsets.together, upsets.in_vain) = (Instant::now(), 0);
         } else {
             // Until its probation is over a board that has joined may not own: a second fault would be none of one.
             upsets.calm_from = self.judge.cycles() + u32::from(Config::DEFAULT.probation_cycles) + 2;
@@ -88,8 +96,9 @@ impl Run<'_> {
         }
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         let board = upsets.seu.turn();
+        let is_alive = upsets.heard[board.index()].elapsed() < ALIVE_WITHIN;
         let is_due = Instant::now() >= upsets.due && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
-        if is_due && (!upsets.when_busy || busy == Some(board)) {
+        if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) {
             self.flip(board)?;
         }
         Ok(())
@@ -102,6 +111,9 @@ impl Run<'_> {
             |board: ChannelId| matches!(self.modes[board.index()], Some(ModeCode::Simplex | ModeCode::Donor));
         if CHANNELS.into_iter().all(is_safe) {
             return Some(Care::RestartBoth { are_safe: true });
+        }
+        if upsets.in_vain > RESTARTS_AT_MOST {
+            return Some(Care::RestartBoth { are_safe: false });
         }
         for board in CHANNELS {
             if self.boards[board.index()].is_none() {
@@ -126,9 +138,9 @@ impl Run<'_> {
         self.reboot(board)?;
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         upsets.seu.restarted(board, why);
-        upsets.together = Instant::now();
+        (upsets.together, upsets.in_vain) = (Instant::now(), upsets.in_vain + 1);
         if self.modes == [Some(ModeCode::Starting); 2] {
-            upsets.seu.outage();
+            upsets.seu.outage("neither had the state");
             self.begin_anew();
         }
         Ok(())
@@ -142,9 +154,9 @@ impl Run<'_> {
         if are_safe {
             upsets.seu.safe_stop();
         } else {
-            upsets.seu.outage();
+            upsets.seu.outage("neither served, or the one that did kept the other one out");
         }
-        upsets.together = Instant::now();
+        (upsets.together, upsets.in_vain) = (Instant::now(), 0);
         self.begin_anew();
         Ok(())
     }

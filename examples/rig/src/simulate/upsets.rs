@@ -71,7 +71,7 @@ impl Run<'_> {
             serves_alone && (is_apart || modes[channel.index()] == Some(ModeCode::Safe))
         });
         if has_lost_state {
-            upsets.seu.outage();
+            upsets.seu.outage("neither had the state");
             self.world.0.borrow_mut().begin_anew();
         } else if let Some(channel) = astray {
             upsets.seu.restarted(channel, "it did not come back");
