@@ -74,7 +74,7 @@ fn header(area: &Area<'_>, results: &Results) -> Result<()> {
     let tally = &results.tally;
     let title = format!("{}: {} injections in {} cycles", results.title(), tally.injected(), tally.cycles);
     area.draw_text(&title, &style, (16, 24))?;
-    let mut left = LEFT;
+    let mut left = 16;
     for outcome in columns(tally) {
         let name = format!("{} {}", outcome.name(), tally.sum(|_| true, &[outcome]));
         bar(area, (left, left + 12), Panel { top: 46, bottom: 56 }, colour(outcome))?;
