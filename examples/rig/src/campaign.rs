@@ -112,5 +112,5 @@ fn present(results: &Results, json: Option<&Path>, svg: Option<&Path>) -> Result
     if let Some(path) = svg {
         chart::write_svg(results, path)?;
     }
-    Ok(claims::claims(&results.tally).iter().all(|claim| claim.held))
+    Ok(claims::claims(&results.tally, results.is_whole()).iter().all(|claim| claim.held))
 }

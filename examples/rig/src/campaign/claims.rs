@@ -5,8 +5,9 @@ use super::fault::{Class, Promise};
 use super::tally::Tally;
 use crate::scenario::{Claim, claim};
 
-/// Returns what is claimed, and whether it held.
-pub(crate) fn claims(tally: &Tally) -> Vec<Claim> {
+/// Returns what is claimed, and whether it held. A class may by chance be in other shards than these: that each one was
+/// injected is claimed of a whole campaign only.
+pub(crate) fn claims(tally: &Tally, is_whole: bool) -> Vec<Claim> {
     let single = |promise| promise != Promise::Nothing;
     let all = |_| true;
     let of = |wanted: Promise| move |promise| promise == wanted;
@@ -15,14 +16,15 @@ pub(crate) fn claims(tally: &Tally) -> Vec<Claim> {
     let never = Class::ALL.iter().filter(|class| tally.row(class).injected == 0).map(|class| class.name);
     let never: Vec<&str> = never.collect();
     let injected = match never[..] {
-        [] => "every class of faults was injected".to_owned(),
-        _ => format!("every class of faults was injected; not: {}", never.join(", ")),
+        _ if !is_whole => claim(format!("faults were injected: {}", tally.injected()), tally.injected() > 0),
+        [] => claim("every class of faults was injected".to_owned(), true),
+        _ => claim(format!("every class of faults was injected; not: {}", never.join(", ")), false),
     };
     let undiverged = |class: &&Class| matches!(class.promise, Promise::InTime | Promise::ServesUndiverged);
     let diverged = Class::ALL.iter().filter(undiverged);
     let none = |count: u64, text: &str| claim(format!("{text}: {count}"), count == 0);
     vec![
-        claim(injected, never.is_empty()),
+        injected,
         none(tally.sum(single, &[Outcome::Wrong]), "wrong actuations or states, single faults"),
         none(tally.sum(all, &[Outcome::Panic]), "panics"),
         none(tally.sum(all, &[Outcome::TwoOwners]), "two owners"),

@@ -95,7 +95,7 @@ impl Results {
             json!({ "class": class.name, "latency_cycles": latency, "never_seen_bound": never_seen_bound(row.injected) })
         };
         if let Some(value) = value.as_object_mut() {
-            let claims = claims(&self.tally);
+            let claims = claims(&self.tally, self.is_whole());
             value.insert("injected".into(), json!(self.tally.injected()));
             value.insert("never_seen_bound".into(), json!(never_seen_bound(self.tally.injected())));
             value.insert("derived".into(), Class::ALL.iter().map(derived).collect());

@@ -54,10 +54,14 @@ pub(crate) fn text(results: &Results) -> String {
     }
     line("all but 2nd faults", cells(&all, &columns));
     text.push_str(
-        "median and max: cycles until something was noticed; bound: of the probability of an outcome never seen\n\
+        "each injection counts once, under the worst that applies: masked: a wrong value was found, and the cycle was right\n\
+         in time; recovered: something else was found and set right in time; held: an output came a deadline late, or was\n\
+         found damaged and not opened; excluded: one channel left, the other served on\n\
+         median and max: cycles until something was noticed\n\
+         bound: an outcome of which the row has none is, with 95 % confidence, rarer than this per injection\n\
          2nd: a second fault during simplex or a copy, where there is no redundancy and nothing is promised\n",
     );
-    for claim in claims(tally) {
+    for claim in claims(tally, results.is_whole()) {
         let _ = writeln!(text, "  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);
     }
     for index in &tally.broken {

@@ -20,7 +20,7 @@ fn run(plan: &Plan, threads: usize) -> Results {
 }
 
 fn failed(tally: &Tally) -> Vec<String> {
-    claims(tally).into_iter().filter(|claim| !claim.held).map(|claim| claim.claim).collect()
+    claims(tally, true).into_iter().filter(|claim| !claim.held).map(|claim| claim.claim).collect()
 }
 
 #[test]
@@ -85,6 +85,8 @@ fn a_campaign_that_injects_nothing_fails() {
     let failed = failed(&tally);
     assert_eq!(failed.len(), 1);
     assert!(failed[0].starts_with("every class of faults was injected; not: output, "), "{failed:?}");
+    let of_a_shard = claims(&tally, false);
+    assert!(of_a_shard.iter().any(|claim| claim.claim == "faults were injected: 0" && !claim.held));
 }
 
 #[test]
