@@ -21,8 +21,10 @@ pub enum Drive {
 pub enum Unattributed {
     /// Both go to the safe state. Nothing wrong is ever driven.
     Safe,
-    /// This channel goes on alone and the other one leaves: for plants in which no output is worse
-    /// than one that is wrong with even odds.
+    /// This channel goes on alone and the other one leaves, whichever is wrong, also if the peer's
+    /// evidence did not come in time. If this one is wrong, wrong outputs are driven from then on,
+    /// undetected, and the other one joins with the wrong state. For plants in which no output is
+    /// worse than a wrong one.
     Prefer(ChannelId),
 }
 
@@ -34,7 +36,8 @@ pub enum Unattributed {
 /// bytes + 18, a vote's the output's + 22, that of evidence up to the output's + 41. In a period, one after the other: two frames each
 /// way and one step (within `vote_window_us`, with room for repetitions); then, if the peer
 /// is silent, the arbiter's answer, a check of all state, one step more, and the drive.
-/// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late.
+/// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late; longer when the
+/// votes differ and the evidence is late, or until a faulty owner has let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
@@ -49,7 +52,11 @@ pub struct Config {
     pub period_us: u32,
     /// Time from the start of a cycle to its vote deadline: for sample, step and vote, and, should
     /// the votes differ, for checking the checkpoint, rolling back, stepping once more and one more
-    /// frame each way, if the fault is to be masked within the cycle. What remains of the period is
+    /// frame each way, if the fault is to be masked within the cycle. At least: sample's frame + step +
+    /// vote's frame, then a check of all memory (330 instructions a block on a Cortex-M3) + rollback +
+    /// step + `self_test` + evidence's frame; + `retransmit_us` if a lost frame is to be borne. Only the
+    /// link's delay of these is checked. If it is too short for the part after the votes, a differing
+    /// vote holds a cycle; and if the evidence is not there a window later, nobody can be blamed. What remains of the period is
     /// for the arbiter, the takeover and the drive.
     pub vote_window_us: u32,
     /// Time after which an unacknowledged frame is sent again.
@@ -86,9 +93,11 @@ pub struct Config {
     pub probation_cycles: u16,
     /// What happens when nobody can say which channel is wrong.
     pub unattributed: Unattributed,
-    /// Transient faults of one channel, of its comparator or of the path between the channels that
-    /// are borne, and not forgotten yet, before it counts as faulty for good: a channel is then
-    /// excluded and not let in again until [`readmit`](crate::Node::readmit).
+    /// Transient faults that are borne before the next one counts as lasting: with 3, the fourth. A
+    /// channel that was suspected more often, by itself or by its comparator, leaves and is barred until
+    /// [`readmit`](crate::Node::readmit); so is one that was excluded by evidence more often. Of the path
+    /// between the channels it is only reported ([`PATH_FAULTY`](crate::Faults::PATH_FAULTY)). Counts and
+    /// bars are in RAM: a reboot of both channels forgets them.
     pub transient_limit: u8,
     /// Cycles of duplex after which one transient fault is forgotten; 0: none ever is.
     pub transient_leak_cycles: u32,

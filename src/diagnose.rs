@@ -13,8 +13,8 @@
 //!                                              else who claimed a mismatch where there is none:
 //!                                              its comparator
 //!    differ, and one side had settled:       the other one
-//! 2  differ, one checkpoint is damaged:      that channel
-//! 3  differ, one result changed:             that channel
+//! 2  differ, only one checkpoint is damaged: that channel
+//! 3  differ, only one result changed:        that channel
 //! 4  differ, one self-test or hardware fails: that channel
 //! 5  differ                                  Unattributed: a policy decides
 //! ```
@@ -143,7 +143,7 @@ pub enum Reason {
     Checkpoint,
     /// It gave two results for the same input from the same state.
     Unstable,
-    /// Its self-test failed, or its health was in doubt.
+    /// Its self-test failed, or its hardware reported an error.
     Health,
     /// It was suspected too often.
     TooOften,

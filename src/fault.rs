@@ -65,7 +65,7 @@ bitflags::bitflags! {
         /// and receiver. Nothing is excluded for it.
         const PATH_FAULTY = 1 << 23;
         /// The comparator did not report a difference that it was shown on purpose. This channel
-        /// leaves service: what it votes equal may not be.
+        /// leaves service and joins again; ask for another test then, and replace it if that fails too.
         const PROOF_TEST_FAILED = 1 << 24;
         /// Control data of this channel was damaged and mended, or a copy of a sample.
         const CONTROL_REPAIRED = 1 << 25;
@@ -73,7 +73,8 @@ bitflags::bitflags! {
 }
 
 bitflags::bitflags! {
-    /// What a channel says of its own health in a cycle: evidence, should the votes differ.
+    /// What a channel says of its own health in a cycle. Should the votes differ, `SELF_TEST_FAILED` and
+    /// `HARDWARE` are evidence against it; the others are for the record.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
     pub struct Health: u8 {
         /// `Program::self_test` failed.

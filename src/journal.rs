@@ -2,8 +2,16 @@
 //!
 //! What happens is an [`Event`], kept with its cycle in a ring until it is read: the black box.
 //! When the ring is full the oldest entry goes, and is counted;
-//! a dropped frame makes nothing else go. Entries encode with postcard, to
-//! be written where they outlive the boot; `cargo rig journal` shows a file of them.
+//! a dropped frame makes nothing else go. Entries encode with postcard, to be written where they outlive
+//! the boot. They hold no channel, boot or time: store these with them. `cargo rig journal` shows a file
+//! of them; its format stands in `examples/rig/src/journal.rs`.
+//!
+//! ```text
+//! transient       Fault(.._DIVERGENCE), Diagnosed(Transient(who is suspected)); counters diverged, masked
+//! found faulty    also Diagnosed(Faulty(channel, reason)), Excluded, ModeChanged; faults FAULTY, PEER_FAULTY
+//! too often       also Barred
+//! unattributed    Fault(.._DIVERGENCE), Diagnosed(Unattributed), ModeChanged to Safe
+//! ```
 
 mod counters;
 mod first_fault;

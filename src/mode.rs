@@ -32,9 +32,12 @@ pub enum Mode {
     Joining,
     /// Healthy, but not allowed to own the outputs.
     Standby,
-    /// Drives the safe output. Latched: only a reboot leaves it. After a divergence that nobody could
-    /// attribute both channels are here, and both are to be restarted; save the first-fault record
-    /// and the journal before.
+    /// Drives the safe output if it owns the outputs, or if both channels drive; else releases nothing.
+    /// Entered when the votes differ and nobody can be blamed, or the peer's evidence does not come in
+    /// time; when memory is damaged beyond repair while this channel serves alone; and when an output
+    /// does not fit its frame. Latched: only a reboot leaves it. `cycle` goes on returning: read the
+    /// journal, the first-fault record and the counters, then reboot. After a divergence reboot both:
+    /// the state is lost, and the pair begins anew from `init`.
     Safe,
 }
 

@@ -51,7 +51,8 @@ pub trait Program {
 
     /// Tests the processor that runs it, when the votes of a cycle differ and nobody knows yet who is
     /// wrong: false is evidence against this channel. Arithmetic with known results, a pattern
-    /// written and read. It runs within the vote window, after one more `step`.
+    /// written and read. This default tests nothing; and it is no cyclic self-test, since it runs only
+    /// when votes differ. It runs within the vote window, after one more `step`.
     fn self_test() -> bool {
         true
     }

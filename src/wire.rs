@@ -75,6 +75,15 @@
 //! A donor's Block, Compare and Cut speak of its checkpoint after the cycle of their phase. How
 //! channels behave beyond the format stands in `handshake`, `reintegrate` and `node`.
 //!
+//! Of kinds 10 and 11. Evidence is sent once the own first vote is out and the votes differ, or the
+//! peer's Evidence of the cycle came: check the checkpoint, roll back, step once more; the second vote
+//! replaces the first, and the payload does not change again. It is repeated every `retransmit_us` until
+//! the peer's Evidence is there and acknowledges it, or its Settled came. One that does not acknowledge is
+//! answered at once, also of the cycle before. Settled answers an Evidence of a cycle that the sender has
+//! committed without one: findings 1 (and 4), health 0. A channel that leaves or goes on alone by the
+//! evidence waits for its acknowledgement, until the deadline at most. Of each bucket the fuller one of
+//! both sides counts, and each cycle of duplex whose number `transient_leak_cycles` divides takes one off.
+//!
 //! Anything that does not parse is dropped with a [`Reject`].
 
 mod copy;

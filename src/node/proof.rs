@@ -45,13 +45,15 @@ impl Shown {
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Asks for a proof test of the comparator, in the next cycle in which both votes are equal byte
-    /// for byte. Its result is an event, and if it fails a fault.
+    /// for byte. Its result is an event, and if it fails a fault. It is of this channel's comparator, so
+    /// both channels ask; nothing is tested while one serves alone.
     pub fn request_proof_test(&mut self) {
         self.is_proof_test_due = true;
     }
 
     /// Returns how many cycles ago the comparator last passed a proof test; `None` if it has not
-    /// since this channel's boot. Require one a day, say: `86_400_000_000 / period_us` cycles.
+    /// since this channel's boot, which counts as overdue. Require one a day, say: as many cycles as
+    /// `86_400_000_000 / u64::from(period_us)`. Right for 2^31 cycles: 24 days of 1 ms.
     pub fn proof_test_age(&self) -> Option<u32> {
         let passed_in = self.proof_tested_in?;
         Some(self.cycle.since(passed_in).unsigned_abs())
