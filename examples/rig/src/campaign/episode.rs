@@ -8,7 +8,7 @@ use super::program::{Mill, sensor};
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use twinstep::sim::{Pair, Report, Setup, Storage};
-use twinstep::{ChannelId, Mode};
+use twinstep::{ChannelId, Mode, Site};
 
 /// One injection, done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,11 @@ pub(crate) fn run(
 }
 
 impl Done {
-    /// Whether the pair may show traces of it later.
+    /// Whether the pair may show traces of it later. After a jump of a clock the starts come together by an eighth of a
+    /// period a cycle, and until then less of the vote window is left for what comes next.
     fn spoils_the_pair(&self) -> bool {
-        let is_worse = |class: &Class| matches!(class.promise, Promise::Nothing | Promise::Safe);
+        let is_clock = |class: &Class| matches!(class.fault, Fault::Jump | Fault::Drift | Fault::Flip(Site::Times));
+        let is_worse = |class: &Class| matches!(class.promise, Promise::Nothing | Promise::Safe) || is_clock(class);
         let is_bad = self.outcome.is_some_and(Outcome::spoils_the_pair);
         is_bad || Class::ALL.get(self.class).is_some_and(is_worse)
     }
