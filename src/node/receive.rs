@@ -125,11 +125,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// cuts over answers with the `Cut`: a `Hello` of its own would use up the challenge that
     /// the `Cut` carries. A channel in the safe state is silent: nobody is to lean on it.
     fn answer_stale(&mut self, now: Instant, standing: Standing) {
+        // Not more often than frames are repeated, however often the link repeats them, and so that
+        // two channels that find each other's words stale do not answer each other without end.
         if let (true, Some(cut)) = (self.boot.is_cutting(), &mut self.cut) {
-            cut.resend_at = now;
+            if self.outgoing.may_answer(now, &self.config) {
+                cut.resend_at = now;
+            }
         } else {
             let wants_answer = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
-            // Not more often than frames are repeated, however often the link repeats them.
             self.handshake.answer_due |= wants_answer && self.outgoing.may_answer(now, &self.config);
         }
     }

@@ -106,7 +106,7 @@ pub fn run_periods(world: &mut World, setup: &Setup, periods: u32, log: &mut Opt
     Err("a channel asks to be polled again and again")
 }
 
-/// Frames that arrive in a row before time passes: each one takes a while.
+/// Frames that may answer each other before time passes.
 const MOST_IN_A_ROW: u32 = 24;
 
 /// Lets one thing happen: the next frame, else the next timer of both.
@@ -121,8 +121,11 @@ fn step(
         if world.nodes[to].is_none() {
             world.towards[to].clear();
         }
-        if !world.towards[to].is_empty() && *in_a_row < MOST_IN_A_ROW {
+        if !world.towards[to].is_empty() {
             *in_a_row += 1;
+            if *in_a_row > MOST_IN_A_ROW {
+                return Err("frames go to and fro without end");
+            }
             if world.mode(to) != Some(Mode::Duplex) {
                 // Its clock shows the same; if it stands further back it had nothing to do meanwhile.
                 let now = world.now[1 - to].min(world.wake_at(to).unwrap_or(0));
