@@ -17,6 +17,8 @@ const DIRTY_IN_ANY: u64 = u64::from_le_bytes([DIRTY; WORD]);
 /// Marks looked at together.
 const WORD: usize = 8;
 const LEAST_SHIFT: u32 = WORD.trailing_zeros();
+/// More than any shift: 65536 blocks in 32 groups take 11.
+const MOST_SHIFT: u32 = 15;
 
 /// What stays of the marks beside the bytes themselves.
 #[derive(Clone, Default, Hash)]
@@ -164,11 +166,12 @@ impl Marks<'_> {
 
     #[inline]
     fn each_dirty_mark(&mut self, mut groups: u32, mut visit: impl FnMut(usize, &mut u8)) {
-        let (shift, size) = (self.summary.shift, 1_usize.wrapping_shl(self.summary.shift));
+        let shift = self.summary.shift & MOST_SHIFT; // a damaged one must not make this last
+        let size = 1_usize.wrapping_shl(shift);
         while groups != 0 {
             let mut at = (groups.trailing_zeros() as usize).wrapping_shl(shift);
             groups &= groups - 1;
-            let end = at.saturating_add(size).min(self.map.len());
+            let end = at.wrapping_add(size);
             while at < end {
                 let mut dirty = self.word_at(at) & DIRTY_IN_ANY;
                 while dirty != 0 {
