@@ -52,17 +52,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if !is_sound {
-            if self.mechanisms.on(Mechanism::Checkpoint) {
-                let found = self.mirror.scrub_all();
-                self.note(&found);
-                if found.beyond_repair.is_some() {
-                    return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
-                }
+            if !self.is_all_sound() {
+                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
-            self.mending = Mending::default(); // all of it is sound
+            self.mending = Mending::default();
             self.pressing = Some(Pressing { to, grounds, is_sound: true });
         }
         match self.ask(arbiter, to, grounds) {
+            // The answer took its time, in which memory may have been hit again.
+            Claim::Granted if is_sound && !self.is_all_sound() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             // Damage found while the answer was on its way.
             Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             Claim::Granted => Some(self.take_over(now, to)),
@@ -89,6 +87,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 None
             }
         }
+    }
+
+    /// Checks all memory and mends what can be mended; false if damage stays.
+    fn is_all_sound(&mut self) -> bool {
+        if !self.mechanisms.on(Mechanism::Checkpoint) {
+            return true;
+        }
+        let found = self.mirror.scrub_all();
+        self.note(&found);
+        found.beyond_repair.is_none()
     }
 
     pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
