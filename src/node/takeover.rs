@@ -66,7 +66,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Claim::Granted => Some(self.take_over(now, to)),
             // The guilty one must let go first; this channel asks again at the next deadline. If the
             // peer was granted a newer epoch, there is nothing to wait for.
-            Claim::Refused if self.condemns_peer() && arbiter.newest().counter() <= self.epoch.counter() => {
+            Claim::Refused
+                if self.condemns_peer()
+                    && self.mechanisms.on(Mechanism::KeptVerdict)
+                    && arbiter.newest().counter() <= self.epoch.counter() =>
+            {
                 self.pressing = None;
                 if let Some(examination) = &mut self.examination {
                     examination.is_refused = true;
@@ -121,7 +125,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.happened(Event::TookOver);
 
         self.examination = None;
-        self.mirror.rollback();
+        if self.mechanisms.on(Mechanism::FirstResult) {
+            self.mirror.rollback();
+        }
         self.samples.ahead = None; // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
             self.samples.theirs = None;
