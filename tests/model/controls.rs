@@ -55,7 +55,8 @@
 //! also asks the arbiter first, a period before the other one could. *Acknowledgement*: in all of
 //! 421,153, 551,132 and 301,151 states (relay; relay with patience; preferred) nobody needs it to be
 //! safe or to get on; it is there so that both black boxes hold the evidence. With `CutDigest` off all of
-//! 494,101 states are sound too: one block is copied too fast for a flip to stay in it.
+//! 494,101 states are sound too: the scrub finds the damage that was let through, and the donor's block
+//! mends it before the first common step.
 
 use super::arbiter::Kind;
 use super::choice::Choice;
