@@ -60,6 +60,18 @@ pub enum Mechanism {
     CutNonce,
     /// Sending the vote again until the peer proves that it settled.
     VoteStays,
+    /// Stepping again before going alone: nobody compared the first result.
+    FirstResult,
+    /// Going on at once when a joiner does not answer the cut.
+    CutPatience,
+    /// Keeping the first sample of a held cycle.
+    FixedSample,
+    /// Keeping a verdict against the peer, and claiming again at each deadline.
+    KeptVerdict,
+    /// Leaving when both sides' evidence is against this channel.
+    LettingGo,
+    /// A window of its own for the peer's evidence.
+    EvidenceWindow,
 }
 
 impl Mechanisms {

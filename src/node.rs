@@ -42,7 +42,7 @@ use crate::handshake::Handshake;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant};
 use crate::journal::{Counters, Entry, Event, FirstFault, Journal, bump};
 use crate::lease::Arbiter;
-use crate::mechanism::Mechanisms;
+use crate::mechanism::{Mechanism, Mechanisms};
 use crate::memory::Cells;
 use crate::mirror::Mirror;
 use crate::mode::{Mode, ModeEvent};
@@ -270,7 +270,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.samples.mine = Some(sample);
                 Begun::New(self.cycle)
             }
-            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, _) => Begun::Continuing(self.cycle),
+            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
+                if !self.mechanisms.on(Mechanism::FixedSample) {
+                    self.samples.mine = Some(sample);
+                }
+                Begun::Continuing(self.cycle)
+            }
             (Mode::Starting | Mode::Joining | Mode::Safe, _) => Begun::Idle,
         })
     }
@@ -444,7 +449,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
-        !self.mechanisms.on(crate::mechanism::Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
+        !self.mechanisms.on(Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
     }
 
     /// Notes faults for the next verdict, latches the first, and puts them into the journal.
@@ -524,7 +529,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.schedule.slot_open = false;
         let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
         // Without the lease mechanism (a negative control) outputs open unconditionally.
-        let holder = holder.filter(|_| self.mechanisms.on(crate::mechanism::Mechanism::Lease));
+        let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
         let (mode, cycle, epoch, mechanisms) = (self.mode, self.cycle, self.epoch, self.mechanisms);
         Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }

@@ -96,7 +96,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
-        if patience_is_over || self.cut.is_some() {
+        if patience_is_over || self.cut.is_some() && self.mechanisms.on(Mechanism::CutPatience) {
             self.fault(Faults::PEER_SILENT);
             self.press(Grounds::Silence);
             return self.poll_pressing(now, arbiter);
@@ -131,7 +131,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Completes the cycle by this channel alone: steps on the agreed input if both samples
     /// are there, else on its own sample, and commits.
     pub(super) fn serve_alone(&mut self) -> Result<Sealed<P::Output>, Faults> {
-        self.step_both()?;
+        if self.mechanisms.on(Mechanism::FirstResult) || self.progress == Progress::Sampled {
+            self.step_both()?;
+        }
         let vote = self.my_vote.of(self.cycle).ok_or(Faults::OUTPUT_TOO_LARGE)?;
         let sealed = vote::single(self.cycle, &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
         // Against the digest taken right after the step, so that a change since then shows.

@@ -203,7 +203,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         arbiter: &mut A,
     ) -> Option<Verdict<P::Output>> {
         match diagnosis {
-            Diagnosis::Faulty(channel, _) if channel == self.me => Some(self.leave(now)),
+            Diagnosis::Faulty(channel, _) if channel == self.me && self.mechanisms.on(Mechanism::LettingGo) => {
+                Some(self.leave(now))
+            }
             Diagnosis::Faulty(..) => {
                 self.press(Grounds::PeerFaulty);
                 self.poll_pressing(now, arbiter)
@@ -217,7 +219,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn evidence_is_overdue(&mut self) -> bool {
         let Some(examination) = &mut self.examination else { return true };
         examination.missed = examination.missed.saturating_add(1);
-        examination.missed > 1
+        examination.missed > u8::from(self.mechanisms.on(Mechanism::EvidenceWindow))
     }
 
     /// Whether both second votes are still those that the evidence speaks of, since they wait in

@@ -52,23 +52,25 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if !is_sound {
-            if self.mechanisms.on(Mechanism::Checkpoint) {
-                let found = self.mirror.scrub_all();
-                self.note(&found);
-                if found.beyond_repair.is_some() {
-                    return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
-                }
+            if !self.is_all_sound() {
+                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
-            self.mending = Mending::default(); // all of it is sound
+            self.mending = Mending::default();
             self.pressing = Some(Pressing { to, grounds, is_sound: true });
         }
         match self.ask(arbiter, to, grounds) {
+            // The answer took its time, in which memory may have been hit again.
+            Claim::Granted if is_sound && !self.is_all_sound() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             // Damage found while the answer was on its way.
             Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
             Claim::Granted => Some(self.take_over(now, to)),
             // The guilty one must let go first; this channel asks again at the next deadline. If the
             // peer was granted a newer epoch, there is nothing to wait for.
-            Claim::Refused if self.condemns_peer() && arbiter.newest().counter() <= self.epoch.counter() => {
+            Claim::Refused
+                if self.condemns_peer()
+                    && self.mechanisms.on(Mechanism::KeptVerdict)
+                    && arbiter.newest().counter() <= self.epoch.counter() =>
+            {
                 self.pressing = None;
                 if let Some(examination) = &mut self.examination {
                     examination.is_refused = true;
@@ -89,6 +91,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 None
             }
         }
+    }
+
+    /// Checks all memory and mends what can be mended; false if damage stays.
+    fn is_all_sound(&mut self) -> bool {
+        if !self.mechanisms.on(Mechanism::Checkpoint) {
+            return true;
+        }
+        let found = self.mirror.scrub_all();
+        self.note(&found);
+        found.beyond_repair.is_none()
     }
 
     pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
@@ -113,7 +125,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.happened(Event::TookOver);
 
         self.examination = None;
-        self.mirror.rollback();
+        if self.mechanisms.on(Mechanism::FirstResult) {
+            self.mirror.rollback();
+        }
         self.samples.ahead = None; // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
             self.samples.theirs = None;

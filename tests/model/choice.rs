@@ -81,7 +81,7 @@ fn may_flip(world: &World, at: usize, site: Site) -> bool {
     let settled = world.nodes[at].as_ref().is_some_and(|node| node.settled_cycle().is_some());
     match site {
         Site::Working => in_duplex || world.mode(at) == Some(Mode::Joining),
-        Site::MyVote | Site::PeerVote => in_duplex,
+        Site::Checkpoint | Site::MyVote => in_duplex,
         _ => in_duplex && settled && !world.ghost.channels[at].armed,
     }
 }

@@ -2,10 +2,11 @@
 //! frame and sees every drive; the channels know nothing of it.
 
 use super::program::{FIRST, agreed, next};
+use super::world::{CHANNELS, WINDOW_US};
 use std::hash::Hash;
 use twinstep::diagnose::Suspects;
 use twinstep::wire::{EvidencePayload, Kind};
-use twinstep::{ChannelId, Diagnosis, Epoch, Mode, Outcome, Site, canonical};
+use twinstep::{Diagnosis, Epoch, Mode, Outcome, Site, canonical};
 
 /// What must never be; the text says which.
 pub type Violation = &'static str;
@@ -57,9 +58,12 @@ impl Moment {
 
     /// The moment that a frame gives evidence of.
     pub fn of_evidence(frame: &[u8]) -> Option<Self> {
-        let kind = frame[0] >> 1 & 0xF;
-        (kind == Kind::Evidence as u8 || kind == Kind::Settled as u8).then(|| Self::of(frame))
+        is_kind(frame, &[Kind::Evidence, Kind::Settled]).then(|| Self::of(frame))
     }
+}
+
+pub fn is_kind(frame: &[u8], kinds: &[Kind]) -> bool {
+    kinds.iter().any(|kind| frame[0] >> 1 & 0xF == *kind as u8)
 }
 
 /// A vote as it was sent: by itself, or the second one with the evidence.
@@ -76,7 +80,7 @@ impl Tap {
         let payload = &frame[8..frame.len() - 4];
         let vote = if Moment::of_evidence(frame).is_some() {
             canonical::decode::<EvidencePayload<'_>>(payload)?.vote
-        } else if frame[0] >> 1 & 0xF == Kind::Vote as u8 {
+        } else if is_kind(frame, &[Kind::Vote]) {
             payload
         } else {
             return None;
@@ -118,8 +122,14 @@ pub struct Channel {
     pub is_guilty: bool,
     /// And goes on doing so, until the channel is replaced.
     pub permanent: Option<Site>,
-    /// What it last gave evidence of, and what it last took the peer's of.
-    gave: Option<Moment>,
+    /// A bit flips in the peer's next vote, as it is kept.
+    pub misreads: bool,
+    /// A bit of its checkpoint flipped: for a block that the step wrote only the peer has another copy.
+    pub needs_peer: bool,
+    /// It sent a `Cut`, and nothing came back yet.
+    cut_is_out: bool,
+    /// What it last gave evidence of and when first, and what it last took the peer's of.
+    gave: Option<(Moment, u32)>,
     took: Option<Moment>,
     found: Option<Finding>,
 }
@@ -136,7 +146,10 @@ impl Channel {
         was_forked: false,
         armed: false,
         is_guilty: false,
+        misreads: false,
         permanent: None,
+        needs_peer: false,
+        cut_is_out: false,
         gave: None,
         took: None,
         found: None,
@@ -180,6 +193,7 @@ pub struct Sight {
     pub empty: bool,
     /// The cycle in progress, or the last one.
     pub at: Moment,
+    pub now: u32,
     /// No fault hit the environment, or a second channel: what did is to be masked.
     pub is_single: bool,
 }
@@ -196,9 +210,14 @@ impl Ghost {
         samples.put(cycle, [first, sample]);
     }
 
-    pub fn sent(&mut self, at: usize, frame: &[u8]) {
+    pub fn sent(&mut self, at: usize, now: u32, frame: &[u8]) {
         let channel = &mut self.channels[at];
-        channel.gave = Moment::of_evidence(frame).or(channel.gave);
+        channel.cut_is_out |= is_kind(frame, &[Kind::Cut]);
+        if let Some(moment) = Moment::of_evidence(frame)
+            && channel.gave.is_none_or(|(gave, _)| gave != moment)
+        {
+            channel.gave = Some((moment, now));
+        }
         let Some(vote) = Tap::of(frame) else { return };
         if !channel.votes.contains(&Some(vote)) {
             channel.armed = false;
@@ -206,10 +225,16 @@ impl Ghost {
         }
     }
 
-    /// A channel took the peer's evidence.
-    pub fn took(&mut self, at: usize, evidence: Option<Moment>) {
-        let took = &mut self.channels[at].took;
-        *took = evidence.or(*took);
+    /// A channel took a frame.
+    pub fn took(&mut self, at: usize, frame: &[u8]) {
+        let channel = &mut self.channels[at];
+        channel.took = Moment::of_evidence(frame).or(channel.took);
+        channel.cut_is_out &= !is_kind(frame, &[Kind::Sample, Kind::Vote]);
+    }
+
+    /// A deadline passed without a result. A joiner that does not answer is no reason.
+    pub fn held(&mut self, at: usize) -> Result<(), Violation> {
+        if self.channels[at].cut_is_out { self.fails("held for a joiner that does not answer") } else { Ok(()) }
     }
 
     /// Judges a diagnosis: nobody innocent is blamed, and from both sides' evidence both find the same.
@@ -217,7 +242,7 @@ impl Ghost {
         let of_both = self.channels[by].took == Some(at);
         let finding = Finding { at, diagnosis, of_both };
         self.channels[by].found = Some(finding);
-        for (channel, named) in self.channels.iter().zip([ChannelId::A, ChannelId::B]) {
+        for (channel, named) in self.channels.iter().zip(CHANNELS) {
             let is_blamed = match diagnosis {
                 Diagnosis::Transient(suspects) => suspects.intersects(Suspects::of(named)),
                 Diagnosis::Faulty(faulty, _) => faulty == named,
@@ -255,7 +280,15 @@ impl Ghost {
     pub fn is_unprotected(&self, at: usize, outcome: Outcome, cycle: u32) -> bool {
         let alone = matches!(outcome, Outcome::Alone | Outcome::TookOver);
         let channel = &self.channels[at];
-        alone && (channel.permanent.is_some() || channel.armed && !channel.has_voted(cycle))
+        // A channel that both found faulty in this cycle does not go on with it while the other one can.
+        let other = &self.channels[1 - at];
+        let has_other = other.mode.is_some() && !other.empty;
+        let is_condemned = channel.found.is_some_and(|found| {
+            let names_it = matches!(found.diagnosis, Diagnosis::Faulty(faulty, _) if faulty == CHANNELS[at]);
+            names_it && found.of_both && found.at.cycle == cycle
+        });
+        let is_broken = channel.permanent.is_some() && !(is_condemned && has_other);
+        alone && (is_broken || channel.armed && !channel.has_voted(cycle))
     }
 
     /// Judges an output that reached the actuator.
@@ -279,6 +312,7 @@ impl Ghost {
         cycle: u32,
         output: u16,
     ) -> Result<(), Violation> {
+        self.channels[at].cut_is_out = false; // answered, or given up
         if outcome == Outcome::Agreed {
             self.check_voted(epoch, cycle, output)?;
         }
@@ -290,6 +324,9 @@ impl Ghost {
             // What the other one did alone died with it: the pair goes on from the older state.
             self.driven = self.channels[at].committed;
             self.driven.cut_back(cycle);
+        }
+        if self.driven.newest() > Some(cycle) {
+            return Err("a cycle was driven after a later one");
         }
         if let Some(before) = self.driven.get(cycle) {
             return if before == output { Ok(()) } else { Err("I1: one cycle drove two values") };
@@ -392,17 +429,23 @@ impl Ghost {
     }
 
     /// The safe state is right only where nobody can say who is wrong: both channels stand by their
-    /// results, or after a flip the evidence could not be exchanged.
+    /// results, or after a flip the evidence could not be exchanged; or nobody mends the memory.
     fn judge_safe(&self, at: usize, sight: &Sight) -> Result<(), Violation> {
         let channel = &self.channels[at];
-        let lacks_evidence = channel.gave == Some(sight.at) && channel.took != Some(sight.at);
+        let gave_at = channel.gave.filter(|(gave, _)| *gave == sight.at).map(|(_, gave_at)| gave_at);
+        let lacks_evidence = gave_at.is_some() && channel.took != Some(sight.at);
+        let had_window = gave_at.is_none_or(|gave_at| sight.now >= gave_at + WINDOW_US);
         let is_stuck = self.channels.iter().any(|channel| channel.permanent == Some(Site::StuckOutput));
         if !self.value_fault {
             self.fails("the safe state without a value fault")
         } else if sight.is_single && !is_stuck {
             self.fails("one transient fault led to the safe state")
+        } else if channel.needs_peer || channel.permanent.is_some() {
+            Ok(()) // and the peer did not mend it; or the broken one is alone with its outputs
         } else if !is_stuck && !lacks_evidence {
             self.fails("the safe state though the evidence of both was there")
+        } else if lacks_evidence && !had_window {
+            self.fails("the safe state before the evidence had its window")
         } else {
             Ok(())
         }
@@ -415,9 +458,8 @@ impl Ghost {
 
     /// Whether a channel last found the other one faulty.
     pub fn condemns_other(&self, at: usize) -> bool {
-        let faulty = [ChannelId::A, ChannelId::B][1 - at];
         let found = self.channels[at].found;
-        found.is_some_and(|found| matches!(found.diagnosis, Diagnosis::Faulty(channel, _) if channel == faulty))
+        found.is_some_and(|found| matches!(found.diagnosis, Diagnosis::Faulty(faulty, _) if faulty == CHANNELS[1 - at]))
     }
 
     /// Whether both went on alone from one parent.

@@ -1,14 +1,15 @@
 //! One state of the model: two real nodes, the frames between them, the arbiter, the observer.
 
-use super::arbiter::{Arbiters, Kind};
+use super::arbiter::{self, Arbiters};
 use super::choice::Choice;
-use super::ghost::{Ghost, Moment, Promise, Sight, Violation};
+use super::ghost::{Ghost, Moment, Promise, Sight, Violation, is_kind};
 use super::hasher::Fingerprint;
 use super::program::{Sum, Tiny, sample};
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use twinstep::memory::{Cells, blocks};
+use twinstep::wire::Kind;
 use twinstep::{
     Begun, ChannelId, Config, Drive, Event, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome, PairId, Site,
     Verdict,
@@ -20,8 +21,9 @@ pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 pub const PERIOD_US: u32 = 7;
 pub const WINDOW_US: u32 = 5;
 const RETRANSMIT_US: u32 = 4;
-/// Bits that tell: of memory that is never written, of a vote's output, of its state digest.
+/// Bits that tell: of memory that is never written, of memory that is, of a vote's output, of its state digest.
 const IDLE_BIT: usize = 20;
+const VALUE_BIT: usize = 4;
 const OUTPUT_BIT: usize = 64;
 const DIGEST_BIT: usize = 32;
 /// The longest `Hello`, the longest frame of this program.
@@ -32,7 +34,7 @@ pub type TinyNode = Node<'static, Tiny, FRAME>;
 /// What is explored.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    pub arbiter: Kind,
+    pub arbiter: arbiter::Kind,
     pub patience: u8,
     pub drive: Drive,
     /// Cycles of the horizon.
@@ -282,16 +284,23 @@ impl World {
         let done = match site {
             Site::Working if is_joiner => node.flip(Site::Checkpoint, IDLE_BIT),
             Site::Working => node.flip(Site::Working, IDLE_BIT),
+            Site::Checkpoint => node.flip(site, VALUE_BIT),
             Site::MyVote => node.flip(site, OUTPUT_BIT + at),
-            Site::PeerVote => node.flip(site, DIGEST_BIT + at),
+            Site::PeerVote => true, // as it is kept
             _ => node.flip(site, at),
         };
         self.ghost.value_fault |= !is_joiner;
         let channel = &mut self.ghost.channels[at];
-        // Memory that flips between two cycles is mended before the next step. And who has the other
+        channel.misreads = site == Site::PeerVote;
+        // Memory that flips between two cycles is mended before the next step, as is the checkpoint. And who has the other
         // one's vote wrong cannot be told from a damage on the way.
-        channel.is_guilty |= if site == Site::Working { !settled } else { site != Site::PeerVote };
-        channel.armed = !matches!(site, Site::Working | Site::MyVote | Site::PeerVote);
+        channel.needs_peer |= site == Site::Checkpoint;
+        channel.is_guilty |= match site {
+            Site::Working => !settled,
+            Site::Checkpoint | Site::PeerVote => false,
+            _ => true,
+        };
+        channel.armed = !matches!(site, Site::Working | Site::Checkpoint | Site::MyVote | Site::PeerVote);
         if matches!(site, Site::StuckOutput | Site::FailingOutput) {
             channel.permanent = Some(site);
         }
@@ -346,7 +355,14 @@ impl World {
         let mut evidence = None;
         if let Some(frame) = frame {
             let handled = node.handle_frame(now, frame.bytes());
-            evidence = Moment::of_evidence(frame.bytes()).filter(|_| handled.is_ok());
+            if handled.is_ok() {
+                self.ghost.took(at, frame.bytes());
+                evidence = Moment::of_evidence(frame.bytes());
+                if self.ghost.channels[at].misreads && is_kind(frame.bytes(), &[Kind::Vote]) {
+                    self.ghost.channels[at].misreads = false;
+                    node.flip(Site::PeerVote, DIGEST_BIT + at);
+                }
+            }
             note(log, || {
                 format!(
                     " {} {}",
@@ -355,7 +371,6 @@ impl World {
                 )
             });
         }
-        self.ghost.took(at, evidence);
         self.read_journal(at, evidence, log)?;
         let Some(node) = &mut self.nodes[at] else { return Ok(true) };
         let mut verdicts = [node.poll_verdict(now, &mut self.arbiter.end(at)), None];
@@ -381,8 +396,11 @@ impl World {
         }
         self.transmit(at, now, log);
         self.read_journal(at, None, log)?;
-        if self.is_single() && verdicts.iter().flatten().any(|drawn| drawn.outcome == Outcome::Held) {
-            return Err("one transient fault held a cycle");
+        if verdicts.iter().flatten().any(|drawn| drawn.outcome == Outcome::Held) {
+            if self.is_single() {
+                return Err("one transient fault held a cycle");
+            }
+            self.ghost.held(at)?;
         }
         let drives = verdicts.iter().flatten().any(|drawn| drawn.outputs.iter().any(Option::is_some));
         if dies && !drives {
@@ -414,7 +432,7 @@ impl World {
         while let Some(length) = node.poll_transmit(now, &mut frame.bytes).unwrap() {
             frame.length = length as u8;
             note(log, || format!(" sends {}", kind(frame.bytes())));
-            self.ghost.sent(at, frame.bytes());
+            self.ghost.sent(at, now.as_micros() as u32, frame.bytes());
             let towards = &mut self.towards[1 - at];
             // A repetition of what is still on its way tells nothing new.
             let is_new = towards.iter().all(|other| other.bytes() != frame.bytes());
@@ -444,7 +462,8 @@ impl World {
         let settled = node.settled_cycle().map(|cycle| cycle.0);
         let moment = Moment::new(node.epoch(), node.cycle().0);
         let (mode, value, empty) = (node.mode(), node.state().value, node.is_empty());
-        let sight = Sight { mode, settled, value, empty, at: moment, is_single };
+        let now = self.now[at] as u32;
+        let sight = Sight { mode, settled, value, empty, at: moment, now, is_single };
         self.ghost.look(at, &sight)
     }
 
