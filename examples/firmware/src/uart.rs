@@ -1,6 +1,8 @@
 //! A PL011 UART of the LM3S6965, polled, with an interrupt that only wakes.
 
+use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
+use lm3s6965::Interrupt;
 
 /// UART0: the cross link to the other board.
 pub const CROSS_LINK: Uart = Uart(0x4000_C000);
@@ -19,6 +21,29 @@ const TRANSMIT_FULL: u32 = 1 << 5;
 const FIFO_8_BITS: u32 = 0b111 << 4;
 const ENABLE_BOTH_WAYS: u32 = 1 << 0 | 1 << 8 | 1 << 9;
 const RECEIVE_INTERRUPTS: u32 = 1 << 4 | 1 << 6;
+
+/// Lets both UARTs wake the processor; returns what sleeps until one does, or any other interrupt comes.
+pub fn sleep() -> impl FnMut() {
+    // SAFETY: no critical section relies on these interrupts being masked.
+    unsafe {
+        NVIC::unmask(Interrupt::UART0);
+        NVIC::unmask(Interrupt::UART1);
+    }
+    || {
+        // With interrupts masked, one that becomes pending before `wfi` still ends it.
+        cortex_m::interrupt::free(|_| {
+            CROSS_LINK.wake_on_receive(true);
+            FIELD_BUS.wake_on_receive(true);
+            if !CROSS_LINK.has_received() && !FIELD_BUS.has_received() {
+                cortex_m::asm::wfi();
+            }
+            CROSS_LINK.wake_on_receive(false);
+            FIELD_BUS.wake_on_receive(false);
+            NVIC::unpend(Interrupt::UART0);
+            NVIC::unpend(Interrupt::UART1);
+        });
+    }
+}
 
 /// One UART, by the address of its registers.
 pub struct Uart(usize);

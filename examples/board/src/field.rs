@@ -1,17 +1,17 @@
 //! The field bus: sensors in, outputs out, and the relay that arbitrates.
 
-use crate::uart::Uart;
 use core::cell::RefCell;
+use embedded_io::{Read, ReadReady, Write};
 use tank::Reading;
 use tank::field_bus::{MAX_MESSAGE_BYTES, Side, ToBoard, ToPlant};
 use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds};
 use twinstep_hal::{Link, SerialLink};
 
 /// The bus to the plant side, shared by the loop and its arbiter.
-pub struct FieldBus(RefCell<Inner>);
+pub struct FieldBus<U>(RefCell<Inner<U>>);
 
-struct Inner {
-    link: SerialLink<Uart, MAX_MESSAGE_BYTES>,
+struct Inner<U> {
+    link: SerialLink<U, MAX_MESSAGE_BYTES>,
     boot: Option<ToBoard>,
     reading: Option<Reading>,
     /// The channels to be readmitted, A and B.
@@ -28,9 +28,9 @@ struct Inner {
 /// A claim is sent again after so many looks at it: it, or its answer, may be lost.
 const LOOKS_AT_MOST: u8 = 16;
 
-impl FieldBus {
+impl<U: Read + ReadReady + Write> FieldBus<U> {
     /// Makes the bus over a UART.
-    pub fn new(uart: Uart) -> Self {
+    pub fn new(uart: U) -> Self {
         Self(RefCell::new(Inner {
             link: SerialLink::new(uart),
             boot: None,
@@ -71,12 +71,12 @@ impl FieldBus {
     }
 
     /// Nobody holds the bus across a call, so this always runs; it has no panic to show for it.
-    fn with<R>(&self, act: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+    fn with<R>(&self, act: impl FnOnce(&mut Inner<U>) -> R) -> Option<R> {
         self.0.try_borrow_mut().ok().map(|mut inner| act(&mut inner))
     }
 }
 
-impl Inner {
+impl<U: Read + ReadReady + Write> Inner<U> {
     fn send(&mut self, message: &ToPlant) {
         let mut buffer = [0; MAX_MESSAGE_BYTES];
         let bytes = message.encode(&mut buffer).and_then(|length| buffer.get(..length));
@@ -106,9 +106,9 @@ impl Inner {
 }
 
 /// The relay at the other end of the bus, as this board's arbiter.
-pub struct Relay<'b>(pub &'b FieldBus);
+pub struct Relay<'b, U>(pub &'b FieldBus<U>);
 
-impl Arbiter for Relay<'_> {
+impl<U: Read + ReadReady + Write> Arbiter for Relay<'_, U> {
     fn claim(&mut self, _from: Epoch, to: Epoch, _grounds: Grounds) -> Claim {
         let claim = self.0.with(|inner| {
             if inner.listened().answered == Some(to) {

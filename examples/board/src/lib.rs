@@ -1,0 +1,12 @@
+#![no_std]
+//! What the emulated boards' firmware shares, whatever the chip: the loop, the field bus and the clock.
+//!
+//! ```text
+//! field    the bus to the plant side: sensors in, outputs out; and the relay on it, as an arbiter
+//! clock    milliseconds from SysTick, and sleep
+//! serve    boot, then cycle after cycle, reported over the field bus
+//! ```
+
+pub mod clock;
+pub mod field;
+pub mod serve;

@@ -1,0 +1,134 @@
+//! The loop: boot as the channel that the plant side names, then cycle after cycle, each one reported.
+
+use crate::field::FieldBus;
+use embedded_io::{Read, ReadReady, Write};
+use tank::field_bus::{ToBoard, ToPlant};
+use tank::{Plant, Reading, Tank};
+use twinstep::journal::{Counters, JOURNAL_ENTRIES};
+use twinstep::reintegrate::CopyProgress;
+use twinstep::{Arbiter, ChannelId, Config, Memory, Outcome, PairId, blocks};
+use twinstep_hal::{Clock, Link, Lockstep};
+
+/// The longest frame of this program fits with room to spare.
+pub const FRAME_BYTES: usize = 96;
+
+/// The memory of one channel.
+pub type TankMemory = Memory<Plant, { blocks::<Plant>() }>;
+
+/// Timing for a board whose time is that of a busy host, which may stop it for tens of
+/// milliseconds; on a real UART one millisecond would do.
+const TIMING: Config = Config {
+    period_us: 120_000,
+    vote_window_us: 85_000,
+    retransmit_us: 12_000,
+    hello_us: 40_000,
+    link_delay_us: 2_000,
+    copy_blocks: 8,
+    ..Config::DEFAULT
+};
+
+/// Says that the board is ready until it is told who it is.
+pub fn boot<U: Read + ReadReady + Write>(bus: &FieldBus<U>, clock: &mut impl Clock) -> (ChannelId, Config) {
+    const ASK_AGAIN_US: u32 = 50_000;
+    loop {
+        bus.send(&ToPlant::Ready);
+        let again = clock.now().plus_us(ASK_AGAIN_US);
+        while clock.now() < again {
+            if let Some(ToBoard::Boot { side, nonce, pair, patience }) = bus.boot() {
+                return (side.into(), Config { nonce, pair: PairId(pair), patience, ..TIMING });
+            }
+            clock.wait_until(again);
+        }
+    }
+}
+
+/// Serves as channel `side` for good.
+pub fn serve<U: Read + ReadReady + Write>(
+    (side, config): (ChannelId, Config),
+    memory: &'static mut TankMemory,
+    bus: &FieldBus<U>,
+    mut clock: impl Clock,
+    link: impl Link,
+    arbiter: impl Arbiter,
+) -> ! {
+    let pair = Lockstep::<Tank, _, _, FRAME_BYTES>::new(side, memory, link, arbiter, config);
+    let Ok(mut pair) = pair else { give_up(bus, 2) };
+
+    let mut reading = Reading::default();
+    let mut reported = None;
+    let mut repairs = 0;
+    loop {
+        let mut sampled = reading;
+        let Ok(verdict) = pair.cycle(&mut clock, || {
+            sampled = bus.reading();
+            sampled
+        }) else {
+            give_up(bus, 3);
+        };
+        #[cfg(feature = "one-panic")]
+        assert!(sampled.tank_centi_c != 12_345, "a control for the check that there is no panic");
+        // A held cycle keeps its first sample; out of service none is used.
+        let cycle = verdict.cycle().0;
+        if verdict.outcome() != Outcome::Waiting && reported.replace(cycle) != Some(cycle) {
+            reading = sampled;
+            bus.send(&ToPlant::Sampled { cycle, reading });
+        }
+        let (outcome, mode, epoch) = (verdict.outcome(), verdict.mode(), verdict.epoch());
+        let faults = verdict.fault().unwrap_or_default().bits();
+        for voted in verdict.release() {
+            let cycle = voted.cycle().0;
+            // What does not open is not driven: the last output stays.
+            if let Ok(output) = voted.open() {
+                bus.send(&ToPlant::Drive { cycle, epoch, outcome: outcome.into(), output });
+            }
+        }
+        let node = pair.node();
+        let input = node.agreed_input().copied();
+        bus.send(&ToPlant::Settled { cycle, outcome: outcome.into(), mode: mode.into(), epoch, input, faults });
+        if let Some(progress) = node.copy_progress() {
+            bus.send(&copying(cycle, &progress));
+        }
+        if core::mem::replace(&mut repairs, node.counters().repairs()) != repairs {
+            bus.send(&repaired(cycle, node.counters()));
+        }
+        let lost = short(node.lost_events());
+        for _ in 0..JOURNAL_ENTRIES {
+            let Some(entry) = pair.read_event() else { break };
+            bus.send(&ToPlant::Happened { lost, entry });
+        }
+        if let Some(side) = bus.readmitted() {
+            pair.readmit(side.into());
+        }
+    }
+}
+
+/// Reports why the board stops, and stops.
+pub fn give_up<U: Read + ReadReady + Write>(bus: &FieldBus<U>, code: u8) -> ! {
+    bus.send(&ToPlant::Failed { code });
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+fn copying(cycle: u32, progress: &CopyProgress) -> ToPlant {
+    ToPlant::Copying {
+        cycle,
+        done_blocks: short(progress.done_blocks),
+        total_blocks: short(progress.total_blocks),
+        cycles_left: progress.cycles_left.map(short),
+    }
+}
+
+fn repaired(cycle: u32, counters: &Counters) -> ToPlant {
+    ToPlant::Repaired {
+        cycle,
+        working: short(counters.working_repairs),
+        checkpoint: short(counters.checkpoint_repairs),
+        digests: short(counters.digest_repairs),
+        from_peer: short(counters.peer_repairs),
+    }
+}
+
+fn short(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}
