@@ -10,6 +10,7 @@
 
 mod controller;
 pub mod field_bus;
+pub mod two_cores;
 
 pub use controller::{Plant, TREND_ENTRIES, Tank, TrendEntry};
 
