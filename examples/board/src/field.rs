@@ -48,6 +48,13 @@ impl<U: Read + ReadReady + Write> FieldBus<U> {
         self.with(|inner| inner.send(message));
     }
 
+    /// Takes in what has arrived. A core that sleeps does so at every byte: one that waits in the UART would wake it.
+    pub fn listen(&self) {
+        self.with(|inner| {
+            inner.listened();
+        });
+    }
+
     /// Returns the boot message, once it has come.
     pub fn boot(&self) -> Option<ToBoard> {
         self.with(|inner| inner.listened().boot)?

@@ -13,7 +13,11 @@ pub fn run(core: usize, memory: &'static mut TankMemory) -> ! {
     let uart = Uart::of_core(core);
     let bus = FieldBus::new(uart);
     let Some(peripherals) = cortex_m::Peripherals::take() else { give_up(&bus, 1) };
-    let mut clock = SysTickClock::start(peripherals.SYST, CORE_HZ, uart.sleep());
+    uart.may_wake();
+    let mut clock = SysTickClock::start(peripherals.SYST, CORE_HZ, || {
+        uart.sleep();
+        bus.listen();
+    });
     let identity = boot(&bus, &mut clock);
     serve(identity, memory, &bus, clock, NoLink, Preferred(ChannelId::A))
 }

@@ -48,23 +48,28 @@ impl Uart {
         uart
     }
 
-    /// Lets the UART wake its core; returns what sleeps until it does, or any other interrupt comes.
-    pub fn sleep(self) -> impl FnMut() {
-        let line = Line(FIRST_COMBINED_LINE + self.0);
+    /// Lets the UART wake its core.
+    pub fn may_wake(self) {
         // SAFETY: no critical section relies on this interrupt being masked.
-        unsafe { NVIC::unmask(line) };
-        move || {
-            // With interrupts masked, one that becomes pending before `wfi` still ends it.
-            cortex_m::interrupt::free(|_| {
-                self.write_register(CONTROL, ENABLE_BOTH_WAYS | RECEIVE_INTERRUPT);
-                if !self.has_received() {
-                    cortex_m::asm::wfi();
-                }
-                self.write_register(CONTROL, ENABLE_BOTH_WAYS);
-                self.write_register(INTERRUPT_CLEAR, RECEIVED);
-                NVIC::unpend(line);
-            });
-        }
+        unsafe { NVIC::unmask(self.line()) };
+    }
+
+    /// Sleeps until a byte has arrived, or any other interrupt comes.
+    pub fn sleep(self) {
+        // With interrupts masked, one that becomes pending before `wfi` still ends it.
+        cortex_m::interrupt::free(|_| {
+            self.write_register(CONTROL, ENABLE_BOTH_WAYS | RECEIVE_INTERRUPT);
+            if !self.has_received() {
+                cortex_m::asm::wfi();
+            }
+            self.write_register(CONTROL, ENABLE_BOTH_WAYS);
+            self.write_register(INTERRUPT_CLEAR, RECEIVED);
+            NVIC::unpend(self.line());
+        });
+    }
+
+    fn line(self) -> Line {
+        Line(FIRST_COMBINED_LINE + self.0)
     }
 
     fn has_received(self) -> bool {

@@ -26,7 +26,11 @@ fn main() -> ! {
 
     let bus = FieldBus::new(FIELD_BUS.enabled());
     let Some(core) = cortex_m::Peripherals::take() else { give_up(&bus, 1) };
-    let mut clock = SysTickClock::start(core.SYST, CORE_HZ, uart::sleep());
+    uart::may_wake();
+    let mut clock = SysTickClock::start(core.SYST, CORE_HZ, || {
+        uart::sleep();
+        bus.listen();
+    });
     let identity = boot(&bus, &mut clock);
 
     let link = SerialLink::<_, FRAME_BYTES>::new(CROSS_LINK.enabled());

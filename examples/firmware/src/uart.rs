@@ -22,27 +22,29 @@ const FIFO_8_BITS: u32 = 0b111 << 4;
 const ENABLE_BOTH_WAYS: u32 = 1 << 0 | 1 << 8 | 1 << 9;
 const RECEIVE_INTERRUPTS: u32 = 1 << 4 | 1 << 6;
 
-/// Lets both UARTs wake the processor; returns what sleeps until one does, or any other interrupt comes.
-pub fn sleep() -> impl FnMut() {
+/// Lets both UARTs wake the processor.
+pub fn may_wake() {
     // SAFETY: no critical section relies on these interrupts being masked.
     unsafe {
         NVIC::unmask(Interrupt::UART0);
         NVIC::unmask(Interrupt::UART1);
     }
-    || {
-        // With interrupts masked, one that becomes pending before `wfi` still ends it.
-        cortex_m::interrupt::free(|_| {
-            CROSS_LINK.wake_on_receive(true);
-            FIELD_BUS.wake_on_receive(true);
-            if !CROSS_LINK.has_received() && !FIELD_BUS.has_received() {
-                cortex_m::asm::wfi();
-            }
-            CROSS_LINK.wake_on_receive(false);
-            FIELD_BUS.wake_on_receive(false);
-            NVIC::unpend(Interrupt::UART0);
-            NVIC::unpend(Interrupt::UART1);
-        });
-    }
+}
+
+/// Sleeps until a byte has arrived on one of them, or any other interrupt comes.
+pub fn sleep() {
+    // With interrupts masked, one that becomes pending before `wfi` still ends it.
+    cortex_m::interrupt::free(|_| {
+        CROSS_LINK.wake_on_receive(true);
+        FIELD_BUS.wake_on_receive(true);
+        if !CROSS_LINK.has_received() && !FIELD_BUS.has_received() {
+            cortex_m::asm::wfi();
+        }
+        CROSS_LINK.wake_on_receive(false);
+        FIELD_BUS.wake_on_receive(false);
+        NVIC::unpend(Interrupt::UART0);
+        NVIC::unpend(Interrupt::UART1);
+    });
 }
 
 /// One UART, by the address of its registers.
