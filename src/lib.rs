@@ -6,13 +6,15 @@
 //! Each module imports only from those above it.
 //!
 //! ```text
-//! ids, digest, mechanism        newtypes; digests and CRC; switches for negative controls
+//! ids, sync, digest, mechanism  newtypes; shared words; digests and CRC; switches for negative controls
 //! canonical                     the bytes of a value
+//! mailbox                       a link for two cores on one chip
 //! memory, marks, tracked, mirror  MIRROR: state in blocks, what was written, the checkpoint
 //! fault                         faults, health, what is kept of a vote
 //! program, rule                 what the user writes
 //! config, wire                  timing and policy; the frame format
 //! lease                         who owns the outputs: the arbiter
+//! shared_claim, split_claim     arbiters of two cores on one chip
 //! agree, vote, diagnose, handshake, mode  one idea each, as pure as they come
 //! buckets, reintegrate          who was suspected how often; who copies what to a channel that joins
 //! journal                       events, counters, the first-fault record
@@ -41,6 +43,7 @@ pub mod fault;
 pub mod ids;
 pub mod journal;
 pub mod lease;
+pub mod mailbox;
 mod mechanism;
 pub mod memory;
 pub mod mirror;
@@ -48,8 +51,13 @@ pub mod mode;
 pub mod node;
 pub mod program;
 pub mod rule;
+#[cfg(target_has_atomic = "32")]
+pub mod shared_claim;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod split_claim;
+#[doc(hidden)]
+pub mod sync;
 pub mod tracked;
 pub mod verdict;
 pub mod vote;
@@ -66,6 +74,7 @@ pub use fault::{Faults, Health};
 pub use ids::{ChannelId, Cycle, Epoch, Instant, PairId};
 pub use journal::{Entry, Event, FirstFault};
 pub use lease::{Arbiter, Claim, Grounds, Preferred};
+pub use mailbox::Mailbox;
 #[cfg(feature = "sim")]
 pub use mechanism::Mechanism;
 pub use memory::{Memory, blocks};
@@ -74,6 +83,9 @@ pub use mode::Mode;
 pub use node::Site;
 pub use node::{Begun, Node};
 pub use program::{Agreement, Program};
+#[cfg(target_has_atomic = "32")]
+pub use shared_claim::{ClaimWord, SharedClaim};
+pub use split_claim::{ClaimWords, SplitClaim};
 pub use tracked::Tracked;
 pub use verdict::{Outcome, Release, Verdict};
 pub use vote::{OpenError, Voted};

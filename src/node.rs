@@ -460,12 +460,17 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Notes faults that have an event of their own.
     fn latch(&mut self, faults: Faults) {
+        self.latch_of(self.cycle, faults);
+    }
+
+    /// Notes faults of a cycle, which may be the one before.
+    fn latch_of(&mut self, cycle: Cycle, faults: Faults) {
         self.faults |= faults;
         if self.first_fault.is_none() {
-            let mine = self.my_vote.of(self.cycle).map(|vote| vote::record(&vote));
-            let theirs = self.peer_vote.of(self.cycle).map(|vote| vote::record(&vote));
+            let mine = self.my_vote.of(cycle).map(|vote| vote::record(&vote));
+            let theirs = self.peer_vote.of(cycle).map(|vote| vote::record(&vote));
             let votes = self.me.in_order(mine, theirs);
-            let (cycle, epoch) = (self.cycle, self.epoch);
+            let epoch = self.epoch;
             self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
             self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
@@ -497,10 +502,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         true
     }
 
-    /// Leaves service without having lost anything; an empty channel starts over instead.
+    /// Leaves service without having lost anything; an empty channel starts over instead, as does one
+    /// that was found faulty: nobody is to go on from its state.
     fn stand_by(&mut self, now: Instant, event: ModeEvent) {
+        let is_faulty = self.is_barred(self.me) || self.is_condemned();
         self.change_mode(now, event);
-        if self.empty {
+        if self.empty || is_faulty {
             self.start_over(now);
         }
     }

@@ -274,7 +274,7 @@ fn garbage_is_refused() {
                 let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
                 let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
                 if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
-                    *first = VERSION << 5 | rng.u8(1..=9) << 1 | rng.u8(0..2); // plausible at first sight
+                    *first = VERSION << 5 | rng.u8(1..=11) << 1 | rng.u8(0..2); // plausible at first sight
                 }
                 let cause = cause_of(&noise);
                 causes.insert(cause as u8);

@@ -13,6 +13,8 @@ mod by_hand;
 mod case;
 #[path = "divergence/evidence.rs"]
 mod evidence;
+#[path = "divergence/found_faulty.rs"]
+mod found_faulty;
 #[path = "support/frames.rs"]
 mod frames;
 #[path = "divergence/inputs.rs"]
@@ -35,5 +37,7 @@ mod support;
 mod suspicion;
 #[path = "divergence/switched_off.rs"]
 mod switched_off;
+#[path = "divergence/too_long.rs"]
+mod too_long;
 #[path = "divergence/transient.rs"]
 mod transient;

@@ -53,7 +53,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
         output: &O,
         longest_output: usize,
     ) -> bool {
-        self.length = 0;
+        (self.cycle, self.length, self.settled) = (cycle, 0, None);
         let Some((digests, room)) = self.bytes.split_first_chunk_mut::<VOTE_DIGEST_BYTES>() else {
             return false;
         };
@@ -62,7 +62,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
         *digests = [i0, i1, i2, i3, s0, s1, s2, s3];
         let room = room.get_mut(..longest_output).unwrap_or_default();
         let Some(output_bytes) = canonical::encode(output, room) else { return false };
-        (self.cycle, self.length, self.settled) = (cycle, VOTE_DIGEST_BYTES + output_bytes, None);
+        self.length = VOTE_DIGEST_BYTES + output_bytes;
         true
     }
 

@@ -1,6 +1,7 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
 use super::copy::Cutting;
+use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant, Phase, Stage};
@@ -45,7 +46,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         if let Boot::Leading { joiner_nonce, to: None } = self.boot {
             // The arbiter may remember more than two fresh boots do.
-            let newest = self.newest.max(arbiter.newest().counter());
+            let newest = self.newest.max(newest_of(arbiter).counter());
             let first = arbiter.first_owner();
             let to = Some(Epoch::new(newest, first).successor(first));
             self.boot = Boot::Leading { joiner_nonce, to };
@@ -93,7 +94,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 false
             }
             Claim::Refused => {
-                self.newest = self.newest.max(arbiter.newest().counter());
+                self.newest = self.newest.max(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_REFUSED);
                 self.boot = Boot::Listening;
                 false
@@ -106,7 +107,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// behind a cut link, and an empty channel never takes over from a serving one.
     fn resolve_to_start_alone<A: Arbiter>(&mut self, now: Instant, arbiter: &A) {
         let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
-        let remembered = arbiter.newest();
+        let remembered = newest_of(arbiter);
         let free = remembered == Epoch::NONE || remembered.owner() == self.me;
         if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.me) {
             self.newest = self.newest.max(remembered.counter());

@@ -3,8 +3,8 @@
 //! Cycle, epoch, mode, the identities, the timing and the policies live as long as the channel, and a
 //! flipped bit in one of them would not show as a differing vote. Each call begins by taking the
 //! majority of the three and ends by writing both copies anew, so that a flip while the channel waits,
-//! which is nearly all the time, does nothing. What no call changes is not written anew either: there a
-//! flip during a call does nothing but to that call.
+//! which is nearly all the time, does nothing; the same is done around each step, which is nearly all of a
+//! call. What no call changes is not written anew: there a flip does nothing but to that call.
 
 use super::{Node, Progress};
 use crate::buckets::Buckets;

@@ -1,6 +1,7 @@
 //! Reintegration in the node: donating, joining, and the cut that ends both.
 
 use super::boot::Boot;
+use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
@@ -178,7 +179,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     }
                 }
                 Claim::Refused => {
-                    self.newest = self.newest.max(arbiter.newest().counter());
+                    self.newest = self.newest.max(newest_of(arbiter).counter());
                     self.fault(Faults::LEASE_LOST);
                     self.stand_by(now, ModeEvent::LeaseLost);
                     return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));

@@ -22,6 +22,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.progress == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
             match self.step_both() {
                 Ok(()) => self.outgoing.vote_is_new(now, &self.config),
+                // A flipped bit can make an output longer as well as another one: such a vote agrees with
+                // nothing, and the step is done once more.
+                Err(Faults::OUTPUT_TOO_LARGE) => self.differs(Faults::OUTPUT_TOO_LARGE),
                 // A sample that is lost is this channel's loss alone; a slot is open, or this waits.
                 Err(Faults::INPUT_DIVERGENCE) if self.slot_open() => return Some(self.leave(now)),
                 Err(Faults::INPUT_DIVERGENCE) => return None,
@@ -47,9 +50,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // The peer's vote is too late now: the arbiter may already have moved on to the
             // epoch claimed, in which nothing of the old one can be driven.
             return self.poll_pressing(now, arbiter);
-        }
-        if self.is_condemned() && !self.outgoing.evidence_due {
-            return Some(self.leave(now));
         }
         let is_refused = self.examination().is_some_and(|examination| examination.is_refused);
         if self.progress == Progress::Examined
@@ -184,10 +184,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.happened(Event::Discrepancy);
         }
         let input_digest = canonical::digest(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
+        self.remember(); // the step takes nearly all of a call: what flips meanwhile must not get into the copies
         let agreed = self.agreed.insert(agreement.input);
         #[cfg(feature = "sim")]
         self.injected.damage_input(agreed);
         let output = P::step(self.cycle, &mut self.mirror.tracked(), agreed);
+        #[cfg(feature = "sim")]
+        self.damage_control();
+        self.recall();
         let stray = self.mirror.take_stray_writes();
         if stray > 0 {
             self.counters.stray_writes = self.counters.stray_writes.saturating_add(stray);
@@ -265,7 +269,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.happened(Event::Recommitted);
         self.buckets.fill(Suspects::channel(self.me));
         if self.buckets.channel_over(self.config.transient_limit) == Some(self.me) {
-            self.report(Diagnosis::Faulty(self.me, Reason::TooOften));
+            self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::TooOften));
             return false;
         }
         let voted = self.my_vote.payload_of(self.cycle).map(digest);

@@ -79,7 +79,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         } else {
             (examination.theirs, examination.peer_levels) = (Some(theirs), payload.levels);
             if self.pressing.is_none() {
-                examination.diagnosis = None; // one that was made without it
+                (examination.diagnosis, examination.is_refused) = (None, false); // one that was made without it
             }
         }
         examination.is_acknowledged |= has_mine;

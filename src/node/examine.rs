@@ -10,6 +10,7 @@
 //! evidence: afterwards there would be nobody to send it.
 
 use super::ballot::digest;
+use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Reason, Suspects, diagnose};
@@ -79,11 +80,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.me)
     }
 
-    /// Whether this channel was found faulty in a cycle that it had settled: nothing is left to be
-    /// done of that cycle but to leave.
+    /// Whether this channel was found faulty in this cycle and has not let go yet.
     pub(super) fn is_condemned(&self) -> bool {
-        let settled = self.examination.filter(|examination| examination.mine.is_some_and(|mine| mine.is_settled));
-        let diagnosis = settled.and_then(|examination| examination.diagnosis);
+        let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.me)
     }
 
@@ -182,17 +181,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         now: Instant,
         arbiter: &mut A,
     ) -> Option<Verdict<P::Output>> {
-        if self.epoch.owner() != self.me && arbiter.newest().counter() > self.epoch.counter() {
+        if self.epoch.owner() != self.me && newest_of(arbiter).counter() > self.epoch.counter() {
             // The peer has come to its conclusion and went on without this channel.
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
-        let diagnosis = self.by_policy(Diagnosis::Unattributed);
-        if let Some(examination) = &mut self.examination {
-            examination.diagnosis = Some(diagnosis);
-        }
-        self.report(diagnosis);
+        let diagnosis = self.decide(Diagnosis::Unattributed);
         self.act_on(now, diagnosis, arbiter)
     }
 
@@ -255,24 +250,30 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Diagnosis::Transient(suspects) = found {
             self.buckets.fill(suspects);
         }
-        let diagnosis = self.by_policy(found);
-        if let Diagnosis::Faulty(channel, _) = diagnosis
+        if let Diagnosis::Faulty(channel, _) = self.by_policy(found)
             && !is_transient
         {
             // However it came to be excluded: it is not to come back for ever to the same end.
             self.buckets.fill(Suspects::channel(channel));
         }
+        Some(self.decide(found))
+    }
+
+    /// Takes a diagnosis for the cycle's, by the policy where nothing is known, and reports it.
+    fn decide(&mut self, found: Diagnosis) -> Diagnosis {
+        let diagnosis = self.by_policy(found);
+        let mut cycle = self.cycle;
         if let Some(examination) = &mut self.examination {
-            examination.diagnosis = Some(diagnosis);
+            (cycle, examination.diagnosis) = (examination.cycle, Some(diagnosis));
         }
-        self.report(diagnosis);
-        Some(diagnosis)
+        self.report(cycle, diagnosis);
+        diagnosis
     }
 
     /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
     pub(super) fn record_evidence(&mut self) {
-        let Some(Examination { mine, theirs, diagnosis, .. }) = self.examination().copied() else { return };
-        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == self.cycle) {
+        let Some(Examination { cycle, mine, theirs, diagnosis, .. }) = self.examination else { return };
+        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == cycle) {
             (first.evidence, first.diagnosis) = (self.me.in_order(mine, theirs), diagnosis);
         }
     }
@@ -292,11 +293,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Puts a diagnosis into journal, counters and faults.
-    pub(super) fn report(&mut self, diagnosis: Diagnosis) {
+    /// Puts the diagnosis of a cycle into journal, counters and faults.
+    pub(super) fn report(&mut self, cycle: Cycle, diagnosis: Diagnosis) {
         self.diagnosis = Some(diagnosis);
         self.record_evidence();
-        self.happened(Event::Diagnosed(diagnosis));
+        let note = |node: &mut Self, event| node.journal.note(cycle, node.epoch, event);
+        note(self, Event::Diagnosed(diagnosis));
         let limit = self.config.transient_limit;
         if self.buckets.over(limit).contains(Suspects::PATH) {
             self.fault(Faults::PATH_FAULTY);
@@ -304,22 +306,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match diagnosis {
             Diagnosis::Unattributed | Diagnosis::Faulty(_, Reason::Policy) => {
                 bump(&mut self.counters.unattributed);
-                self.latch(Faults::UNATTRIBUTED);
+                self.latch_of(cycle, Faults::UNATTRIBUTED);
             }
             Diagnosis::Transient(_) | Diagnosis::Faulty(..) => {}
         }
         let Diagnosis::Faulty(channel, _) = diagnosis else { return };
         if self.buckets.channel_over(limit) == Some(channel) {
             self.bar(channel, true);
-            self.latch(Faults::BARRED);
-            self.happened(Event::Barred(channel));
+            self.latch_of(cycle, Faults::BARRED);
+            note(self, Event::Barred(channel));
         }
         if channel == self.me {
-            self.latch(Faults::FAULTY);
+            self.latch_of(cycle, Faults::FAULTY);
         } else {
-            self.latch(Faults::PEER_FAULTY);
+            self.latch_of(cycle, Faults::PEER_FAULTY);
             bump(&mut self.counters.peer_exclusions);
-            self.happened(Event::Excluded(channel));
+            note(self, Event::Excluded(channel));
         }
     }
 }

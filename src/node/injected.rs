@@ -1,6 +1,7 @@
 //! Faults from outside (feature `sim`): one bit, at a named place of a channel.
 
 use super::Node;
+use super::control::WORDS;
 use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
@@ -42,6 +43,8 @@ pub enum Site {
     Digest,
     /// In the control data: cycle, epoch, and what else must not change by itself.
     Control,
+    /// In the control data, in the middle of the next step.
+    ControlInStep,
     /// In the marks of blocks that were written or are to be copied, or in their summary.
     Marks,
     /// In where the scrub goes on.
@@ -56,7 +59,7 @@ pub enum Site {
 
 impl Site {
     /// All places.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Output,
         Self::StuckOutput,
         Self::FailingOutput,
@@ -72,6 +75,7 @@ impl Site {
         Self::Checkpoint,
         Self::Digest,
         Self::Control,
+        Self::ControlInStep,
         Self::Marks,
         Self::Scrub,
         Self::Times,
@@ -86,6 +90,7 @@ pub(super) struct Injected {
     /// The bit, and by how much it moves from step to step, if it stays.
     output: Option<(usize, Option<usize>)>,
     agreed: Option<usize>,
+    control: Option<usize>,
     difference: bool,
 }
 
@@ -122,6 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::Checkpoint => self.mirror.flip_checkpoint_bit(bit % (size_of::<P::State>() * 8).max(1)),
             Site::Digest => self.mirror.flip_digest_bit(bit % ((self.mirror.blocks() as usize + 1) * 32)),
             Site::Control => self.flip_control(bit),
+            Site::ControlInStep => self.injected.control = Some(bit % (WORDS * 32)),
             Site::Marks => self.mirror.flip_mark_bit(bit % (self.mirror.blocks() as usize * 8 + 64)),
             Site::Scrub => self.mirror.flip_scrub_bit(bit),
             Site::Times => self.schedule.flip_bit(bit),
@@ -133,6 +139,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::Comparator => self.injected.difference = true,
         }
         true
+    }
+
+    /// Damages the control data while a step is done.
+    pub(super) fn damage_control(&mut self) {
+        if let Some(bit) = self.injected.control.take() {
+            self.flip_control(bit);
+        }
     }
 
     /// Damages the vote as it is cast.

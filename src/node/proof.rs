@@ -2,7 +2,7 @@
 //!
 //! A comparator that always says "equal" looks like one that works, until it matters. Both votes of
 //! a cycle are there and equal byte for byte; a bit of each part of either is flipped, the comparator
-//! asked, and the bit flipped back. Then the votes are compared as ever: the cycle completes with the
+//! asked, and the bit flipped back; the next test takes the next bit. Then the votes are compared as ever: the cycle completes with the
 //! right output.
 
 use super::Node;
@@ -11,10 +11,10 @@ use crate::journal::{Event, bump};
 use crate::mechanism::Mechanism;
 use crate::program::Program;
 use crate::vote;
+use crate::wire::VOTE_DIGEST_BYTES;
 use core::hint::black_box;
 
-/// Where in a vote's payload a bit is flipped, from its front or from its end, and what is to be
-/// reported then.
+/// In which part of a vote's payload a bit is flipped, and what is to be reported then.
 #[derive(Clone, Copy)]
 enum Shown {
     Input,
@@ -25,13 +25,14 @@ enum Shown {
 impl Shown {
     const ALL: [Self; 3] = [Self::Input, Self::State, Self::Output];
 
-    fn byte(self, payload_bytes: usize) -> Option<usize> {
-        match self {
-            Self::Input => Some(0),
-            Self::State => Some(4),
-            // An empty output cannot differ.
-            Self::Output => payload_bytes.checked_sub(1).filter(|last| *last >= crate::wire::VOTE_DIGEST_BYTES),
-        }
+    /// Returns the bit that is flipped this time, each in its turn; an empty output has none, and cannot differ.
+    fn bit(self, turn: u32, payload_bytes: usize) -> Option<usize> {
+        let (first, bits) = match self {
+            Self::Input => (0, 32),
+            Self::State => (32, 32),
+            Self::Output => (VOTE_DIGEST_BYTES * 8, payload_bytes.saturating_sub(VOTE_DIGEST_BYTES) * 8),
+        };
+        Some(first + (turn as usize).checked_rem(bits)?)
     }
 
     fn reported_as(self) -> Faults {
@@ -76,14 +77,30 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Whether the comparator reports a flipped bit of this channel's vote, or of the peer's.
     fn reports(&mut self, shown: Shown, in_mine: bool) -> bool {
         let is_on = self.mechanisms.on(Mechanism::Vote);
-        let bit = self.cycle.0 as usize % 8;
+        let turn = self.counters.proof_tests;
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
-        let Some(byte) = shown.byte(ballot.length) else { return true };
-        ballot.flip(byte * 8 + bit);
+        let Some(bit) = shown.bit(turn, ballot.length) else { return true };
+        ballot.flip(bit);
         let votes = black_box(&self.my_vote).of(self.cycle).zip(black_box(&self.peer_vote).of(self.cycle));
         let reported = votes.map(|(mine, theirs)| vote::difference(&mine, &theirs, is_on));
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
-        ballot.flip(byte * 8 + bit);
+        ballot.flip(bit);
         reported == Some(shown.reported_as())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shown, VOTE_DIGEST_BYTES};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_bit_of_a_vote_has_its_turn() {
+        for output_bytes in [0, 1, 5] {
+            let payload_bytes = VOTE_DIGEST_BYTES + output_bytes;
+            let shown = |turn| Shown::ALL.into_iter().filter_map(move |shown| shown.bit(turn, payload_bytes));
+            let all: BTreeSet<usize> = (0..64).flat_map(shown).collect();
+            assert!(all.into_iter().eq(0..payload_bytes * 8), "{output_bytes} bytes of output");
+        }
     }
 }

@@ -23,6 +23,14 @@ pub(super) struct Pressing {
     is_sound: bool,
 }
 
+/// Returns the epoch that an arbiter lets through, as far as it makes sense: the last number of all
+/// is what a dead bus reads, and following it would leave none to claim.
+pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
+    let newest = arbiter.newest();
+    let is_last = newest.successor(newest.owner()).counter() == newest.counter();
+    if is_last { Epoch::NONE } else { newest }
+}
+
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Resolves to claim the outputs; `poll_pressing` asks.
     pub(super) fn press(&mut self, grounds: Grounds) {
@@ -43,7 +51,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Pressing { to, grounds, is_sound } = self.pressing?;
         if to.owner() != self.me || to.counter() <= self.epoch.counter() {
             self.pressing = None; // no claim of this channel's: damaged
-            return None;
+            // Or there is no newer number left.
+            return (self.next_epoch().counter() <= self.epoch.counter()).then(|| self.refused(now, Epoch::NONE));
         }
         if self.empty && self.mode == Mode::Duplex && self.samples.theirs.is_none() {
             // The first common cycle did not come about: without this channel's vote nobody
@@ -60,16 +69,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         match self.ask(arbiter, to, grounds) {
             // The answer took its time, in which memory may have been hit again.
-            Claim::Granted if is_sound && !self.is_all_sound() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
-            // Damage found while the answer was on its way.
-            Claim::Granted if self.mending.waits() => Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)),
+            Claim::Granted if is_sound && !self.is_all_sound() || self.mending.waits() => {
+                Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED))
+            }
             Claim::Granted => Some(self.take_over(now, to)),
             // The guilty one must let go first; this channel asks again at the next deadline. If the
             // peer was granted a newer epoch, there is nothing to wait for.
             Claim::Refused
                 if self.condemns_peer()
                     && self.mechanisms.on(Mechanism::KeptVerdict)
-                    && arbiter.newest().counter() <= self.epoch.counter() =>
+                    && newest_of(arbiter).counter() <= self.epoch.counter() =>
             {
                 self.pressing = None;
                 if let Some(examination) = &mut self.examination {
@@ -77,20 +86,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 }
                 Some(self.hold())
             }
-            Claim::Refused => {
-                self.newest = self.newest.max(arbiter.newest().counter());
-                self.pressing = None;
-                self.fault(Faults::LEASE_REFUSED);
-                bump(&mut self.counters.refused);
-                self.stand_by(now, ModeEvent::Refused);
-                Some(self.verdict(Outcome::Waiting, [None, None], None))
-            }
+            Claim::Refused => Some(self.refused(now, newest_of(arbiter))),
             Claim::Pending if self.schedule.slot_is_over(now) => Some(self.hold()),
             Claim::Pending => {
                 self.schedule.poll_again_soon(now, &self.config);
                 None
             }
         }
+    }
+
+    /// The outputs are somebody else's: stands by.
+    fn refused(&mut self, now: Instant, newest: Epoch) -> Verdict<P::Output> {
+        self.newest = self.newest.max(newest.counter());
+        self.pressing = None;
+        self.fault(Faults::LEASE_REFUSED);
+        bump(&mut self.counters.refused);
+        self.stand_by(now, ModeEvent::Refused);
+        self.verdict(Outcome::Waiting, [None, None], None)
     }
 
     /// Checks all memory and mends what can be mended; false if damage stays.

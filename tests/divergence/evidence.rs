@@ -137,7 +137,8 @@ fn the_channel_whose_self_test_fails_leaves() {
         let mut pair = Pair::<Tested>::new(&setup, &mut memory, sensor(seed)).unwrap();
         pair.run(10);
         SELF_TESTS.set((0, failing));
-        pair.node(CHANNELS[seed as usize / 2 % 2]).unwrap().flip(Site::StuckOutput, seed as usize);
+        let stuck = CHANNELS[seed as usize / 2 % 2];
+        pair.node(stuck).unwrap().flip(Site::StuckOutput, seed as usize);
         pair.run_us(u64::from(PERIOD_US) * 3 / 2);
         let first = CHANNELS.map(|channel| *pair.node(channel).unwrap().first_fault().unwrap());
         for first in first {
@@ -152,6 +153,12 @@ fn the_channel_whose_self_test_fails_leaves() {
             assert_eq!(expected == Diagnosis::Unattributed, failing.is_none(), "seed {seed}");
             if let Diagnosis::Faulty(channel, _) = expected {
                 faulty[channel.index()] += 1;
+                pair.run_us(u64::from(PERIOD_US) * 3 / 2); // an owner lets go first
+                let counters = CHANNELS.map(|channel| pair.node(channel).unwrap().counters().self_exclusions);
+                assert_eq!(counters, CHANNELS.map(|other| u32::from(other == channel)), "seed {seed}");
+                // Alone, an output that is none at all shows.
+                let survivor = pair.mode(channel.other()).unwrap();
+                assert!(survivor.serves() || channel != stuck && survivor == Mode::Safe, "seed {seed}");
             }
         }
     }

@@ -5,7 +5,7 @@ use twinstep::{ChannelId, Event, Faults, Mechanism, Mode, Site};
 
 const ASKED: [&[ChannelId]; 3] = [&[ChannelId::A], &[ChannelId::B], &CHANNELS];
 
-/// A bit for each cycle: after eight of them all were flipped.
+/// Another bit each time.
 #[test]
 fn a_sound_comparator_passes_and_the_cycle_completes() {
     for (asked, seed) in ASKED.into_iter().flat_map(|asked| (0..12).map(move |seed| (asked, seed))) {

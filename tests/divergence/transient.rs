@@ -17,7 +17,7 @@ enum Blame {
 
 /// The places, whom a divergence is blamed on, and of [`SEEDS`] cases how many at least must lead to a
 /// divergence and how many to something mended on the spot.
-const PLACES: [(Site, Blame, [u32; 2]); 14] = [
+const PLACES: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Output, Blame::Channel, [1_200, 0]),
     (Site::AgreedInput, Blame::Channel, [400, 0]),
     (Site::MySample, Blame::Nobody, [0, 120]),
@@ -31,12 +31,13 @@ const PLACES: [(Site, Blame, [u32; 2]); 14] = [
     (Site::Checkpoint, Blame::Nobody, [0, 1_000]),
     (Site::Digest, Blame::Channel, [40, 1_000]),
     (Site::Control, Blame::Nobody, [0, 1_000]),
+    (Site::ControlInStep, Blame::Nobody, [0, 1_000]),
     (Site::Comparator, Blame::Comparator, [1_200, 0]),
 ];
 
 /// The same with a frame lost: now samples and votes that have arrived can be damaged before they
 /// are used. (That a next sample can be is in `by_hand`: for that a channel must be a cycle behind.)
-const PLACES_WHILE_ONE_WAITS: [(Site, Blame, [u32; 2]); 14] = [
+const PLACES_WHILE_ONE_WAITS: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Output, Blame::Channel, [1_200, 0]),
     (Site::AgreedInput, Blame::Channel, [400, 0]),
     (Site::MySample, Blame::Nobody, [0, 120]),
@@ -50,6 +51,7 @@ const PLACES_WHILE_ONE_WAITS: [(Site, Blame, [u32; 2]); 14] = [
     (Site::Checkpoint, Blame::Nobody, [0, 1_000]),
     (Site::Digest, Blame::Channel, [40, 1_000]),
     (Site::Control, Blame::Nobody, [0, 1_000]),
+    (Site::ControlInStep, Blame::Nobody, [0, 1_000]),
     (Site::Comparator, Blame::Comparator, [1_200, 0]),
 ];
 
@@ -75,7 +77,7 @@ impl Tally {
     #[track_caller]
     fn assert_at_least(&self, site: Site, [diverged, mended]: [u32; 2]) {
         println!("{site:?}: {self:?}");
-        assert!(self.diverged >= diverged && self.mended >= mended, "hits nothing: {site:?}: {self:?}");
+        assert!(self.diverged >= diverged && self.mended >= mended, "does nothing: {site:?}: {self:?}");
     }
 }
 

@@ -74,7 +74,18 @@ impl<P: Program, const FRAME: usize, R: Arbiter> Bench<'_, P, FRAME, R> {
 
 /// Builds a frame of the epoch of `keys`.
 pub fn forge_under(keys: &Keys, kind: Kind, sender: ChannelId, phase: Phase, payload: &[u8]) -> Vec<u8> {
-    let header = Header { kind, sender, epoch: keys.epoch, phase, ack: phase };
+    forge_acknowledging(keys, kind, sender, [phase; 2], payload)
+}
+
+/// Seals a payload into a frame of a phase that acknowledges another one.
+pub fn forge_acknowledging(
+    keys: &Keys,
+    kind: Kind,
+    sender: ChannelId,
+    [phase, ack]: [Phase; 2],
+    payload: &[u8],
+) -> Vec<u8> {
+    let header = Header { kind, sender, epoch: keys.epoch, phase, ack };
     let mut buffer = [0; MAX_FRAME_BYTES];
     let length = wire::build(&mut buffer, &header, keys, payload.len(), |room| {
         room.copy_from_slice(payload);

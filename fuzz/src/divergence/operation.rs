@@ -71,6 +71,8 @@ seeded! {
         LastOutput,
         /// In the control data.
         Control,
+        /// The same in the middle of a step.
+        ControlInStep,
         /// In the marks of blocks.
         Marks,
         /// In where the scrub goes on.
@@ -188,6 +190,7 @@ impl From<Site> for twinstep::Site {
             Site::PeerVote => Self::PeerVote,
             Site::LastOutput => Self::LastOutput,
             Site::Control => Self::Control,
+            Site::ControlInStep => Self::ControlInStep,
             Site::Marks => Self::Marks,
             Site::Scrub => Self::Scrub,
             Site::Times => Self::Times,

@@ -102,7 +102,7 @@ const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) 
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 48] = [
+    pub(crate) const ALL: [Self; 49] = [
         class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
         class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
         class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
@@ -116,6 +116,7 @@ impl Class {
         class("checkpoint", Fault::Flip(Site::Checkpoint), Promise::Masked, 6),
         class("digests", Fault::Flip(Site::Digest), Promise::Masked, 4),
         class("control data", Fault::Flip(Site::Control), Promise::Masked, 6),
+        class("control data in a step", Fault::Flip(Site::ControlInStep), Promise::Masked, 2),
         class("comparator", Fault::Flip(Site::Comparator), Promise::Masked, 2),
         class("latent, then another", Fault::Latent, Promise::Masked, 2),
         class("marks of blocks", Fault::Flip(Site::Marks), Promise::Serves, 3),

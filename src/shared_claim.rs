@@ -1,0 +1,101 @@
+//! SHARED CLAIM  the arbiter of two cores on one chip: one word that both see, changed in one step.
+//!
+//! The word holds the epoch that owns the outputs, counter and owner together, so that there is no
+//! moment without a definite owner and none with two. It outlives the boot of either core.
+
+use crate::ids::{ChannelId, Epoch};
+use crate::lease::{Arbiter, Claim, Grounds};
+use crate::sync::{Order, Word, const_fn};
+
+/// The word, in shared memory: one for the pair.
+///
+/// All zero is the state before anyone has owned. It must be so when both cores have been off, and no
+/// start-up code may touch it later: a core that boots while the other one owns finds its epoch
+/// there. It is the arbiter itself: of memory with parity or error correction give it that.
+#[repr(C, align(64))]
+pub struct ClaimWord(Word);
+
+impl Default for ClaimWord {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ClaimWord {
+    const_fn! {
+        /// Makes a word of a pair that nobody has owned yet.
+        pub fn new() -> Self {
+            Self(Word::new(Epoch::NONE.bits()))
+        }
+    }
+}
+
+/// One core's view of the word, for targets with a compare-and-swap; [`SplitClaim`](crate::SplitClaim)
+/// needs none.
+///
+/// A claim is answered at once, whatever the other core does or has stopped doing. What a core wrote
+/// to shared memory before its claim is there for the other one once that sees the new epoch. The
+/// word must not be cached, or the caches be coherent.
+#[derive(Clone, Copy)]
+pub struct SharedClaim<'m>(&'m ClaimWord);
+
+impl<'m> SharedClaim<'m> {
+    /// Makes a core's arbiter on the word of the pair.
+    pub fn new(word: &'m ClaimWord) -> Self {
+        Self(word)
+    }
+}
+
+impl Arbiter for SharedClaim<'_> {
+    fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
+        let seen = self.newest();
+        if seen == to {
+            return Claim::Granted;
+        }
+        if to.counter() <= seen.counter() {
+            return Claim::Refused;
+        }
+        // Else the other core was faster, and may have claimed the same number or a lower one.
+        let is_mine = self.0.0.replace(seen.bits(), to.bits(), Order::ClaimMade);
+        if is_mine { Claim::Granted } else { Claim::Pending }
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+        epoch != Epoch::NONE && epoch.owner() == me && self.newest() == epoch
+    }
+
+    fn newest(&self) -> Epoch {
+        Epoch::from_bits(self.0.0.load(Order::ClaimSeen))
+    }
+
+    fn allows_solo_boot(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use ChannelId::{A, B};
+
+    #[test]
+    fn the_newest_claim_owns_and_no_number_is_granted_twice() {
+        let word = ClaimWord::new();
+        let (mut a, mut b) = (SharedClaim::new(&word), SharedClaim::new(&word));
+        let epoch = Epoch::new;
+        assert_eq!(a.claim(Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted);
+        assert_eq!(a.claim(Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted, "asked again");
+        assert!(a.confirms(epoch(1, A), A) && !b.confirms(epoch(1, A), B));
+        assert_eq!(b.claim(epoch(1, A), epoch(1, B), Grounds::Silence), Claim::Refused);
+        assert_eq!(b.claim(epoch(1, A), epoch(2, B), Grounds::Silence), Claim::Granted);
+        assert!(b.confirms(epoch(2, B), B) && !a.confirms(epoch(1, A), A));
+        assert_eq!(a.claim(epoch(1, A), epoch(2, A), Grounds::Silence), Claim::Refused);
+        assert_eq!((a.newest(), b.newest()), (epoch(2, B), epoch(2, B)));
+    }
+
+    #[test]
+    fn nobody_owns_the_epoch_before_the_first() {
+        let word = ClaimWord::new();
+        assert!(!SharedClaim::new(&word).confirms(Epoch::NONE, A));
+    }
+}
