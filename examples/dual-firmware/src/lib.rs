@@ -5,7 +5,7 @@
 //! chip      registers of the chip: which core this is, and the start of core 1
 //! uart      the UART of each core, its field bus to sensors and actuators
 //! stop      what a core that is stopped dead does, until it is started anew
-//! tank      the loop
+//! tank      the loop, with the mailbox for a cross link and one shared word for an arbiter
 //! ```
 //!
 //! No critical section is needed, and none would do: masking interrupts keeps out one core of two.
@@ -17,10 +17,11 @@ pub mod uart;
 
 use ::tank::two_cores::Shared;
 
+#[allow(improper_ctypes)] // of one compiler on both sides
 unsafe extern "C" {
     /// What both cores see: at the same address in both images, by `shared.x`, and in the `.bss` of neither.
     ///
-    /// Memory of this chip that is zero at power-up, as [`Shared::new`] would make it, and holds nothing else.
+    /// Memory of this chip that is zero at power-up, and holds nothing else.
     #[link_name = "SHARED_BY_BOTH_CORES"]
     pub safe static SHARED: Shared;
 }

@@ -9,52 +9,68 @@ use crate::{SHARED, chip};
 use core::arch::asm;
 use core::sync::atomic::Ordering;
 use cortex_m::peripheral::{NVIC, SCB, SYST, syst::SystClkSource};
-use cortex_m_rt::exception;
+use cortex_m_rt::{ExceptionFrame, exception};
 
-/// Leaves whatever the core was doing for [`stopped`], in thread mode and with interrupts off: where a fault handler
-/// waits, no interrupt ends the `wfi`.
-#[exception(trampoline = false)]
-unsafe fn HardFault() -> ! {
+/// Finds out where the core was in its program, and leaves that for good.
+#[exception]
+unsafe fn HardFault(fault: &ExceptionFrame) -> ! {
+    let is_of_the_clock = fault.pc() == SysTick as *const () as u32 & !1; // without the mark of Thumb code
+    // SAFETY: the fault was at the handler's first instruction, so right above its frame is that of the interrupt.
+    let interrupted = if is_of_the_clock { unsafe { &*core::ptr::from_ref(fault).add(1) } } else { fault };
+    leave_for_stopped(interrupted.pc())
+}
+
+unsafe extern "C" {
+    fn SysTick();
+}
+
+/// Goes on in [`stopped`], in thread mode and with interrupts off: where a fault handler waits, none ends the `wfi`.
+fn leave_for_stopped(at: u32) -> ! {
     // SAFETY: nothing of the program goes on after this, so its stack and registers are free. The system handlers'
     // active bits are cleared, and the frame made here is the one that the architecture takes apart on
-    // the return from an exception: eight words, the last two the place to go on at and the Thumb state.
+    // the return from an exception: eight words, the first an argument, the last two the place to go on
+    // at and the Thumb state.
     unsafe {
         asm!(
             "cpsid i",
-            "ldr r0, =_stack_start",
-            "msr msp, r0",
-            "ldr r0, =0xE000ED24", // SHCSR
-            "ldr r1, [r0]",
-            "bic r1, r1, #0x0F80", // none of SVCall, the monitor, PendSV and SysTick is active
-            "bic r1, r1, #0x001F", // nor any fault but this one
-            "str r1, [r0]",
-            "sub sp, sp, #32",
-            "ldr r0, ={stopped}",
-            "str r0, [sp, #24]",
-            "mov r0, #0x01000000",
-            "str r0, [sp, #28]",
+            "movw r1, :lower16:_stack_start",
+            "movt r1, :upper16:_stack_start",
+            "sub r1, r1, #32",
+            "msr msp, r1",
+            "movw r2, #0xED24", // SHCSR
+            "movt r2, #0xE000",
+            "ldr r3, [r2]",
+            "bic r3, r3, #0x0F80", // none of SVCall, the monitor, PendSV and SysTick is active
+            "bic r3, r3, #0x001F", // nor any fault but this one
+            "str r3, [r2]",
+            "str r0, [r1]",
+            "movw r2, :lower16:{stopped}",
+            "movt r2, :upper16:{stopped}",
+            "str r2, [r1, #24]",
+            "mov r2, #0x01000000",
+            "str r2, [r1, #28]",
             "mvn lr, #6", // to thread mode, on this stack
             "bx lr",
             stopped = sym stopped,
+            in("r0") at,
             options(noreturn)
         )
     }
 }
 
 /// Waits until the core is to begin anew, and does so, as from reset.
-extern "C" fn stopped() -> ! {
-    let core = chip::core_number();
+extern "C" fn stopped(at: u32) -> ! {
     // SAFETY: the program that owned the clock is gone.
     let mut systick = unsafe { cortex_m::Peripherals::steal() }.SYST;
     wake_every_millisecond(&mut systick);
-    if let Some(life) = SHARED.lives.get(core) {
-        life.stopped.store(1, Ordering::Release);
+    if let Some(life) = SHARED.lives.get(chip::core_number()) {
+        life.stopped_at.store(at, Ordering::Release);
         while life.restart.load(Ordering::Acquire) == 0 {
             cortex_m::asm::wfi();
             SCB::clear_pendst();
         }
         life.restart.store(0, Ordering::Relaxed);
-        life.stopped.store(0, Ordering::Release);
+        life.stopped_at.store(0, Ordering::Release);
     }
     begin_anew(&mut systick)
 }

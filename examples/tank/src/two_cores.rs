@@ -1,10 +1,22 @@
-//! What two cores on one chip share.
+//! Two cores on one chip: the memory that both see, as their firmware and the rig know it.
 
 use core::sync::atomic::AtomicU32;
+use twinstep::ClaimWord;
+use twinstep::mailbox::Mailbox;
 
-/// Shared memory of both cores, all zero at power-up. No core's start-up code may touch it.
+/// Frames each way. A cycle takes two, a copy eight more; the rest is for whoever listens from outside.
+pub const MAILBOX_SLOTS: usize = 64;
+/// Words of a frame at most: 96 bytes.
+pub const MAILBOX_WORDS: usize = 24;
+
+/// Shared memory of both cores. All zero at power-up, and no core's start-up code may touch it: it outlives the
+/// boot of either.
 #[repr(C)]
 pub struct Shared {
+    /// The cross link.
+    pub mailbox: Mailbox<MAILBOX_SLOTS, MAILBOX_WORDS>,
+    /// Who owns the outputs.
+    pub claim: ClaimWord,
     /// Whether each core runs.
     pub lives: [Life; 2],
     /// Not 0 once core 0 has started core 1.
@@ -14,18 +26,8 @@ pub struct Shared {
 /// What is known of one core beside its work.
 #[repr(C, align(64))]
 pub struct Life {
-    /// Not 0 while the core stands still.
-    pub stopped: AtomicU32,
+    /// While the core stands still: where it was in its program. 0 while it runs.
+    pub stopped_at: AtomicU32,
     /// Not 0: begin anew. The core takes it back as it does.
     pub restart: AtomicU32,
-}
-
-impl Shared {
-    /// Makes the memory as it is at power-up.
-    pub const fn new() -> Self {
-        Self {
-            lives: [const { Life { stopped: AtomicU32::new(0), restart: AtomicU32::new(0) } }; 2],
-            core_1_started: AtomicU32::new(0),
-        }
-    }
 }
