@@ -51,6 +51,9 @@ pub(crate) struct Socket {
     pub(crate) memory_port: bool,
 }
 
+/// QEMU's name for a board.
+const MACHINE: &str = "lm3s6965evb";
+
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// How long a board may take to read what no longer fits into the socket: some cycles' bytes do.
 const SEND_WITHIN: Duration = Duration::from_millis(100);
@@ -74,7 +77,7 @@ impl Board {
             command.args(["-accel", "tcg", "-qtest-log", "none", "-qtest"]).arg(format!("unix:{}", path.display()));
         }
         let mut process = command
-            .args(["-M", "lm3s6965evb", "-display", "none", "-monitor", "none"])
+            .args(["-M", MACHINE, "-display", "none", "-monitor", "none"])
             .args(["-chardev", "stdio,id=log,signal=off"])
             .args(["-semihosting-config", "enable=on,target=native,chardev=log"])
             .args(["-chardev", &chardev("cross", &cross_path), "-serial", "chardev:cross"])
@@ -88,9 +91,9 @@ impl Board {
             .with_context(|| format!("cannot start {}", qemu.display()))?;
         prefer(process.id());
         let log = process.stdout.take();
-        let cross_link = accept(&cross_link, &mut process)?;
-        let field_bus = accept(&field_bus, &mut process)?;
-        let memory = memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process)?)).transpose()?;
+        let cross_link = accept(&cross_link, &mut process, MACHINE)?;
+        let field_bus = accept(&field_bus, &mut process, MACHINE)?;
+        let memory = memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
         let from = |line| Heard { board, boot, line, bytes: Vec::new() };
         listen_to(cross_link.try_clone()?, heard.clone(), from(Line::CrossLink));
         listen_to(field_bus.try_clone()?, heard.clone(), from(Line::FieldBus));
@@ -137,7 +140,8 @@ pub(crate) fn prefer(process: u32) {
     let _ = Command::new("renice").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {
+/// Waits until a QEMU that was started with `machine` has connected.
+pub(crate) fn accept(listener: &UnixListener, process: &mut Child, machine: &str) -> Result<UnixStream> {
     listener.set_nonblocking(true)?;
     let until = Instant::now() + CONNECT_WITHIN;
     loop {
@@ -151,7 +155,7 @@ fn accept(listener: &UnixListener, process: &mut Child) -> Result<UnixStream> {
             Err(error) => return Err(error.into()),
         }
         if let Some(status) = process.try_wait()? {
-            bail!("QEMU stopped at once ({status}); does it know the board lm3s6965evb?");
+            bail!("QEMU stopped at once ({status}); does it know the board {machine}?");
         }
         if Instant::now() > until {
             bail!("QEMU did not connect within {CONNECT_WITHIN:?}");

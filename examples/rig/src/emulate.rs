@@ -15,7 +15,7 @@ use crate::relay::Relay;
 use crate::rot::{PlantMemory, Rot};
 use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
-use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, one_stands_by};
+use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, ROUNDS, one_stands_by};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -93,7 +93,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         relay: Relay::new(plan.broken_relay),
         judge: if is_upset { Judge::of_upset_boards() } else { Judge::new() },
         plant: PlantSide::new(plan.seed)?,
-        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, Config::DEFAULT.probation_cycles)),
+        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, Config::DEFAULT.probation_cycles)),
         upsets,
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
         memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,

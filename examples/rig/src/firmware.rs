@@ -5,11 +5,15 @@ use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSymbol};
 use std::path::{Path, PathBuf};
 
-pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
+/// The target of the boards, a Cortex-M3 each.
+pub(crate) const BOARD: &str = "thumbv7m-none-eabi";
+/// The target of the chip with two cores, Cortex-M33 both.
+pub(crate) const TWO_CORES: &str = "thumbv8m.main-none-eabi";
 
-/// What builds for the boards.
+/// What builds for one target.
 pub(crate) struct Toolchain {
     cargo: ThumbCargo,
+    target: &'static str,
 }
 
 /// How to build the firmware.
@@ -20,46 +24,54 @@ pub(crate) struct Build {
 }
 
 impl Toolchain {
-    /// Finds a toolchain for the boards' target, or installs one.
-    pub(crate) fn provide(say: &mut dyn FnMut(&str)) -> Result<Self> {
-        Ok(Self { cargo: provision::thumb(TARGET, say)? })
+    /// Finds a toolchain for a target, or installs one.
+    pub(crate) fn provide(target: &'static str, say: &mut dyn FnMut(&str)) -> Result<Self> {
+        Ok(Self { cargo: provision::thumb(target, say)?, target })
     }
 
     /// Builds the firmware as it runs on the boards; returns the image.
     pub(crate) fn firmware(&self) -> Result<PathBuf> {
-        self.build("firmware", &[], "target")
+        Ok(self.build("firmware", &[], "target")?.join("firmware"))
     }
 
     /// Builds what counts instructions on a board, with the same profile; returns the image.
     pub(crate) fn measure_firmware(&self) -> Result<PathBuf> {
-        self.build("measure-firmware", &[], "target")
+        Ok(self.build("measure-firmware", &[], "target")?.join("measure-firmware"))
+    }
+
+    /// Builds the images of a chip's two cores; returns both.
+    pub(crate) fn dual_firmware(&self) -> Result<[PathBuf; 2]> {
+        let folder = self.build("dual-firmware", &[], "target")?;
+        Ok(["core0", "core1"].map(|image| folder.join(image)))
     }
 
     /// Builds a variant of the firmware without default features; returns the image.
     pub(crate) fn variant(&self, build: Build) -> Result<PathBuf> {
         let level = format!("profile.release.opt-level={}", build.opt_level);
         let arguments = ["--no-default-features", "--features", build.features, "--config", &level];
-        self.build("firmware", &arguments, "target/variants")
+        Ok(self.build("firmware", &arguments, "target/variants")?.join("firmware"))
     }
 
-    /// Runs cargo for the boards' target in the current folder.
+    /// Runs cargo for the target in the current folder.
     pub(crate) fn run_cargo(&self, arguments: &[String]) -> Result<()> {
         let mut command = self.cargo.command();
-        let status = command.args(arguments).args(["--target", TARGET]).status().context("cargo cannot be started")?;
+        let status =
+            command.args(arguments).args(["--target", self.target]).status().context("cargo cannot be started")?;
         if !status.success() {
             bail!("cargo {} failed", arguments.join(" "));
         }
         Ok(())
     }
 
-    /// Builds a package of the firmware's workspace, from its own folder: its `.cargo/config.toml` is there.
+    /// Builds a package of the firmware's workspace, from its own folder: its `.cargo/config.toml` is there. Returns the
+    /// folder with its images.
     fn build(&self, package: &str, arguments: &[&str], target_folder: &str) -> Result<PathBuf> {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target_folder = examples.join("firmware").join(target_folder);
         let status = self
             .cargo
             .command()
-            .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
+            .args(["build", "--quiet", "--release", "--locked", "--target", self.target, "--target-dir"])
             .arg(&target_folder)
             .args(arguments)
             .current_dir(examples.join(package))
@@ -68,7 +80,7 @@ impl Toolchain {
         if !status.success() {
             bail!("{package} does not build");
         }
-        Ok(target_folder.join(TARGET).join("release").join(package))
+        Ok(target_folder.join(self.target).join("release"))
     }
 }
 
@@ -101,6 +113,47 @@ pub(crate) fn address_of(name: &str, size: usize, elf: &[u8]) -> Result<u32> {
     Ok(symbol.address() as u32)
 }
 
+/// Returns the address of a symbol of exactly this name.
+pub(crate) fn symbol(name: &str, elf: &[u8]) -> Result<u32> {
+    let file = object::File::parse(elf).context("the firmware is no ELF file")?;
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+    Ok(symbol.with_context(|| format!("the firmware has no {name}"))?.address() as u32)
+}
+
+/// Returns the address of the first instruction of a function of this project, by its name without its path.
+pub(crate) fn function(name: &str, elf: &[u8]) -> Option<u32> {
+    let file = object::File::parse(elf).ok()?;
+    let symbol = file.symbols().find(|symbol| {
+        let mangled = symbol.name().unwrap_or_default();
+        let is_ours = ["twinstep", "tank", "board"].iter().any(|krate| mangled.contains(krate));
+        symbol.kind() == object::SymbolKind::Text && is_ours && last_part(mangled) == name
+    })?;
+    Some(symbol.address() as u32 & !1) // without the mark of Thumb code
+}
+
+/// Returns the name of the function that an address lies in, without its path.
+pub(crate) fn function_at(address: u32, elf: &[u8]) -> Option<String> {
+    let file = object::File::parse(elf).ok()?;
+    let symbol = file.symbols().find(|symbol| {
+        let start = symbol.address() & !1; // of Thumb code
+        symbol.kind() == object::SymbolKind::Text && (start..start + symbol.size()).contains(&address.into())
+    })?;
+    Some(last_part(symbol.name().ok()?).to_owned())
+}
+
+/// Returns the last part of a mangled path but its hash, or all of what is no such path: `_ZN4core3fmt17h0123456789abcdefE`.
+fn last_part(mangled: &str) -> &str {
+    let Some(mut rest) = mangled.strip_prefix("_ZN") else { return mangled };
+    let (mut last, mut last_but_one) = (mangled, mangled);
+    while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0) {
+        let length = rest[..digits].parse().unwrap_or(0);
+        let Some(part) = rest.get(digits..digits + length) else { return mangled };
+        rest = &rest[digits + length..];
+        (last_but_one, last) = (last, part);
+    }
+    if last.starts_with('h') && last.len() == 17 { last_but_one } else { last }
+}
+
 /// Shows that the release image is free of panics at both optimisation levels, and that a
 /// firmware with one reachable panic is found.
 pub(crate) fn check_panic_free(toolchain: &Toolchain) -> Result<bool> {
@@ -117,4 +170,17 @@ pub(crate) fn check_panic_free(toolchain: &Toolchain) -> Result<bool> {
     }
     println!("  {} no panic reachable", if holds { "ok    " } else { "FAILED" });
     Ok(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_part;
+
+    #[test]
+    fn a_function_is_named_without_its_path_and_hash() {
+        assert_eq!(last_part("_ZN8twinstep6mirror6commit17h947d4dd8e448fd90E"), "commit");
+        assert_eq!(last_part("_ZN4core6memcpyE"), "memcpy");
+        assert_eq!(last_part("SysTick"), "SysTick");
+        assert_eq!(last_part("_ZN99short"), "_ZN99short");
+    }
 }

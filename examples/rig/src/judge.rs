@@ -60,6 +60,9 @@ pub(crate) struct Figures {
     /// Samples that are no reading of the plant: damaged on the board before they were fixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) damaged_readings: Option<u32>,
+    /// Frames that the rig did not read from the cores' mailbox in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unheard_frames: Option<u32>,
     /// The first cycle that the killed owner did not complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kill_cycle: Option<u32>,
@@ -161,6 +164,16 @@ impl Judge {
     /// Returns the last cycle whose output reached the plant.
     pub(crate) fn latest(&self) -> u32 {
         self.latest
+    }
+
+    /// Returns the last cycle of which the link carried this board's sample.
+    pub(crate) fn sampled_on_link(&self, board: ChannelId) -> Option<u32> {
+        self.sampled_on_link[board.index()]
+    }
+
+    /// Notes that a board drove while the outputs were another one's.
+    pub(crate) fn drove_unowned(&mut self) {
+        self.figures.owners_max = self.figures.owners_max.max(2);
     }
 
     /// Returns the votes that the link carried.

@@ -9,6 +9,7 @@ mod campaign;
 mod chart;
 mod counts;
 mod cross_link;
+mod dualcore;
 mod emulate;
 mod firmware;
 mod frames;
@@ -71,6 +72,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Stop each of a chip's two cores dead, bring it back, and flip bits in their memory: the outputs never stop
+    Dualcore(Options),
     /// All scenarios, one after the other
     All(Options),
     /// Inject thousands of faults of every class into simulated pairs, and classify what becomes of each
@@ -158,14 +161,17 @@ fn run(command: Command) -> Result<bool> {
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
         Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, flips),
+        Command::Dualcore(options) => run_all(&[Kind::Dualcore], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::Campaign(options) => campaign::run(&options),
         Command::Merge(options) => campaign::merge(&options),
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
-        Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(&mut say)?),
+        Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(firmware::BOARD, &mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
-        Command::Thumb { arguments } => Toolchain::provide(&mut say)?.run_cargo(&arguments).map(|()| true),
+        Command::Thumb { arguments } => {
+            Toolchain::provide(firmware::BOARD, &mut say)?.run_cargo(&arguments).map(|()| true)
+        }
     }
 }
 
@@ -188,13 +194,16 @@ fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
     if options.broken_relay && (options.sim || kinds != [Kind::Partition]) {
         bail!("--broken-relay is a control of `partition` on boards: elsewhere only one board ever claims");
     }
-    let bench = if options.sim { None } else { Some(Bench::provide()?) };
+    if options.sim && kinds == [Kind::Dualcore] {
+        bail!("two cores of one chip are emulated only: --sim knows a link and a relay");
+    }
+    let bench = if options.sim { None } else { Some(Bench::provide(kinds)?) };
     let mut passed = true;
-    for kind in kinds {
+    for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
         let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
-            Some(bench) => emulate::run(plan, &bench.qemu, &bench.image, &progress),
+            Some(bench) => bench.run(plan, &progress),
             None => simulate::run(plan, &progress),
         };
         drop(progress);
@@ -227,18 +236,35 @@ fn present(plan: &Plan, options: &Options, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// What emulated runs need: QEMU and the firmware image.
+/// What emulated runs need: QEMU and the firmware's images.
 struct Bench {
     qemu: PathBuf,
-    image: PathBuf,
+    board: Option<PathBuf>,
+    cores: Option<[PathBuf; 2]>,
 }
 
 impl Bench {
-    /// Finds what is needed, and installs or builds what is missing.
-    fn provide() -> Result<Self> {
-        let qemu = provision::program("qemu-system-arm", &mut say)?;
-        let toolchain = Toolchain::provide(&mut say)?;
-        say("building the firmware");
-        Ok(Self { qemu, image: toolchain.firmware()? })
+    /// Finds what these scenarios need, and installs or builds what is missing.
+    fn provide(kinds: &[Kind]) -> Result<Self> {
+        let mut bench = Self { qemu: provision::program("qemu-system-arm", &mut say)?, board: None, cores: None };
+        if kinds.iter().any(|kind| *kind != Kind::Dualcore) {
+            let toolchain = Toolchain::provide(firmware::BOARD, &mut say)?;
+            say("building the firmware");
+            bench.board = Some(toolchain.firmware()?);
+        }
+        if kinds.contains(&Kind::Dualcore) {
+            let toolchain = Toolchain::provide(firmware::TWO_CORES, &mut say)?;
+            say("building the firmware of both cores");
+            bench.cores = Some(toolchain.dual_firmware()?);
+        }
+        Ok(bench)
+    }
+
+    fn run(&self, plan: Plan, progress: &Progress) -> Result<Outcome> {
+        if plan.kind == Kind::Dualcore {
+            let images = self.cores.as_ref().context("the cores have no image")?;
+            return dualcore::run(plan, &self.qemu, images, progress);
+        }
+        emulate::run(plan, &self.qemu, self.board.as_ref().context("the boards have no image")?, progress)
     }
 }

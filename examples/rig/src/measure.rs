@@ -1,7 +1,7 @@
 //! The costs that the library promises, held to what is counted on a Cortex-M3 and on the host.
 
 use crate::counts::Counts;
-use crate::firmware::Toolchain;
+use crate::firmware::{self, Toolchain};
 use crate::process::tool;
 use crate::provision;
 use crate::scenario::{Claim, claim};
@@ -25,7 +25,7 @@ const RESOLUTION: f64 = 0.1;
 pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool> {
     let qemu = provision::program("qemu-system-arm", say)?;
     let valgrind = provision::program("valgrind", say)?;
-    let toolchain = Toolchain::provide(say)?;
+    let toolchain = Toolchain::provide(firmware::BOARD, say)?;
     say("building the workloads");
     let (image, program) = (toolchain.measure_firmware()?, host_program()?);
     let board = Counts::on_board(&qemu, &image).context("on the board")?;

@@ -82,12 +82,28 @@ impl Qtest {
 
     /// Returns the first address in a range whose byte is not zero.
     pub(crate) fn first_nonzero(&mut self, range: Range<u32>) -> Result<Option<u32>> {
+        let bytes = self.read(range.clone())?;
+        let first = bytes.iter().position(|byte| *byte != 0);
+        Ok(first.map(|first| range.start + first as u32))
+    }
+
+    /// Reads a range of bytes, in the order of their addresses.
+    pub(crate) fn read(&mut self, range: Range<u32>) -> Result<Vec<u8>> {
         let request = format!("read {:#x} {:#x}", range.start, range.len());
         let answer = self.ask(&request)?;
         let digits = answer.strip_prefix("0x").unwrap_or_default();
         ensure!(digits.len() == 2 * range.len(), "qtest answered {} digits to `{request}`", digits.len());
-        let bytes = digits.as_bytes().chunks(2).position(|byte| byte != b"00");
-        Ok(bytes.map(|bytes| range.start + bytes as u32))
+        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+        bytes.with_context(|| format!("qtest answered no bytes to `{request}`"))
+    }
+
+    /// Reads a word, as the processor would in one access.
+    pub(crate) fn read_word(&mut self, address: u32) -> Result<u32> {
+        let request = format!("readl {address:#x}");
+        let answer = self.ask(&request)?;
+        let digits = answer.strip_prefix("0x").unwrap_or_default();
+        u32::from_str_radix(digits, 16).with_context(|| format!("qtest answered `{answer}` to `{request}`"))
     }
 
     /// Sends a request; returns what follows the `OK` of its answer.

@@ -2,7 +2,7 @@
 
 use crate::rot::Found;
 use crate::run::Outcome;
-use crate::scenario::Plan;
+use crate::scenario::{Kind, Plan};
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fmt::Write;
@@ -37,7 +37,8 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
         let cycle = |cycle: Option<u32>| cycle.map_or("never".to_owned(), |cycle| cycle.to_string());
         let (restarted, duplex) = (cycle(round.restarted_after), cycle(round.duplex_in));
         let (board, killed) = (round.board, round.killed_in);
-        let _ = writeln!(text, "{board} killed in cycle {killed}, restarted after {restarted}, in duplex by {duplex}");
+        let died = if plan.kind == Kind::Dualcore { "stopped" } else { "killed" };
+        let _ = writeln!(text, "{board} {died} in cycle {killed}, restarted after {restarted}, in duplex by {duplex}");
     }
     if figures.blocks_copied > 0 {
         let (blocks, most) = (figures.blocks_copied, figures.blocks_in_a_cycle_max);
@@ -71,6 +72,9 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
     }
     if let (Some(damaged), Some(carried)) = (figures.damaged_bytes, figures.carried_bytes) {
         let _ = writeln!(text, "noise: {damaged} faults in {carried} bytes");
+    }
+    if let Some(unheard) = figures.unheard_frames.filter(|unheard| *unheard > 0) {
+        let _ = writeln!(text, "{unheard} frames in the mailbox were written over before the rig read them");
     }
     for claim in &outcome.claims {
         let _ = writeln!(text, "  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);

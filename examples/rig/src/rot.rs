@@ -11,7 +11,7 @@ use twinstep::{ChannelId, Diagnosis, Mode};
 const BLOCKS: usize = blocks::<Plant>();
 const BLOCK_BYTES: usize = 64;
 /// Flips begin when the pair has settled, and end so early that each one can still be found.
-const FIRST_FLIP: u32 = 15;
+pub(crate) const FIRST_FLIP: u32 = 15;
 /// The scalars that each step writes end here.
 const SCALARS: usize = core::mem::offset_of!(Plant, reserved);
 /// The trend is written from here on.

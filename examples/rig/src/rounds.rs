@@ -5,8 +5,6 @@ use fastrand::Rng;
 use serde::Serialize;
 use twinstep::ChannelId;
 
-/// Rounds of one run.
-pub(crate) const ROUNDS: usize = 10;
 /// Cycles in duplex before the next kill, beside those of the probation.
 const CALM_CYCLES: u32 = 2;
 /// The pair settles before the first kill.
@@ -53,6 +51,8 @@ enum Stage {
 
 /// Leads a run through its rounds.
 pub(crate) struct Rounds {
+    /// How many there are to be.
+    count: usize,
     rng: Rng,
     stage: Stage,
     probation_cycles: u32,
@@ -60,10 +60,11 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    pub(crate) fn new(seed: u64, probation_cycles: u16) -> Self {
+    /// Leads through `count` rounds of boards with that probation.
+    pub(crate) fn new(count: usize, seed: u64, probation_cycles: u16) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x0A11);
         let stage = Stage::InDuplex { kill_in: FIRST_KILL + rng.u32(0..8) };
-        Self { rng, stage, probation_cycles: probation_cycles.into(), rounds: Vec::new() }
+        Self { count, rng, stage, probation_cycles: probation_cycles.into(), rounds: Vec::new() }
     }
 
     /// Returns what is due after cycle `latest`.
@@ -84,7 +85,7 @@ impl Rounds {
                     round.duplex_in = Some(latest);
                 }
                 let calm = self.probation_cycles + CALM_CYCLES + self.rng.u32(0..4);
-                let is_last = self.rounds.len() == ROUNDS;
+                let is_last = self.rounds.len() == self.count;
                 self.stage = if is_last { Stage::Done } else { Stage::InDuplex { kill_in: latest + calm } };
                 None
             }
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn ten_rounds_and_no_kill_before_the_probation_is_over() {
-        let mut rounds = Rounds::new(1, 8);
+        let mut rounds = Rounds::new(10, 1, 8);
         let (mut latest, mut dead, mut victim) = (0, None, A);
         let mut duplex_since = 0;
         while !rounds.is_done() {
@@ -134,7 +135,7 @@ mod tests {
             assert!(latest < 1000);
         }
         let rounds = rounds.into_rounds();
-        assert_eq!(rounds.len(), ROUNDS);
+        assert_eq!(rounds.len(), 10);
         assert!(rounds.iter().all(|round| round.duplex_in > round.restarted_after));
         assert_eq!((rounds[0].board, rounds[1].board), (A, B));
     }

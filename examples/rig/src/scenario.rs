@@ -1,7 +1,6 @@
 //! The scenarios: what is done to the pair, and what is claimed of the run.
 
 use crate::judge::Figures;
-use crate::rounds::ROUNDS;
 use clap::ValueEnum;
 use fastrand::Rng;
 use tank::Plant;
@@ -23,11 +22,18 @@ pub(crate) enum Kind {
     Rot,
     /// Bits are flipped anywhere in the memory of running boards.
     Seu,
+    /// Two cores of one chip: each is stopped dead and comes back, and bits are flipped in their mirrored memory.
+    Dualcore,
 }
 
+/// Rounds of death and return of boards in one run.
+pub(crate) const ROUNDS: usize = 10;
+/// The same of cores.
+pub(crate) const CORE_ROUNDS: usize = 5;
+
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot, Self::Seu];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot, Self::Seu, Self::Dualcore];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -37,6 +43,7 @@ impl Kind {
             Self::Rejoin => "rejoin",
             Self::Rot => "rot",
             Self::Seu => "seu",
+            Self::Dualcore => "dualcore",
         }
     }
 }
@@ -119,8 +126,20 @@ impl Plan {
                 claims.push(claim("one board went on alone, and the other stood by", ending.one_stood_by));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
-            Kind::Rejoin => claims.extend(rejoin_claims(figures)),
-            Kind::Rot => claims.extend(rot_claims(figures, ending)),
+            Kind::Rejoin => {
+                claims.extend(rounds_claims(figures, ROUNDS, ["board", "killed", "kill"]));
+                claims.push(claim("no board drove without the lease", figures.cut_off == 0));
+            }
+            Kind::Rot => {
+                claims.extend(rot_claims(figures));
+                claims.push(claim("no takeover", figures.takeovers == 0));
+                claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
+            }
+            Kind::Dualcore => {
+                claims.extend(rounds_claims(figures, CORE_ROUNDS, ["core", "stopped", "stop"]));
+                claims.extend(rot_claims(figures));
+                claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
+            }
             Kind::Seu => {}
         }
         claims
@@ -129,27 +148,30 @@ impl Plan {
 
 const STATE_BLOCKS: u32 = blocks::<Plant>() as u32;
 
-fn rejoin_claims(figures: &Figures) -> Vec<Claim> {
+/// The words name who died, and how.
+fn rounds_claims(figures: &Figures, count: usize, [who, killed, kill]: [&str; 3]) -> Vec<Claim> {
     let rounds = &figures.rounds;
     let returned = rounds.iter().filter(|round| round.duplex_in.is_some()).count();
     let by_turns = rounds.windows(2).all(|two| two[0].board != two[1].board);
     let at_once = rounds.iter().all(|round| figures.takeover_cycles.contains(&round.killed_in));
     vec![
-        claim(format!("{ROUNDS} boards killed, and back in duplex after a copy"), returned == ROUNDS),
-        claim("each time the other board", by_turns),
+        claim(format!("{count} {who}s {killed}, and back in duplex after a copy"), returned == count),
+        claim(format!("each time the other {who}"), by_turns),
         // All of it each time: what a board had before its death is gone.
-        claim("the link carried the state each time", figures.blocks_copied >= ROUNDS as u32 * STATE_BLOCKS),
+        claim("the link carried the state each time", figures.blocks_copied >= count as u32 * STATE_BLOCKS),
         claim(
             format!("at most {} blocks in a cycle", figures.copy_budget_blocks),
             (1..=figures.copy_budget_blocks).contains(&figures.blocks_in_a_cycle_max),
         ),
-        claim("takeover in the cycle of each kill, and no other", at_once && figures.takeovers == ROUNDS as u32),
+        claim(
+            format!("takeover in the cycle of each {kill}, and no other"),
+            at_once && figures.takeovers == count as u32,
+        ),
         claim("blackout_cycles 0", figures.blackout_cycles == 0),
-        claim("no board drove without the lease", figures.cut_off == 0),
     ]
 }
 
-fn rot_claims(figures: &Figures, ending: &Ending) -> Vec<Claim> {
+fn rot_claims(figures: &Figures) -> Vec<Claim> {
     let rot = figures.rot.unwrap_or_default();
     let all = rot.all();
     let everywhere = [rot.working, rot.checkpoint, rot.digests].iter().all(|part| part.flipped > 0);
@@ -160,8 +182,6 @@ fn rot_claims(figures: &Figures, ending: &Ending) -> Vec<Claim> {
             format!("each that was found, within the {} cycles of a scrub", rot.bound_cycles),
             rot.found_within_cycles_max <= rot.bound_cycles,
         ),
-        claim("no takeover", figures.takeovers == 0),
-        claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),
     ]
 }
 

@@ -8,7 +8,7 @@ use crate::plant_side::PlantSide;
 use crate::rot::{Part, Rot};
 use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
-use crate::scenario::{Ending, Kind, Plan, one_stands_by};
+use crate::scenario::{Ending, Kind, Plan, ROUNDS, one_stands_by};
 use anyhow::{Result, anyhow};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -103,7 +103,7 @@ pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
         is_cut: false,
         one_stood_by: false,
         strike: (plan.kind == Kind::Failover).then_some((plan.strikes_at, plan.strike_byte)),
-        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(plan.seed, config.probation_cycles)),
+        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, config.probation_cycles)),
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, config.scrub_blocks)),
         upsets: (plan.kind == Kind::Seu).then(|| Upsets::new(plan.seed, plan.flips)),
         journal: Vec::new(),
