@@ -114,7 +114,9 @@ impl Run<'_> {
 
     /// Notes a core's death, in the first cycle in which its vote is not in the mailbox.
     fn stopped(&mut self, core: ChannelId, at: u32) -> Result<()> {
-        self.listen()?; // its last words
+        // Its last words; a frame may be the very last.
+        self.listen()?;
+        self.overhear()?;
         self.stop = Stop::None;
         let cycle = self.judge.votes().latest(core).map_or(0, |voted| voted.0 + 1);
         let function = self.cores[core.index()].function_at(at);
