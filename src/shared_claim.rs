@@ -73,7 +73,7 @@ impl Arbiter for SharedClaim<'_> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use ChannelId::{A, B};

@@ -71,22 +71,31 @@ const STANDS_AFTER: u8 = 3;
 impl<'m> SplitClaim<'m> {
     /// Makes the arbiter of core `me` as it boots: an intent of its former life is taken back.
     pub fn new(words: &'m ClaimWords, me: ChannelId) -> Self {
-        words.of(me).intended.store(0, Order::Plain);
-        Self { words, me, rival: 0, seen: 0 }
+        let claim = Self { words, me, rival: 0, seen: 0 };
+        claim.withdraw();
+        claim
     }
 
-    /// Whether nobody stands in the way of a claim of `number`.
-    fn is_free(&mut self, number: u32) -> bool {
+    /// Looks for an intent of the other core that stands in the way of `number`: granted if there is none, or if it has
+    /// stood still for long; refused if that core holds the lease already.
+    fn look(&mut self, number: u32) -> Claim {
         let theirs = self.words.of(self.me.other());
         let rival = theirs.intended.load(Order::Plain);
-        // What it holds by now is looked at later.
-        if rival < number || rival <= theirs.held.load(Order::HeldSeen) {
-            (self.rival, self.seen) = (0, 0);
-            return true;
+        if theirs.held.load(Order::HeldSeen) >= number {
+            return Claim::Refused;
+        }
+        if rival < number {
+            self.seen = 0;
+            return Claim::Granted;
         }
         self.seen = if self.rival == rival { self.seen.saturating_add(1) } else { 1 };
         self.rival = rival;
-        self.seen > STANDS_AFTER
+        if self.seen > STANDS_AFTER { Claim::Granted } else { Claim::Pending }
+    }
+
+    /// Takes the intent back.
+    fn withdraw(&self) {
+        self.words.of(self.me).intended.store(0, Order::Plain);
     }
 }
 
@@ -98,22 +107,23 @@ impl Arbiter for SplitClaim<'_> {
             return Claim::Granted;
         }
         if number <= self.newest().counter() || to.owner() != self.me {
-            mine.intended.store(0, Order::Plain);
+            self.withdraw();
             return Claim::Refused;
         }
         mine.intended.store(number, Order::Plain);
         fence(Order::Intent);
-        if !self.is_free(number) {
-            if self.me == ChannelId::B {
-                mine.intended.store(0, Order::Plain);
-            }
-            return Claim::Pending;
+        let found = self.look(number);
+        if found == Claim::Refused || found == Claim::Pending && self.me == ChannelId::B {
+            self.withdraw();
+        }
+        if found != Claim::Granted {
+            return found;
         }
         mine.held.store(number, Order::Plain);
         fence(Order::Held);
         if theirs.held.load(Order::HeldSeen) >= number {
             mine.held.store(before, Order::Plain);
-            mine.intended.store(0, Order::Plain);
+            self.withdraw();
             return Claim::Refused;
         }
         Claim::Granted

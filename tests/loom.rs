@@ -55,10 +55,10 @@ const MODELS: &[Model] = &[
 static TURN: Mutex<()> = Mutex::new(());
 static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Explores all executions of `model` with up to so many forced switches between the cores.
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+/// Explores all executions of `model`, or those with up to so many forced switches between the cores.
+fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
+    builder.preemption_bound = preemptions;
     builder.check(move || {
         EXECUTIONS.fetch_add(1, Ordering::Relaxed);
         model();
@@ -77,11 +77,16 @@ fn holds(run: fn(), weak: Option<Order>) -> bool {
 
 #[test]
 fn all_models_hold() {
-    let _turn = TURN.lock().unwrap();
+    let _turn = TURN.lock();
     for Model { name, run, .. } in MODELS {
+        let began = std::time::Instant::now();
         let before = EXECUTIONS.load(Ordering::Relaxed);
         let holds = holds(*run, None);
-        println!("{name}: {} executions", EXECUTIONS.load(Ordering::Relaxed) - before);
+        println!(
+            "{name}: {} executions, {:.1} s",
+            EXECUTIONS.load(Ordering::Relaxed) - before,
+            began.elapsed().as_secs_f32()
+        );
         assert!(holds, "{name}");
     }
     let total = EXECUTIONS.load(Ordering::Relaxed);
@@ -91,7 +96,7 @@ fn all_models_hold() {
 
 #[test]
 fn each_ordering_weakened_fails_a_model() {
-    let _turn = TURN.lock().unwrap();
+    let _turn = TURN.lock();
     let mut unneeded = Vec::from(Order::ALL);
     for Model { name, run, needs } in MODELS {
         for order in *needs {

@@ -202,3 +202,27 @@ fn all_kinds_of_memory_are_alike_and_must_fit() {
         assert!(!fits(wrong, COUNT, COUNT) && !fits(COUNT, wrong, COUNT) && !fits(COUNT, COUNT, wrong));
     }
 }
+
+/// A bit of the checkpoint flips that is all that `modify` had changed: it looks like no write, the pending digest is that
+/// of before, and so the vote differs from the peer's. Stepping again from the checked checkpoint is right.
+#[test]
+fn a_flip_that_hides_a_write_is_for_the_vote_to_find() {
+    let mut storage = Storage::<[u8; 100]>::new();
+    let mut mirror = Mirror::new(storage.cells(), |state: &mut [u8; 100]| state.fill(6));
+    let step = |mirror: &mut Mirror<'_, [u8; 100]>| {
+        mirror.tracked().modify(|state| state[70] ^= 1);
+        mirror.pending_digest()
+    };
+    let of_peer = step(&mut mirror);
+    mirror.rollback();
+    mirror.tracked().modify(|state| state[70] ^= 1);
+    mirror.flip_checkpoint_bit(70 * 8);
+    let hidden = mirror.pending_digest();
+    assert_ne!(hidden, of_peer);
+    assert_eq!(hidden, mirror.committed_digest());
+    // Both copies have the bit now; the digest knows better, and the peer has the block.
+    assert_eq!(mirror.scrub_all().beyond_repair, Some(1));
+    assert_eq!(mirror.mend_block(1, &[6; 36]), Ok(()));
+    mirror.rollback();
+    assert_eq!(step(&mut mirror), of_peer);
+}

@@ -5,11 +5,12 @@
 //! clock      what the run loop asks of time
 //! link       frames between the channels
 //! serial     a link over any embedded-io stream, frames delimited by COBS
+//! mailbox    a link between two cores on one chip
 //! lockstep   the blocking run loop: paces, exchanges, votes
 //! outputs    pins and PWM channels, driven only with a voted output
 //! ```
 //!
-//! For firmware authors: make a [`SerialLink`], a [`Lockstep`] and [`Outputs`], and call
+//! For firmware authors: make a [`SerialLink`] or a [`MailboxLink`], a [`Lockstep`] and [`Outputs`], and call
 //! [`Lockstep::cycle`] in a loop. For authors of other links: implement [`Link`].
 
 #[cfg(test)]
@@ -18,11 +19,13 @@ extern crate std;
 mod clock;
 mod link;
 mod lockstep;
+mod mailbox;
 mod outputs;
 mod serial;
 
 pub use clock::Clock;
 pub use link::Link;
 pub use lockstep::{Lockstep, Verdict};
+pub use mailbox::{MailboxError, MailboxLink};
 pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
 pub use serial::{SerialError, SerialLink};

@@ -50,6 +50,9 @@ pub fn scripts() -> Vec<(String, Script)> {
         "commit-refused".into(),
         vec![modify, CommitWrong { difference: 5 }, modify, CommitDamaged { bit: 3 }, Commit {}],
     );
+    // The flip is the very difference that the write made, so that it looks like no write.
+    let hidden = Flip { copy: Copy::Checkpoint, bit: 0, remedy: Remedy::Commit };
+    add("hidden-write".into(), vec![modify, hidden, modify, hidden, Commit {}]);
     let put = |block, length| Put { block, length, fill: 0xA5 };
     add(
         "blocks".into(),

@@ -49,6 +49,9 @@ pub(super) fn flip(copy: Copy, bit: usize, remedy: Remedy, mirror: &mut Mirror<'
     if copy == Copy::Working && model.is_dirty(block) {
         return; // part of what is pending: the vote has to find that
     }
+    if copy == Copy::Checkpoint && model.is_hidden_by(bit) {
+        return; // it looks like nothing had been written there: likewise
+    }
     match copy {
         Copy::Working => mirror.flip_working_bit(bit),
         Copy::Checkpoint => mirror.flip_checkpoint_bit(bit),

@@ -32,6 +32,14 @@ impl Model {
         self.unknown || self.dirty.contains(&block)
     }
 
+    /// Whether this bit of the checkpoint is all that tells a block that may have been written from what it was.
+    pub(super) fn is_hidden_by(&self, bit: usize) -> bool {
+        let block = bit / 8 / BLOCK_BYTES;
+        let mut flipped = self.committed;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        self.unknown && flipped[span(block)] == self.working[span(block)]
+    }
+
     /// Of what may have been written anywhere, that counts which differs.
     pub(super) fn find_unknown(&mut self) {
         if std::mem::take(&mut self.unknown) {
