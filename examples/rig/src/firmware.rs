@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const BOARD: &str = "thumbv7m-none-eabi";
 /// The target of the chip with two cores, Cortex-M33 both.
 pub(crate) const TWO_CORES: &str = "thumbv8m.main-none-eabi";
+/// The target of a board of another make.
+pub(crate) const RISC_V: &str = "riscv32imac-unknown-none-elf";
 
 /// What builds for one target.
 pub(crate) struct Toolchain {
@@ -37,6 +39,12 @@ impl Toolchain {
     /// Builds what counts instructions on a board, with the same profile; returns the image.
     pub(crate) fn measure_firmware(&self) -> Result<PathBuf> {
         Ok(self.build("measure-firmware", &[], "target")?.join("measure-firmware"))
+    }
+
+    /// Builds what prints the digests that must be the same everywhere; returns the image.
+    pub(crate) fn congruence_firmware(&self, arguments: &[&str]) -> Result<PathBuf> {
+        let folder = if arguments.is_empty() { "target" } else { "target/variants" };
+        Ok(self.build("congruence-firmware", arguments, folder)?.join("congruence-firmware"))
     }
 
     /// Builds the images of a chip's two cores; returns both.

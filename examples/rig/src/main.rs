@@ -7,6 +7,7 @@
 mod board;
 mod campaign;
 mod chart;
+mod congruence;
 mod counts;
 mod cross_link;
 mod dualcore;
@@ -96,6 +97,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Compare the digests of a hundred thousand cycles on this host, Cortex-M3, Cortex-M33 and RISC-V
+    Congruence {
+        /// Write the digests and claims here
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Run the fuzz targets for a while each, from their committed corpus
     Fuzz {
         /// How long each target runs
@@ -168,6 +175,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(firmware::BOARD, &mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
+        Command::Congruence { json } => congruence::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
         Command::Thumb { arguments } => {
             Toolchain::provide(firmware::BOARD, &mut say)?.run_cargo(&arguments).map(|()| true)
