@@ -144,7 +144,7 @@ impl Class {
         class("clock drift", Fault::Drift, Promise::ServesUndiverged, 2),
         class("clock jump", Fault::Jump, Promise::ServesUndiverged, 2),
         class("stuck output", Fault::Permanent(Site::StuckOutput), Promise::Safe, 1),
-        class("failing output", Fault::Permanent(Site::FailingOutput), Promise::Safe, 1),
+        class("failing output", Fault::Permanent(Site::FailingOutput), Promise::Serves, 1),
         class("flip, then takeover", Fault::FlipThenTakeover, Promise::Safe, 2),
         class("2nd: flip alone", Fault::Second(Second::FlipAlone), Promise::Nothing, 2),
         class("2nd: stop alone", Fault::Second(Second::StopAlone), Promise::Nothing, 1),
