@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 pub(crate) const BOARD: &str = "thumbv7m-none-eabi";
 /// The target of the chip with two cores, Cortex-M33 both.
 pub(crate) const TWO_CORES: &str = "thumbv8m.main-none-eabi";
+/// Every target that the library is built for here: beside those a Cortex-M0, which has no compare-and-swap, and RISC-V.
+pub(crate) const TARGETS: [&str; 4] = [BOARD, TWO_CORES, "thumbv6m-none-eabi", "riscv32imac-unknown-none-elf"];
 
 /// What builds for one target.
 pub(crate) struct Toolchain {
     cargo: ThumbCargo,
-    target: &'static str,
+    target: String,
 }
 
 /// How to build the firmware.
@@ -25,8 +27,8 @@ pub(crate) struct Build {
 
 impl Toolchain {
     /// Finds a toolchain for a target, or installs one.
-    pub(crate) fn provide(target: &'static str, say: &mut dyn FnMut(&str)) -> Result<Self> {
-        Ok(Self { cargo: provision::thumb(target, say)?, target })
+    pub(crate) fn provide(target: &str, say: &mut dyn FnMut(&str)) -> Result<Self> {
+        Ok(Self { cargo: provision::thumb(target, say)?, target: target.to_owned() })
     }
 
     /// Builds the firmware as it runs on the boards; returns the image.
@@ -56,7 +58,7 @@ impl Toolchain {
     pub(crate) fn run_cargo(&self, arguments: &[String]) -> Result<()> {
         let mut command = self.cargo.command();
         let status =
-            command.args(arguments).args(["--target", self.target]).status().context("cargo cannot be started")?;
+            command.args(arguments).args(["--target", &self.target]).status().context("cargo cannot be started")?;
         if !status.success() {
             bail!("cargo {} failed", arguments.join(" "));
         }
@@ -71,7 +73,7 @@ impl Toolchain {
         let status = self
             .cargo
             .command()
-            .args(["build", "--quiet", "--release", "--locked", "--target", self.target, "--target-dir"])
+            .args(["build", "--quiet", "--release", "--locked", "--target", &self.target, "--target-dir"])
             .arg(&target_folder)
             .args(arguments)
             .current_dir(examples.join(package))
@@ -80,7 +82,7 @@ impl Toolchain {
         if !status.success() {
             bail!("{package} does not build");
         }
-        Ok(target_folder.join(self.target).join("release"))
+        Ok(target_folder.join(&self.target).join("release"))
     }
 }
 

@@ -105,8 +105,11 @@ enum Command {
         #[arg(value_parser = fuzz::TARGETS)]
         target: Option<String>,
     },
-    /// Run cargo for the boards' target: `cargo rig thumb build --release`
+    /// Run cargo for a target without an operating system: `cargo rig thumb build --release`
     Thumb {
+        /// The target, if not that of the boards
+        #[arg(long, default_value = firmware::BOARD, value_parser = firmware::TARGETS)]
+        target: String,
         /// Arguments for cargo
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
@@ -169,8 +172,8 @@ fn run(command: Command) -> Result<bool> {
         Command::PanicFree => firmware::check_panic_free(&Toolchain::provide(firmware::BOARD, &mut say)?),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
-        Command::Thumb { arguments } => {
-            Toolchain::provide(firmware::BOARD, &mut say)?.run_cargo(&arguments).map(|()| true)
+        Command::Thumb { target, arguments } => {
+            Toolchain::provide(&target, &mut say)?.run_cargo(&arguments).map(|()| true)
         }
     }
 }
