@@ -25,5 +25,30 @@ pub fn run(core: usize, memory: &'static mut TankMemory) -> ! {
     let identity = boot(&bus, &mut clock);
     // What waits in the mailbox is for this core's former life.
     let link = MailboxLink::new(SHARED.mailbox.attach(identity.0));
-    serve(identity, memory, &bus, clock, link, SharedClaim::new(&SHARED.claim))
+    let arbiter = SharedClaim::new(&SHARED.claim);
+    #[cfg(feature = "broken-claim")]
+    let arbiter = broken_claim::Unfenced(arbiter);
+    serve(identity, memory, &bus, clock, link, arbiter)
+}
+
+#[cfg(feature = "broken-claim")]
+mod broken_claim {
+    use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, SharedClaim};
+
+    /// Claims as it should, and does not look whether the outputs are still its own.
+    pub(super) struct Unfenced<'m>(pub(super) SharedClaim<'m>);
+
+    impl Arbiter for Unfenced<'_> {
+        fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+            self.0.claim(from, to, grounds)
+        }
+
+        fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+            epoch.owner() == me
+        }
+
+        fn newest(&self) -> Epoch {
+            self.0.newest()
+        }
+    }
 }

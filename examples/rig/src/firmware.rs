@@ -41,9 +41,10 @@ impl Toolchain {
         Ok(self.build("measure-firmware", &[], "target")?.join("measure-firmware"))
     }
 
-    /// Builds the images of a chip's two cores; returns both.
-    pub(crate) fn dual_firmware(&self) -> Result<[PathBuf; 2]> {
-        let folder = self.build("dual-firmware", &[], "target")?;
+    /// Builds the images of a chip's two cores with these features; returns both.
+    pub(crate) fn dual_firmware(&self, features: &str) -> Result<[PathBuf; 2]> {
+        let target_folder = if features.is_empty() { "target" } else { "target/variants" };
+        let folder = self.build("dual-firmware", &["--features", features], target_folder)?;
         Ok(["core0", "core1"].map(|image| folder.join(image)))
     }
 

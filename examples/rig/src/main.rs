@@ -142,6 +142,9 @@ struct Options {
     /// Negative control of `partition` on boards: a relay that lets both through; the claims must fail
     #[arg(long)]
     broken_relay: bool,
+    /// Negative control of `dualcore`: cores that do not look who owns as they drive; the claims must fail
+    #[arg(long)]
+    broken_claim: bool,
 }
 
 fn main() -> ExitCode {
@@ -200,7 +203,10 @@ fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
     if options.sim && kinds == [Kind::Dualcore] {
         bail!("two cores of one chip are emulated only: --sim knows a link and a relay");
     }
-    let bench = if options.sim { None } else { Some(Bench::provide(kinds)?) };
+    if options.broken_claim && kinds != [Kind::Dualcore] {
+        bail!("--broken-claim is a control of `dualcore`: elsewhere a relay is the arbiter");
+    }
+    let bench = if options.sim { None } else { Some(Bench::provide(kinds, options.broken_claim)?) };
     let mut passed = true;
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
         let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
@@ -248,7 +254,7 @@ struct Bench {
 
 impl Bench {
     /// Finds what these scenarios need, and installs or builds what is missing.
-    fn provide(kinds: &[Kind]) -> Result<Self> {
+    fn provide(kinds: &[Kind], broken_claim: bool) -> Result<Self> {
         let mut bench = Self { qemu: provision::program("qemu-system-arm", &mut say)?, board: None, cores: None };
         if kinds.iter().any(|kind| *kind != Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::BOARD, &mut say)?;
@@ -258,7 +264,7 @@ impl Bench {
         if kinds.contains(&Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::TWO_CORES, &mut say)?;
             say("building the firmware of both cores");
-            bench.cores = Some(toolchain.dual_firmware()?);
+            bench.cores = Some(toolchain.dual_firmware(if broken_claim { "broken-claim" } else { "" })?);
         }
         Ok(bench)
     }
