@@ -6,10 +6,11 @@ use crate::uart::Uart;
 use board::clock::SysTickClock;
 use board::field::FieldBus;
 use board::serve::{FRAME_BYTES, TankMemory, boot, give_up, serve};
-use tank::two_cores::{MAILBOX_SLOTS, MAILBOX_WORDS};
+use tank::two_cores::MAILBOX_WORDS;
 use twinstep::SharedClaim;
-use twinstep::mailbox::{Port, ReceiveError, SendError};
-use twinstep_hal::Link;
+use twinstep_hal::MailboxLink;
+
+const _: () = assert!(MAILBOX_WORDS * 4 >= FRAME_BYTES, "a slot takes every frame");
 
 /// Serves for good on core 0 or 1, on memory of its own.
 pub fn run(core: usize, memory: &'static mut TankMemory) -> ! {
@@ -23,32 +24,31 @@ pub fn run(core: usize, memory: &'static mut TankMemory) -> ! {
     });
     let identity = boot(&bus, &mut clock);
     // What waits in the mailbox is for this core's former life.
-    let link = MailboxLink { port: SHARED.mailbox.attach(identity.0), buffer: [0; FRAME_BYTES] };
-    serve(identity, memory, &bus, clock, link, SharedClaim::new(&SHARED.claim))
+    let link = MailboxLink::new(SHARED.mailbox.attach(identity.0));
+    let arbiter = SharedClaim::new(&SHARED.claim);
+    #[cfg(feature = "broken-claim")]
+    let arbiter = broken_claim::Unfenced(arbiter);
+    serve(identity, memory, &bus, clock, link, arbiter)
 }
 
-/// A core's end of the mailbox, as a link.
-struct MailboxLink {
-    port: Port<'static, MAILBOX_SLOTS, MAILBOX_WORDS>,
-    buffer: [u8; FRAME_BYTES],
-}
+#[cfg(feature = "broken-claim")]
+mod broken_claim {
+    use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, SharedClaim};
 
-/// What is wrong with a frame, which counts as lost.
-#[derive(Debug)]
-enum MailboxError {
-    Send(#[expect(dead_code, reason = "for whoever looks")] SendError),
-    Receive(#[expect(dead_code, reason = "for whoever looks")] ReceiveError),
-}
+    /// Claims as it should, and does not look whether the outputs are still its own.
+    pub(super) struct Unfenced<'m>(pub(super) SharedClaim<'m>);
 
-impl Link for MailboxLink {
-    type Error = MailboxError;
+    impl Arbiter for Unfenced<'_> {
+        fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+            self.0.claim(from, to, grounds)
+        }
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), MailboxError> {
-        self.port.send(frame).map_err(MailboxError::Send)
-    }
+        fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+            epoch.owner() == me
+        }
 
-    fn receive(&mut self) -> Result<Option<&[u8]>, MailboxError> {
-        let length = self.port.receive(&mut self.buffer).map_err(MailboxError::Receive)?;
-        Ok(length.and_then(|length| self.buffer.get(..length)))
+        fn newest(&self) -> Epoch {
+            self.0.newest()
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! A run on the two cores of one emulated chip. Their link and their arbiter are in memory that both share; the rig is
 //! the plant on the field bus of each, stops and restarts cores, flips bits, and listens to the mailbox.
 //!
-//! First come the rounds of death and return. Then, with both cores in duplex for good, bits of their mirrored memory
+//! First come the rounds of death and return, then a core that hangs and goes on. Then, with both cores in duplex for good, bits of their mirrored memory
 //! are flipped, as a stray write of the other core would: at most one at a time on each.
 
 mod chip;
 mod core;
+mod hang;
 mod overheard;
 mod owners;
 mod stops;
@@ -21,6 +22,8 @@ use crate::run::{Outcome, Progress};
 use crate::scenario::{CORE_ROUNDS, Ending, Plan};
 use anyhow::{Context, Result, bail};
 use chip::Chip;
+use hang::Hang;
+pub(crate) use hang::Hung;
 use overheard::Overheard;
 use owners::Owners;
 use std::path::{Path, PathBuf};
@@ -56,6 +59,7 @@ struct Run<'p> {
     plant: PlantSide,
     rounds: Rounds,
     stop: Stop,
+    hang: Hang,
     rot: Option<Rot>,
     /// The last cycle of the run, once the rounds are over.
     until: Option<u32>,
@@ -87,6 +91,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &[PathBuf; 2], progress: &Pro
         plant: PlantSide::new(plan.seed)?,
         rounds: Rounds::new(CORE_ROUNDS, plan.seed, Config::DEFAULT.probation_cycles),
         stop: Stop::None,
+        hang: Hang::NotYet,
         rot: None,
         until: None,
         driver: ChannelId::A,
@@ -106,6 +111,7 @@ impl Run<'_> {
         while !self.is_done() {
             let was_silent = !self.listen()?;
             self.go_on_with_rounds()?;
+            self.go_on_with_hang()?;
             self.begin_to_flip();
             if self.judge.cycles() > latest {
                 (latest, since) = (self.judge.cycles(), Instant::now());
@@ -120,6 +126,7 @@ impl Run<'_> {
         }
         let mut figures = self.judge.into_figures();
         figures.rounds = self.rounds.into_rounds();
+        figures.hung = self.hang.outcome();
         figures.rot = self.rot.map(Rot::into_figures);
         figures.copy_budget_blocks = COPY_BLOCKS;
         figures.unheard_frames = Some(self.overheard.missed());
@@ -138,9 +145,9 @@ impl Run<'_> {
         }
     }
 
-    /// With the rounds over, both cores stay in duplex.
+    /// From now on both cores stay in duplex.
     fn begin_to_flip(&mut self) {
-        if self.rot.is_some() || !self.rounds.is_done() {
+        if self.rot.is_some() || self.hang.outcome().is_none() {
             return;
         }
         let until = self.plan.cycles.max(self.judge.latest() + FLIP_CYCLES_AT_LEAST);
@@ -247,11 +254,15 @@ impl Run<'_> {
 
     /// A core that stands still is told nothing: it would take it for news when it boots.
     fn give_reading(&mut self, core: ChannelId) {
-        if self.modes[core.index()].is_none() {
+        if self.stands_still(core) {
             return;
         }
         let reading = self.plant.reading(core);
         self.judge.gave(core, reading);
         self.chip.tell(core, &ToBoard::Reading(reading));
+    }
+
+    fn stands_still(&self, core: ChannelId) -> bool {
+        !matches!(self.hang, Hang::Overtaken(..)) && self.modes[core.index()].is_none()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::provision::{self, ThumbCargo};
 use anyhow::{Context, Result, bail};
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSymbol, SymbolKind};
 use std::path::{Path, PathBuf};
 
 /// The target of the boards, a Cortex-M3 each.
@@ -11,11 +11,13 @@ pub(crate) const BOARD: &str = "thumbv7m-none-eabi";
 pub(crate) const TWO_CORES: &str = "thumbv8m.main-none-eabi";
 /// The target of a board of another make.
 pub(crate) const RISC_V: &str = "riscv32imac-unknown-none-elf";
+/// Every target that the library is built for here: beside those a Cortex-M0, which has no compare-and-swap, and RISC-V.
+pub(crate) const TARGETS: [&str; 4] = [BOARD, TWO_CORES, "thumbv6m-none-eabi", RISC_V];
 
 /// What builds for one target.
 pub(crate) struct Toolchain {
     cargo: ThumbCargo,
-    target: &'static str,
+    target: String,
 }
 
 /// How to build the firmware.
@@ -27,8 +29,8 @@ pub(crate) struct Build {
 
 impl Toolchain {
     /// Finds a toolchain for a target, or installs one.
-    pub(crate) fn provide(target: &'static str, say: &mut dyn FnMut(&str)) -> Result<Self> {
-        Ok(Self { cargo: provision::thumb(target, say)?, target })
+    pub(crate) fn provide(target: &str, say: &mut dyn FnMut(&str)) -> Result<Self> {
+        Ok(Self { cargo: provision::thumb(target, say)?, target: target.to_owned() })
     }
 
     /// Builds the firmware as it runs on the boards; returns the image.
@@ -47,9 +49,10 @@ impl Toolchain {
         Ok(self.build("congruence-firmware", arguments, folder)?.join("congruence-firmware"))
     }
 
-    /// Builds the images of a chip's two cores; returns both.
-    pub(crate) fn dual_firmware(&self) -> Result<[PathBuf; 2]> {
-        let folder = self.build("dual-firmware", &[], "target")?;
+    /// Builds the images of a chip's two cores with these features; returns both.
+    pub(crate) fn dual_firmware(&self, features: &str) -> Result<[PathBuf; 2]> {
+        let target_folder = if features.is_empty() { "target" } else { "target/variants" };
+        let folder = self.build("dual-firmware", &["--features", features], target_folder)?;
         Ok(["core0", "core1"].map(|image| folder.join(image)))
     }
 
@@ -64,7 +67,7 @@ impl Toolchain {
     pub(crate) fn run_cargo(&self, arguments: &[String]) -> Result<()> {
         let mut command = self.cargo.command();
         let status =
-            command.args(arguments).args(["--target", self.target]).status().context("cargo cannot be started")?;
+            command.args(arguments).args(["--target", &self.target]).status().context("cargo cannot be started")?;
         if !status.success() {
             bail!("cargo {} failed", arguments.join(" "));
         }
@@ -79,7 +82,7 @@ impl Toolchain {
         let status = self
             .cargo
             .command()
-            .args(["build", "--quiet", "--release", "--locked", "--target", self.target, "--target-dir"])
+            .args(["build", "--quiet", "--release", "--locked", "--target", &self.target, "--target-dir"])
             .arg(&target_folder)
             .args(arguments)
             .current_dir(examples.join(package))
@@ -88,7 +91,7 @@ impl Toolchain {
         if !status.success() {
             bail!("{package} does not build");
         }
-        Ok(target_folder.join(self.target).join("release"))
+        Ok(target_folder.join(&self.target).join("release"))
     }
 }
 
@@ -132,9 +135,9 @@ pub(crate) fn symbol(name: &str, elf: &[u8]) -> Result<u32> {
 pub(crate) fn function(name: &str, elf: &[u8]) -> Option<u32> {
     let file = object::File::parse(elf).ok()?;
     let symbol = file.symbols().find(|symbol| {
-        let mangled = symbol.name().unwrap_or_default();
-        let is_ours = ["twinstep", "tank", "board"].iter().any(|krate| mangled.contains(krate));
-        symbol.kind() == object::SymbolKind::Text && is_ours && last_part(mangled) == name
+        let path = path_of(symbol);
+        let is_ours = ["twinstep", "tank", "board"].iter().any(|krate| path.contains(krate));
+        symbol.kind() == SymbolKind::Text && is_ours && last_part(&path) == name
     })?;
     Some(symbol.address() as u32 & !1) // without the mark of Thumb code
 }
@@ -144,22 +147,20 @@ pub(crate) fn function_at(address: u32, elf: &[u8]) -> Option<String> {
     let file = object::File::parse(elf).ok()?;
     let symbol = file.symbols().find(|symbol| {
         let start = symbol.address() & !1; // of Thumb code
-        symbol.kind() == object::SymbolKind::Text && (start..start + symbol.size()).contains(&address.into())
+        symbol.kind() == SymbolKind::Text && (start..start + symbol.size()).contains(&address.into())
     })?;
-    Some(last_part(symbol.name().ok()?).to_owned())
+    Some(last_part(&path_of(&symbol)).to_owned())
 }
 
-/// Returns the last part of a mangled path but its hash, or all of what is no such path: `_ZN4core3fmt17h0123456789abcdefE`.
-fn last_part(mangled: &str) -> &str {
-    let Some(mut rest) = mangled.strip_prefix("_ZN") else { return mangled };
-    let (mut last, mut last_but_one) = (mangled, mangled);
-    while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits > 0) {
-        let length = rest[..digits].parse().unwrap_or(0);
-        let Some(part) = rest.get(digits..digits + length) else { return mangled };
-        rest = &rest[digits + length..];
-        (last_but_one, last) = (last, part);
-    }
-    if last.starts_with('h') && last.len() == 17 { last_but_one } else { last }
+fn path_of<'d>(symbol: &impl ObjectSymbol<'d>) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol.name().unwrap_or_default()))
+}
+
+/// Returns the last part of a path, without what it is generic over.
+fn last_part(path: &str) -> &str {
+    // From behind: what is generic in front of it has paths of its own.
+    let path = path.strip_suffix('>').and_then(|path| Some(path.split_once("::<")?.0)).unwrap_or(path);
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// Shows that the release image is free of panics at both optimisation levels, and that a
@@ -185,10 +186,15 @@ mod tests {
     use super::last_part;
 
     #[test]
-    fn a_function_is_named_without_its_path_and_hash() {
-        assert_eq!(last_part("_ZN8twinstep6mirror6commit17h947d4dd8e448fd90E"), "commit");
-        assert_eq!(last_part("_ZN4core6memcpyE"), "memcpy");
-        assert_eq!(last_part("SysTick"), "SysTick");
-        assert_eq!(last_part("_ZN99short"), "_ZN99short");
+    fn a_function_is_named_without_its_path_and_types() {
+        for (path, name) in [
+            ("twinstep::mirror::Mirror<T>::commit", "commit"),
+            ("twinstep::node::cycle::<impl twinstep::node::Node<P,_>>::step_both", "step_both"),
+            ("<board::clock::SysTickClock<S> as twinstep_hal::clock::Clock>::wait_until", "wait_until"),
+            ("twinstep::canonical::decode::<tank::Reading>", "decode"),
+            ("SysTick", "SysTick"),
+        ] {
+            assert_eq!(last_part(path), name);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The judge: what reaches the plant, against the rig's own run of the program.
 
+use crate::dualcore::Hung;
 use crate::rot::RotFigures;
 use crate::rounds::Round;
 use crate::seu::SeuFigures;
@@ -51,6 +52,9 @@ pub(crate) struct Figures {
     /// The rounds of death and return.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rounds: Vec<Round>,
+    /// The core that hung and went on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hung: Option<Hung>,
     /// What became of bits flipped in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rot: Option<RotFigures>,

@@ -112,8 +112,11 @@ enum Command {
         #[arg(value_parser = fuzz::TARGETS)]
         target: Option<String>,
     },
-    /// Run cargo for the boards' target: `cargo rig thumb build --release`
+    /// Run cargo for a target without an operating system: `cargo rig thumb build --release`
     Thumb {
+        /// The target, if not that of the boards
+        #[arg(long, default_value = firmware::BOARD, value_parser = firmware::TARGETS)]
+        target: String,
         /// Arguments for cargo
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         arguments: Vec<String>,
@@ -146,6 +149,9 @@ struct Options {
     /// Negative control of `partition` on boards: a relay that lets both through; the claims must fail
     #[arg(long)]
     broken_relay: bool,
+    /// Negative control of `dualcore`: cores that do not look who owns as they drive; the claims must fail
+    #[arg(long)]
+    broken_claim: bool,
 }
 
 fn main() -> ExitCode {
@@ -177,8 +183,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Congruence { json } => congruence::run(json.as_deref(), &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
-        Command::Thumb { arguments } => {
-            Toolchain::provide(firmware::BOARD, &mut say)?.run_cargo(&arguments).map(|()| true)
+        Command::Thumb { target, arguments } => {
+            Toolchain::provide(&target, &mut say)?.run_cargo(&arguments).map(|()| true)
         }
     }
 }
@@ -205,7 +211,10 @@ fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
     if options.sim && kinds == [Kind::Dualcore] {
         bail!("two cores of one chip are emulated only: --sim knows a link and a relay");
     }
-    let bench = if options.sim { None } else { Some(Bench::provide(kinds)?) };
+    if options.broken_claim && kinds != [Kind::Dualcore] {
+        bail!("--broken-claim is a control of `dualcore`: elsewhere a relay is the arbiter");
+    }
+    let bench = if options.sim { None } else { Some(Bench::provide(kinds, options.broken_claim)?) };
     let mut passed = true;
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
         let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
@@ -253,7 +262,7 @@ struct Bench {
 
 impl Bench {
     /// Finds what these scenarios need, and installs or builds what is missing.
-    fn provide(kinds: &[Kind]) -> Result<Self> {
+    fn provide(kinds: &[Kind], broken_claim: bool) -> Result<Self> {
         let mut bench = Self { qemu: provision::program("qemu-system-arm", &mut say)?, board: None, cores: None };
         if kinds.iter().any(|kind| *kind != Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::BOARD, &mut say)?;
@@ -263,7 +272,7 @@ impl Bench {
         if kinds.contains(&Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::TWO_CORES, &mut say)?;
             say("building the firmware of both cores");
-            bench.cores = Some(toolchain.dual_firmware()?);
+            bench.cores = Some(toolchain.dual_firmware(if broken_claim { "broken-claim" } else { "" })?);
         }
         Ok(bench)
     }

@@ -40,6 +40,11 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
         let died = if plan.kind == Kind::Dualcore { "stopped" } else { "killed" };
         let _ = writeln!(text, "{board} {died} in cycle {killed}, restarted after {restarted}, in duplex by {duplex}");
     }
+    if let Some(hung) = &figures.hung {
+        let cycle = |cycle: Option<u32>| cycle.map_or("never".to_owned(), |cycle| cycle.to_string());
+        let (hung_in, went_on, duplex) = (hung.hung_in, cycle(hung.went_on_after), cycle(hung.duplex_in));
+        let _ = writeln!(text, "one hung in cycle {hung_in}, went on after {went_on}, in duplex by {duplex}");
+    }
     if figures.blocks_copied > 0 {
         let (blocks, most) = (figures.blocks_copied, figures.blocks_in_a_cycle_max);
         let _ = writeln!(text, "{blocks} blocks of memory copied, at most {most} in a cycle");

@@ -136,7 +136,10 @@ impl Plan {
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
             Kind::Dualcore => {
-                claims.extend(rounds_claims(figures, CORE_ROUNDS, ["core", "stopped", "stop"]));
+                claims.extend(rounds_claims(figures, CORE_ROUNDS, ["core", "stopped", "stop and of the hang"]));
+                let hung = figures.hung.filter(|hung| figures.takeover_cycles.contains(&hung.hung_in));
+                let is_back = hung.is_some_and(|hung| hung.duplex_in.is_some());
+                claims.push(claim("a core hung before its output, was overtaken, went on, and is back", is_back));
                 claims.extend(rot_claims(figures));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
@@ -165,7 +168,7 @@ fn rounds_claims(figures: &Figures, count: usize, [who, killed, kill]: [&str; 3]
         ),
         claim(
             format!("takeover in the cycle of each {kill}, and no other"),
-            at_once && figures.takeovers == count as u32,
+            at_once && figures.takeovers == count as u32 + u32::from(figures.hung.is_some()),
         ),
         claim("blackout_cycles 0", figures.blackout_cycles == 0),
     ]

@@ -3,13 +3,16 @@
 use crate::firmware;
 use crate::qtest::Qtest;
 use crate::rot::PlantMemory;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::mem::offset_of;
 use tank::two_cores::{Life, Shared};
 use twinstep::ChannelId;
 
 /// The upper byte of an instruction that is undefined, whatever its lower one: `udf`.
 const UNDEFINED: u8 = 0xDE;
+
+/// `b .`
+const BRANCH_TO_ITSELF: u16 = 0xE7FE;
 
 /// What a core comes by in every cycle, of what the compiler leaves as functions of their own: from the sample to
 /// the message with the output.
@@ -26,6 +29,8 @@ pub(super) struct Core {
     life_at: u32,
     /// The bytes that were written over, and where.
     healthy: Vec<(u32, u8)>,
+    /// The instruction that the core hangs at, and what was there.
+    hung: Option<(u32, u16)>,
 }
 
 impl Core {
@@ -35,7 +40,7 @@ impl Core {
         let life = offset_of!(Shared, lives) + core.index() * size_of::<Life>();
         let life_at = shared_at(&elf)? + life as u32;
         let memory_at = firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?;
-        Ok(Self { memory_at, elf, handler_at, life_at, healthy: Vec::new() })
+        Ok(Self { memory_at, elf, handler_at, life_at, healthy: Vec::new(), hung: None })
     }
 
     /// Stops the core within a millisecond of its time, wherever it is in its program.
@@ -56,6 +61,19 @@ impl Core {
         ensure!(healthy != UNDEFINED, "the core is stopped already");
         self.healthy.push((upper, healthy));
         memory.write_byte(upper, UNDEFINED)
+    }
+
+    /// Lets the core hang as it enters a function the next time: its clock runs on, its program does not.
+    pub(super) fn hang_at(&mut self, function: &str, memory: &mut Qtest) -> Result<()> {
+        let at =
+            firmware::function(function, &self.elf).with_context(|| format!("the firmware has no `{function}`"))?;
+        self.hung = Some((at, memory.read_half(at)?));
+        memory.write_half(at, BRANCH_TO_ITSELF)
+    }
+
+    /// Lets a core that hangs go on, as if nothing had been.
+    pub(super) fn go_on(&mut self, memory: &mut Qtest) -> Result<()> {
+        self.hung.take().map_or(Ok(()), |(at, healthy)| memory.write_half(at, healthy))
     }
 
     /// Returns the address of the instruction that the core stopped before, once it stands still.
