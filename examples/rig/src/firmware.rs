@@ -63,6 +63,13 @@ impl Toolchain {
         Ok(self.build("firmware", &arguments, "target/variants")?.join("firmware"))
     }
 
+    /// Builds the images of a chip's two cores at an optimisation level; returns both.
+    fn dual_variant(&self, opt_level: &str) -> Result<[PathBuf; 2]> {
+        let level = format!("profile.release.opt-level={opt_level}");
+        let folder = self.build("dual-firmware", &["--config", &level], "target/variants")?;
+        Ok(["core0", "core1"].map(|image| folder.join(image)))
+    }
+
     /// Runs cargo for the target in the current folder.
     pub(crate) fn run_cargo(&self, arguments: &[String]) -> Result<()> {
         let mut command = self.cargo.command();
@@ -163,11 +170,17 @@ fn last_part(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// Shows that the release image is free of panics at both optimisation levels, and that a
-/// firmware with one reachable panic is found.
-pub(crate) fn check_panic_free(toolchain: &Toolchain) -> Result<bool> {
+/// Shows that the release images, of the boards and of the two cores, are free of panics at both optimisation levels,
+/// and that a firmware with one reachable panic is found.
+pub(crate) fn check_panic_free(say: &mut dyn FnMut(&str)) -> Result<bool> {
+    let (toolchain, two_cores) = (Toolchain::provide(BOARD, say)?, Toolchain::provide(TWO_CORES, say)?);
     let mut holds = true;
     for opt_level in ["\"s\"", "3"] {
+        for (core, image) in two_cores.dual_variant(opt_level)?.iter().enumerate() {
+            let panics = panics_in(image)?;
+            println!("opt-level {opt_level}, core {core}: {} symbols of core::panicking {panics:?}", panics.len());
+            holds &= panics.is_empty();
+        }
         for (features, expected) in [("", false), ("one-panic", true)] {
             let image = toolchain.variant(Build { opt_level, features })?;
             let panics = panics_in(&image)?;
