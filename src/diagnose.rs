@@ -147,11 +147,21 @@ pub enum Reason {
     Health,
     /// It was suspected too often.
     TooOften,
-    /// Nothing proves it; the policy prefers the other channel.
+    /// Nothing proves anything; the policy prefers the other channel.
     Policy,
 }
 
-/// What came of the evidence.
+/// What came of the evidence, and what is left to be done:
+///
+/// | diagnosis | what the pair has done | what a person does |
+/// |---|---|---|
+/// | `Transient` | released the right output in its cycle | nothing; watch [`buckets`](crate::Node::buckets): which suspect fills |
+/// | `Faulty`, `Settled` to `Health` | went on without that channel, which joins again as an empty one | looks at that channel's memory, processor, sensors |
+/// | `Faulty`, `TooOften` | the same, and barred it | repairs it, then [`readmit`](crate::Node::readmit) |
+/// | `Faulty`, `Policy` | went on with the preferred one | finds out which is right: nothing proves it |
+/// | `Unattributed` | both in the safe state, until they are booted anew | reads both black boxes first: a reboot of both begins from `init` |
+///
+/// A suspect `PATH` is the link and both its ends, a comparator its channel's processor or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Diagnosis {

@@ -43,7 +43,8 @@ pub enum Claim {
 /// One with a memory keeps one epoch, the one it lets through, at first [`Epoch::NONE`]. It
 /// grants `to` if `to.counter()` is above that of the epoch kept, and keeps `to` from then on;
 /// the same claim again is granted again; anything else is refused. It answers
-/// [`Claim::Granted`] only once the other channel *is* cut off, and [`Claim::Pending`] until
+/// [`Claim::Granted`] only once the other channel *is* cut off, or no output of its opens any more since
+/// [`confirms`](Self::confirms) denies it, and [`Claim::Pending`] until
 /// then, for instance while a contact moves: the cycle is held meanwhile. It may forget the
 /// epoch only when both channels are off. The grounds are for arbiters without a memory; one
 /// with a memory needs none. A reboot of the peer costs two claims at least, one for going on

@@ -22,8 +22,11 @@
 //! A frame is written into a free slot first, and counted in `written` then; a slot is free again once
 //! the reader has counted the frame in `taken`. What a core writes lies in cache lines of its own,
 //! and a memory protection unit can keep the other core from writing there. All zero is the state
-//! before either core has booted. The memory must be so at power-up, and no start-up code may
-//! touch it later: put it into a section that neither image initialises.
+//! before either core has booted. Memory of a real chip is anything at power-up: the core that starts first
+//! writes zeros over all of it, of the arbiter's words too, if and only if the reset-cause register says power-up, and before it
+//! releases the other core. No start-up code may touch it later: give it an address of its own in the linker scripts of
+//! both images, as a symbol or in a section that neither initialises. What is private to a core, its mirrored
+//! memory above all, stays in its `.bss` as ever.
 //!
 //! A core that boots attaches anew: what was written for its former life is dropped. A counter or a
 //! greeting that a stray write has hit is mended by its owner's next call that finds no frame; the reader that finds
@@ -41,8 +44,10 @@ const VERSION: u32 = 1;
 /// Shared memory of a link between two cores: `SLOTS` frames each way, a power of two, of up to
 /// `WORDS * 4` bytes.
 ///
-/// Eight slots take what a cycle sends; a copy fills them with [`copy_blocks`](crate::Config::copy_blocks)
-/// frames more.
+/// `WORDS * 4` is at least the `FRAME` of the node; 15, 31, 47 and so on waste nothing, since a slot is a multiple of 64
+/// bytes. `SLOTS` is at least 8, for what a cycle sends, and [`copy_blocks`](crate::Config::copy_blocks): 16 for the
+/// default configuration. It takes `128 + 2 * SLOTS * (4 + WORDS * 4, rounded up to 64)` bytes. For two cores
+/// [`link_delay_us`](crate::Config::link_delay_us) is how long the other core may take to look.
 #[repr(C)]
 pub struct Mailbox<const SLOTS: usize, const WORDS: usize> {
     controls: [Control; 2],

@@ -9,9 +9,10 @@ use crate::sync::{Order, Word, const_fn};
 
 /// The word, in shared memory: one for the pair.
 ///
-/// All zero is the state before anyone has owned. It must be so when both cores have been off, and no
-/// start-up code may touch it later: a core that boots while the other one owns finds its epoch
-/// there. It is the arbiter itself: of memory with parity or error correction give it that.
+/// All zero is the state before anyone has owned. Zero it as the [mailbox](crate::mailbox), once at power-up; afterwards no
+/// start-up code may touch it: zeroed while the other core owns, it may let both own. A core that boots
+/// finds the other one's epoch there. It is the arbiter itself: of memory with parity or error correction
+/// give it that. Laid out as one 32-bit word, counter times 2 and the owner in bit 0, and padding to 64 bytes.
 #[repr(C, align(64))]
 pub struct ClaimWord(Word);
 
@@ -33,7 +34,12 @@ impl ClaimWord {
 /// One core's view of the word, for targets with a compare-and-swap; [`SplitClaim`](crate::SplitClaim)
 /// needs none.
 ///
-/// A claim is answered at once, whatever the other core does or has stopped doing. What a core wrote
+/// It takes a memory between the cores in which exclusive accesses of one are seen by the other, which the target does not
+/// tell: on Arm a global exclusive monitor. Where the chip's manual does not promise that, both might be granted one
+/// number: take [`SplitClaim`](crate::SplitClaim).
+///
+/// A claim is answered at once, whatever the other core does or has stopped doing. It cuts nothing off by itself: the other
+/// core's outputs no longer open from then on, and a write that it has already begun still lands. What a core wrote
 /// to shared memory before its claim is there for the other one once that sees the new epoch. The
 /// word must not be cached, or the caches be coherent.
 #[derive(Clone, Copy)]

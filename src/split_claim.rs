@@ -18,9 +18,10 @@ use crate::sync::{Order, Word, array, const_fn, fence};
 
 /// The words of both cores, in shared memory: one for the pair.
 ///
-/// All zero is the state before anyone has owned. It must be so when both cores have been off, and no
-/// start-up code may touch it later. It is the arbiter itself: of memory with parity or error
-/// correction give it that.
+/// All zero is the state before anyone has owned. Zero it as the [mailbox](crate::mailbox), once at power-up; afterwards no
+/// start-up code may touch it: zeroed while the other core owns, it may let both own. It is the arbiter
+/// itself: of memory with parity or error correction give it that. Laid out as two 32-bit words of A, intended and held number, and
+/// padding to 64 bytes; then those of B.
 #[repr(C)]
 pub struct ClaimWords([CoreWords; 2]);
 

@@ -1,9 +1,14 @@
 //! Frames between the channels.
 
+use twinstep::wire::MAX_FRAME_BYTES;
+
 /// Carries frames to the peer and back. A frame may be lost or damaged, never split.
 pub trait Link {
     /// What can go wrong. The run loop counts it and goes on: to the voter it is a lost frame.
     type Error: core::fmt::Debug;
+
+    /// The longest frame it takes. A [`Lockstep`](crate::Lockstep) with longer ones does not compile.
+    const FRAME_BYTES: usize = MAX_FRAME_BYTES;
 
     /// Sends one frame.
     ///

@@ -51,6 +51,12 @@ where
         M: TryInto<Cells<'m, P::State>>,
         ConfigError: From<M::Error>,
     {
+        const {
+            assert!(
+                L::FRAME_BYTES >= FRAME || L::FRAME_BYTES >= MAX_FRAME_BYTES,
+                "the link takes shorter frames than FRAME"
+            )
+        }
         if config.solo_boot_after_us.is_some() && !arbiter.allows_solo_boot() {
             return Err(ConfigError::SoloBootNeedsArbiter);
         }

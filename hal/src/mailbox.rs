@@ -13,7 +13,7 @@ use twinstep::mailbox::{Coherence, Coherent, Port, ReceiveError, SendError};
 /// use twinstep_hal::{Link, MailboxLink};
 ///
 /// // Both in a section that no start-up code touches, at one address in both images.
-/// static FRAMES: Mailbox<8, 24> = Mailbox::new();
+/// static FRAMES: Mailbox<16, 31> = Mailbox::new();
 /// static OWNER: ClaimWord = ClaimWord::new();
 ///
 /// // Each core, as it boots, with its own channel:
@@ -22,6 +22,25 @@ use twinstep::mailbox::{Coherence, Coherent, Port, ReceiveError, SendError};
 /// # let mut peer = MailboxLink::new(FRAMES.attach(ChannelId::B));
 /// # link.send(&[1, 2, 3]).unwrap();
 /// # assert_eq!(peer.receive(), Ok(Some(&[1, 2, 3][..])));
+/// ```
+///
+/// Slots that are too short for the frames are refused by the compiler:
+///
+/// ```compile_fail
+/// # use twinstep::{Agreement, ChannelId, Config, Cycle, Mailbox, Memory, Preferred, Program, Tracked};
+/// # use twinstep_hal::{Lockstep, MailboxLink};
+/// # struct P;
+/// # impl Program for P {
+/// #     type Input = u8; type Output = u8; type State = [u32; 4];
+/// #     const SAFE: u8 = 0; const VERSION: u32 = 1;
+/// #     fn agree(a: &u8, _: &u8) -> Agreement<u8> { Agreement::on(*a) }
+/// #     fn step(_: Cycle, _: &mut Tracked<[u32; 4]>, _: &u8) -> u8 { 0 }
+/// # }
+/// let frames = Mailbox::<16, 24>::new(); // 96 bytes
+/// let link = MailboxLink::new(frames.attach(ChannelId::A));
+/// let mut memory = Memory::<[u32; 4], 1>::new();
+/// let config = Config { nonce: 1, ..Config::DEFAULT };
+/// let pair = Lockstep::<P, _, _, 100>::new(ChannelId::A, &mut memory, link, Preferred(ChannelId::A), config);
 /// ```
 pub struct MailboxLink<'m, const SLOTS: usize, const WORDS: usize, C = Coherent> {
     port: Port<'m, SLOTS, WORDS, C>,
@@ -53,6 +72,7 @@ impl<'m, const SLOTS: usize, const WORDS: usize, C> MailboxLink<'m, SLOTS, WORDS
 
 impl<const SLOTS: usize, const WORDS: usize, C: Coherence> Link for MailboxLink<'_, SLOTS, WORDS, C> {
     type Error = MailboxError;
+    const FRAME_BYTES: usize = WORDS * 4;
 
     fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
         match self.port.send(frame) {

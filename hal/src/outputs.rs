@@ -106,8 +106,9 @@ impl<O, Pwm: SetDutyCycle, Part: Fn(&O) -> Duty> Actuator<O> for DutyOutput<Pwm,
 ///
 /// On any error, and while the channel starts, joins or stands by, every one of them is told the
 /// safe output. That is right for pins of this board behind a relay or a combining gate; for
-/// a bus that both boards write, use [`Voted::open`](twinstep::Voted::open) and leave the bus
-/// alone when it fails. Call [`make_safe`](Self::make_safe) once before the loop.
+/// a bus that both boards write, and for whatever both cores of one chip reach, use
+/// [`Voted::open`](twinstep::Voted::open) and leave it alone when that fails: there a channel that starts would make the
+/// owner's actuator safe. Call [`make_safe`](Self::make_safe) once before the loop.
 pub struct Outputs<P: Program, T> {
     actuators: T,
     program: core::marker::PhantomData<fn() -> P>,

@@ -99,6 +99,7 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
 
 impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRAME> {
     type Error = SerialError<S::Error>;
+    const FRAME_BYTES: usize = FRAME;
 
     fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
         let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
