@@ -21,6 +21,8 @@ use twinstep::{
 
 /// The cycles after which digests are compared.
 pub const CYCLES: u32 = 100_000;
+/// The programs, in the order in which they run.
+pub const PROGRAMS: [&str; 2] = ["tank", "arithmetic"];
 /// In so many parts, so that a difference is found near where it began.
 pub const PARTS: u32 = 10;
 
@@ -60,8 +62,9 @@ pub struct Part {
 /// [`ConfigError`] if a channel cannot be made, which is a mistake in this crate.
 pub fn run(memories: &mut Memories, mut report: impl FnMut(Part)) -> Result<(), ConfigError> {
     let Memories { tank, arithmetic } = memories;
-    run_program::<Tank>("tank", Cells::try_from(tank)?, reading, &mut report)?;
-    run_program::<Arithmetic>("arithmetic", Cells::try_from(arithmetic)?, |draw| draw, &mut report)
+    let [first, second] = PROGRAMS;
+    run_program::<Tank>(first, Cells::try_from(tank)?, reading, &mut report)?;
+    run_program::<Arithmetic>(second, Cells::try_from(arithmetic)?, |draw| draw, &mut report)
 }
 
 fn run_program<P: Program>(

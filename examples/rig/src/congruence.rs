@@ -5,7 +5,7 @@ use crate::process;
 use crate::provision;
 use crate::scenario::{Claim, claim};
 use anyhow::{Context, Result, bail};
-use congruence::{CYCLES, Memories, PARTS};
+use congruence::{CYCLES, Memories, PARTS, PROGRAMS};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -44,9 +44,11 @@ type Digests = Vec<String>;
 /// Compares all of them; returns whether every claim held.
 pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool> {
     let host = on_host()?;
+    let is_complete = PROGRAMS.len() * PARTS as usize == host.len();
     let mut claims = vec![claim(
         format!("this host ran {CYCLES} cycles of each program, in {PARTS} parts"),
-        host.iter().filter(|line| line.contains(&format!("\t{CYCLES}\t"))).count() * PARTS as usize == host.len(),
+        is_complete
+            && PROGRAMS.iter().all(|name| host.iter().any(|line| line.starts_with(&format!("{name}\t{CYCLES}\t")))),
     )];
     for board in &BOARDS {
         let found = on_board(board, &[], say).with_context(|| format!("on a {}", board.name))?;

@@ -60,6 +60,10 @@ struct Run<'p> {
     rounds: Rounds,
     stop: Stop,
     hang: Hang,
+    /// The core that hung has gone on, and said nothing yet.
+    is_first_word_due: bool,
+    /// The last cycle that each core has reported on.
+    settled: [u32; 2],
     rot: Option<Rot>,
     /// The last cycle of the run, once the rounds are over.
     until: Option<u32>,
@@ -92,6 +96,8 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &[PathBuf; 2], progress: &Pro
         rounds: Rounds::new(CORE_ROUNDS, plan.seed, Config::DEFAULT.probation_cycles),
         stop: Stop::None,
         hang: Hang::NotYet,
+        is_first_word_due: false,
+        settled: [0; 2],
         rot: None,
         until: None,
         driver: ChannelId::A,
@@ -185,6 +191,7 @@ impl Run<'_> {
     }
 
     fn answer(&mut self, core: ChannelId, message: ToPlant) -> Result<()> {
+        self.first_word(core, &message);
         match message {
             ToPlant::Ready => {
                 let nonce = self.nonces[core.index()];
@@ -231,6 +238,7 @@ impl Run<'_> {
 
     fn settled(&mut self, core: ChannelId, cycle: u32, outcome: OutcomeCode, mode: ModeCode) -> Result<()> {
         self.modes[core.index()] = Some(mode);
+        self.settled[core.index()] = cycle;
         self.judge.settled(core, cycle, outcome, mode);
         // A core that is out of the cycle stands at an old number.
         self.plant.mode(core, cycle.max(self.judge.latest()), Some(mode));

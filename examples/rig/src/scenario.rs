@@ -138,8 +138,9 @@ impl Plan {
             Kind::Dualcore => {
                 claims.extend(rounds_claims(figures, CORE_ROUNDS, ["core", "stopped", "stop and of the hang"]));
                 let hung = figures.hung.filter(|hung| figures.takeover_cycles.contains(&hung.hung_in));
-                let is_back = hung.is_some_and(|hung| hung.duplex_in.is_some());
-                claims.push(claim("a core hung before its output, was overtaken, went on, and is back", is_back));
+                let is_back = hung.is_some_and(|hung| hung.held_output && hung.duplex_in.is_some());
+                claims.push(claim("a core hung with an output in hand, was overtaken, went on, and is back", is_back));
+                claims.push(claim("every frame in the mailbox was heard", figures.unheard_frames == Some(0)));
                 claims.extend(rot_claims(figures));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }

@@ -19,8 +19,6 @@ pub struct Shared {
     pub claim: ClaimWord,
     /// Whether each core runs.
     pub lives: [Life; 2],
-    /// Not 0 once core 0 has started core 1.
-    pub core_1_started: AtomicU32,
 }
 
 /// What is known of one core beside its work.

@@ -4,17 +4,13 @@
 
 use board::clock::tick;
 use board::serve::TankMemory;
-use core::sync::atomic::Ordering;
 use cortex_m_rt::{entry, exception};
-use dual_firmware::{SHARED, chip, tank};
+use dual_firmware::{chip, tank};
 
 #[entry]
 fn main() -> ! {
     static mut MEMORY: TankMemory = TankMemory::new();
-    // Once since power-up: a core 0 that begins anew finds core 1 serving.
-    if SHARED.core_1_started.swap(1, Ordering::Relaxed) == 0 {
-        chip::start_core_1();
-    }
+    chip::start_core_1(); // a core 0 that begins anew finds it serving
     tank::run(0, MEMORY)
 }
 

@@ -6,7 +6,7 @@
 use super::Run;
 use anyhow::Result;
 use serde::Serialize;
-use tank::field_bus::ModeCode;
+use tank::field_bus::{ModeCode, ToPlant};
 use twinstep::{ChannelId, Config};
 
 /// With a verdict, a core reports its sample first, by this function. Then it opens the output.
@@ -23,6 +23,8 @@ pub(crate) struct Hung {
     pub(crate) hung_in: u32,
     /// The last cycle before it went on.
     pub(crate) went_on_after: Option<u32>,
+    /// As it went on it reported the sample of the cycle before: so it had settled that, and had not opened its output.
+    pub(crate) held_output: bool,
     /// The cycle in which both were in duplex again.
     pub(crate) duplex_in: Option<u32>,
 }
@@ -51,6 +53,16 @@ impl Hang {
 }
 
 impl Run<'_> {
+    /// Looks at what a core says first as it goes on.
+    pub(super) fn first_word(&mut self, from: ChannelId, message: &ToPlant) {
+        if let Hang::Overtaken(core, hung) = &mut self.hang
+            && *core == from
+            && std::mem::take(&mut self.is_first_word_due)
+        {
+            hung.held_output = matches!(message, ToPlant::Sampled { cycle, .. } if cycle + 1 == hung.hung_in);
+        }
+    }
+
     /// Does what is due, once the rounds are over.
     pub(super) fn go_on_with_hang(&mut self) -> Result<()> {
         let (latest, memory) = (self.judge.latest(), &mut self.chip.memory);
@@ -58,14 +70,16 @@ impl Run<'_> {
             Hang::NotYet if self.rounds.is_done() => {
                 self.hang = Hang::After(latest + u32::from(Config::DEFAULT.probation_cycles) + CALM_CYCLES);
             }
-            Hang::After(cycle) if latest >= cycle => {
+            // After all that it says of a cycle, so that the next thing is the next sample.
+            Hang::After(cycle) if latest >= cycle && self.settled[self.driver.index()] == latest => {
                 self.cores[self.driver.index()].hang_at(BEFORE_OPENING, memory)?;
                 self.hang = Hang::Hanging(self.driver);
             }
             Hang::Hanging(core) if self.driver != core => {
                 let hung_in = self.judge.votes().latest(core).map_or(0, |voted| voted.0 + 1);
                 self.plant.injected(hung_in, Some(core), "hangs");
-                self.hang = Hang::Overtaken(core, Hung { hung_in, went_on_after: None, duplex_in: None });
+                self.hang =
+                    Hang::Overtaken(core, Hung { hung_in, went_on_after: None, held_output: false, duplex_in: None });
             }
             Hang::Overtaken(core, hung @ Hung { hung_in, went_on_after: None, .. })
                 if latest >= hung_in + HANGS_FOR_CYCLES =>
@@ -73,6 +87,7 @@ impl Run<'_> {
                 self.cores[core.index()].go_on(memory)?;
                 self.plant.injected(latest, Some(core), "goes on");
                 self.modes[core.index()] = None; // until it says what it makes of it
+                self.is_first_word_due = true;
                 self.hang = Hang::Overtaken(core, Hung { went_on_after: Some(latest), ..hung });
             }
             Hang::Overtaken(_, hung @ Hung { went_on_after: Some(since), .. })
