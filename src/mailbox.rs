@@ -11,7 +11,7 @@
 //! then          SLOTS slots    frames of B to A
 //!
 //! control, 64 bytes, three 32-bit words in the machine's byte order:
-//!   greeting    0: not attached; else a hash of this layout, its version, SLOTS and WORDS
+//!   greeting    0: not attached; else a hash of this layout's version, SLOTS and WORDS: `Port::layout`
 //!   written     frames this core has written, modulo 2^32
 //!   taken       frames of the other core that this one has read, modulo 2^32
 //! slot, a multiple of 64 bytes; frame number n lies in slot n modulo SLOTS:
@@ -30,8 +30,8 @@
 //!
 //! A core that boots attaches anew: what was written for its former life is dropped. A counter or a
 //! greeting that a stray write has hit is mended by its owner's next call that finds no frame; the reader that finds
-//! a counter out of range goes on with the newest frame. All this costs frames, and the node
-//! sends again what is not acknowledged.
+//! a counter out of range goes on behind all that waits. All this costs frames, or brings one once more; the node
+//! sends again what is not acknowledged, and knows a frame that it had.
 
 use crate::digest::mix;
 use crate::ids::ChannelId;
@@ -255,6 +255,7 @@ impl<const SLOTS: usize, const WORDS: usize, C: Coherence> Port<'_, SLOTS, WORDS
             return Ok(None);
         }
         if theirs != mine {
+            self.mend(); // the words stand where every layout has them
             return Err(ReceiveError::LayoutDiffers { mine, theirs });
         }
         let written = self.theirs.written.load(Order::FrameSeen);
@@ -304,6 +305,7 @@ impl<const SLOTS: usize, const WORDS: usize, C: Coherence> Port<'_, SLOTS, WORDS
     /// Says it again if a stray write or a start-up code has hit the words.
     fn mend(&self) {
         let mine = self.mine;
+        self.coherence.fetch(place_of(mine));
         let shared = [&mine.greeting, &mine.written, &mine.taken].map(|word| word.load(Order::Plain));
         if shared != [self.layout(), self.written, self.taken] {
             self.publish();
@@ -343,7 +345,7 @@ impl<const WORDS: usize> Frame<WORDS> {
     }
 }
 
-/// The high half of a slot's header. Memory that was never written is no frame's.
+/// The high half of a slot's header. Memory that was never written is none of the first frames'.
 const fn header(number: u32) -> u32 {
     number.wrapping_add(1) << 16
 }

@@ -1,16 +1,18 @@
 //! SPLIT CLAIM  the arbiter of two cores without a compare-and-swap: words that one core each writes.
 //!
-//! Each core has two words: what it *intends* to claim and what it *holds*. The pair's epoch is the
-//! newer of the two that are held, so a core takes over by one write of its own word, and fences
-//! the other one off by it, even one that has stopped.
+//! Each core has two words: what it *intends* to claim and what it *holds*. A core owns while it was granted what it holds and
+//! the other one holds nothing newer: so a core takes over by one write of its own word, and fences the other
+//! one off by it, even one that has stopped.
 //!
 //! To claim number n: say the intent; look whether the other core intends n or more; hold n; look
 //! whether the other one holds n or more. Before each look stands a fence, so of two cores that do
 //! this at once at least one sees the other (Dekker's algorithm; Dijkstra, EWD 123). The second look is what
-//! makes it safe: no number is granted twice. The first spares the owner the claims that fail. Of two
+//! makes it safe: no number is granted twice. The first lets one of two that claim at once through. Of two
 //! that intend the same, B takes its intent back and A waits, and either goes on once the other one's
-//! intent has stood still: with loads and stores alone nobody can tell a core that has stopped between
-//! two instructions from a slow one (Herlihy 1991), so who is slow there may be refused.
+//! intent has stood for several looks: with loads and stores alone nobody can tell a core that has stopped
+//! between two instructions from a slow one (Herlihy 1991), so who is slow there may be refused, which
+//! harms nobody else. A core that stops right after it has written what it was not granted leaves a number
+//! that nobody owns; the one that was granted it owns on.
 
 use crate::ids::{ChannelId, Epoch};
 use crate::lease::{Arbiter, Claim, Grounds};
@@ -54,27 +56,44 @@ impl ClaimWords {
 
 /// One core's view of the words: loads and stores only, for any target.
 ///
-/// A claim is answered at once unless the other core is claiming the same at that moment. What a
+/// A claim is answered at once unless the other core intends the same at that moment. It cuts nothing off by itself: the
+/// other core's outputs no longer open from then on, and a write that it has already begun still lands. What a
 /// core wrote to shared memory before its claim is there for the other one once that sees the new
 /// epoch. The words must not be cached, or the caches be coherent.
 pub struct SplitClaim<'m> {
     words: &'m ClaimWords,
     me: ChannelId,
-    /// The other core's intent that stands in the way, and how often it was seen so.
+    /// The number granted last in this life.
+    granted: u32,
+    /// What is being claimed, the other core's intent in its way, and how often that was seen to stand.
+    claimed: u32,
     rival: u32,
-    seen: u8,
+    looks: u8,
+    looks_at_most: u8,
 }
 
-/// An intent that stands so many times stands for good: its core has stopped. The node asks again
-/// after an eighth of [`retransmit_us`](crate::Config::retransmit_us).
-const STANDS_AFTER: u8 = 3;
+/// Looks at an intent that stands, after which its core counts as stopped.
+const LOOKS: u8 = 16;
 
 impl<'m> SplitClaim<'m> {
     /// Makes the arbiter of core `me` as it boots: an intent of its former life is taken back.
     pub fn new(words: &'m ClaimWords, me: ChannelId) -> Self {
-        let claim = Self { words, me, rival: 0, seen: 0 };
+        let (mine, theirs) = (words.of(me), words.of(me.other()));
+        if mine.held.load(Order::Plain) == theirs.held.load(Order::Plain) {
+            mine.held.store(0, Order::Plain); // if it was granted that, it is so no longer
+        }
+        let claim = Self { words, me, granted: 0, claimed: 0, rival: 0, looks: 0, looks_at_most: LOOKS };
         claim.withdraw();
         claim
+    }
+
+    /// Takes an intent of the other core that stands for so many looks for that of a core that has stopped; 16 if not said
+    /// otherwise. A node looks at each poll: at each frame, and after an eighth of
+    /// [`retransmit_us`](crate::Config::retransmit_us) at the latest. More spare a core that is held up in the middle of a
+    /// claim, by an interrupt for instance, from being refused; fewer let the other one go on earlier if it has stopped there.
+    #[must_use]
+    pub fn with_looks(self, looks_at_most: u8) -> Self {
+        Self { looks_at_most, ..self }
     }
 
     /// Looks for an intent of the other core that stands in the way of `number`: granted if there is none, or if it has
@@ -86,12 +105,19 @@ impl<'m> SplitClaim<'m> {
             return Claim::Refused;
         }
         if rival < number {
-            self.seen = 0;
             return Claim::Granted;
         }
-        self.seen = if self.rival == rival { self.seen.saturating_add(1) } else { 1 };
-        self.rival = rival;
-        if self.seen > STANDS_AFTER { Claim::Granted } else { Claim::Pending }
+        let is_known = (self.claimed, self.rival) == (number, rival);
+        self.looks = if is_known { self.looks.saturating_add(1) } else { 1 };
+        (self.claimed, self.rival) = (number, rival);
+        if self.looks > self.looks_at_most { Claim::Granted } else { Claim::Pending }
+    }
+
+    /// Whether this core was granted a number and nobody has gone beyond it.
+    fn owns(&self, number: u32) -> bool {
+        let held = self.words.of(self.me).held.load(Order::Plain);
+        let is_mine = number != 0 && self.granted == number && held == number;
+        is_mine && self.words.of(self.me.other()).held.load(Order::HeldSeen) <= number
     }
 
     /// Takes the intent back.
@@ -104,7 +130,7 @@ impl Arbiter for SplitClaim<'_> {
     fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
         let (mine, theirs) = (self.words.of(self.me), self.words.of(self.me.other()));
         let (number, before) = (to.counter(), mine.held.load(Order::Plain));
-        if self.newest() == to {
+        if to.owner() == self.me && self.owns(number) {
             return Claim::Granted;
         }
         if number <= self.newest().counter() || to.owner() != self.me {
@@ -127,14 +153,15 @@ impl Arbiter for SplitClaim<'_> {
             self.withdraw();
             return Claim::Refused;
         }
+        self.granted = number;
         Claim::Granted
     }
 
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        epoch != Epoch::NONE && epoch.owner() == me && self.newest() == epoch
+        me == self.me && epoch.owner() == me && self.owns(epoch.counter())
     }
 
-    /// Of equal numbers, which are there only while one of them is being taken back, A's counts.
+    /// Of equal numbers, of which at most one was granted, A's is named.
     fn newest(&self) -> Epoch {
         let [a, b] = [ChannelId::A, ChannelId::B].map(|channel| {
             let held = self.words.of(channel).held.load(Order::HeldSeen);
