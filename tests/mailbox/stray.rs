@@ -1,4 +1,5 @@
-//! Stray writes, start-up code that clears the memory, and an image with another layout: frames are lost, nothing else.
+//! Stray writes, start-up code that clears the memory, and an image with another layout: frames are lost or come once more,
+//! and the link works again.
 
 use crate::drain;
 use crate::memory::{at_power_up, load, store, words};
@@ -120,4 +121,21 @@ fn images_of_different_layout_refuse_each_other() {
     assert_eq!(b.receive(&mut [0; 12]), Ok(None));
     a.send(&[3]).unwrap();
     assert_eq!(drain(&mut b), [[3]]);
+}
+
+/// Something writes over both cores' words at once, so that each takes the other for an image of another layout.
+#[test]
+fn words_that_are_overwritten_on_both_sides_are_mended() {
+    for garbage in [u32::MAX, 1, 0xDEAD_BEEF] {
+        let mailbox = at_power_up::<4, 3>();
+        let (mut a, mut b) = (mailbox.attach(A), mailbox.attach(B));
+        OF_A.into_iter().chain(OF_B).for_each(|word| store(&mailbox, word, garbage));
+        assert!(a.send(&[1]).is_err());
+        for _ in 0..2 {
+            let _ = (a.receive(&mut [0; 12]), b.receive(&mut [0; 12]));
+        }
+        a.send(&[2]).unwrap();
+        b.send(&[3]).unwrap();
+        assert_eq!((drain(&mut b), drain(&mut a)), (vec![vec![2]], vec![vec![3]]), "{garbage:#x}");
+    }
 }
