@@ -29,6 +29,7 @@
 //! ```text
 //! cargo test --test model -- --nocapture           figures of each search
 //! DEPTH=3 cargo test --test model -- --nocapture   three cycles with two faults
+//! FUTURES=1 cargo test --test model -- --nocapture what becomes of every state, not of one in 64
 //! RULE=cut TRACES=1 cargo test --test model left_out -- --nocapture   one control, with its trace
 //! ```
 
@@ -81,12 +82,22 @@ const HOME: Setup = Setup {
 
 /// Cycles explored with two faults.
 fn depth() -> u32 {
-    std::env::var("DEPTH").ok().and_then(|text| text.parse().ok()).unwrap_or(2)
+    number_of("DEPTH").unwrap_or(2)
+}
+
+/// The future of one state in so many is judged.
+fn futures() -> u32 {
+    number_of("FUTURES").unwrap_or(64)
+}
+
+fn number_of(variable: &str) -> Option<u32> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Explores everything from `start`, prints the figures, and fails with a trace.
 fn holds(what: &str, start: &World, setup: Setup, menu: fn(Choice) -> bool) {
-    let plan = Plan { setup, every: 64, every_last: 8, most: usize::MAX, menu };
+    let every = u64::from(futures());
+    let plan = Plan { setup, every, every_last: every.min(8), most: usize::MAX, menu };
     let found = explore(start, &plan);
     let Setup { arbiter, patience, cycles, faults, flips, early, .. } = setup;
     println!(
