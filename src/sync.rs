@@ -1,6 +1,6 @@
 //! SYNC  what shared memory is made of, and the only place that knows loom.
 //!
-//! Under `--cfg loom` a [`Word`] is loom's and [`Guarded`] is watched: who reads what another core
+//! Under `--cfg loom` a `Word` is loom's and `Guarded` is watched: who reads what another core
 //! may be writing fails the model, though the words themselves are atomic and would only read torn.
 //! So what is modelled is what ships, and what ships has no undefined behaviour even if the other
 //! core runs wild. A model can also weaken one ordering, or stop a core after so many writes.
