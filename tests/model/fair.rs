@@ -106,10 +106,9 @@ pub fn run_periods(world: &mut World, setup: &Setup, periods: u32, log: &mut Opt
     Err("a channel asks to be polled again and again")
 }
 
-/// Frames that may answer each other before time passes: a link that takes none lets a difference, the leaving, the
-/// copy and the return of a channel follow each other at once, some thirty frames. Those that answer each
-/// other without end are more than any number.
-const MOST_IN_A_ROW: u32 = 64;
+/// Frames that may answer each other before time passes or a channel changes its mode: a difference, the leaving of a
+/// channel and its return may follow each other at once on a link that takes no time, and are no endless exchange.
+const MOST_IN_A_ROW: u32 = 24;
 
 /// Lets one thing happen: the next frame, else the next timer of both.
 fn step(
@@ -133,7 +132,12 @@ fn step(
                 let now = world.now[1 - to].min(world.wake_at(to).unwrap_or(0));
                 world.now[to] = world.now[to].max(now);
             }
-            return told(world, setup, Choice::Deliver { to, dies: false }, log);
+            let before = world.modes();
+            told(world, setup, Choice::Deliver { to, dies: false }, log)?;
+            if world.modes() != before {
+                *in_a_row = 0;
+            }
+            return Ok(());
         }
     }
     // Both clocks show the same.
