@@ -12,6 +12,7 @@
 //! memory, marks, tracked, mirror  MIRROR: state in blocks, what was written, the checkpoint
 //! fault                         faults, health, what is kept of a vote
 //! program, rule                 what the user writes
+//! succession                    what a new version says of the one before
 //! config, wire                  timing and policy; the frame format
 //! lease                         who owns the outputs: the arbiter
 //! shared_claim, split_claim     arbiters of two cores on one chip
@@ -56,6 +57,7 @@ pub mod shared_claim;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod split_claim;
+pub mod succession;
 #[doc(hidden)]
 pub mod sync;
 pub mod tracked;
@@ -86,6 +88,7 @@ pub use program::{Agreement, Program};
 #[cfg(target_has_atomic = "32")]
 pub use shared_claim::{ClaimWord, SharedClaim};
 pub use split_claim::{ClaimWords, SplitClaim};
+pub use succession::{CannotMigrate, Succession, Successor};
 pub use tracked::Tracked;
 pub use verdict::{Outcome, Release, Verdict};
 pub use vote::{OpenError, Voted};

@@ -91,8 +91,13 @@ impl<I> Agreement<I> {
 
 /// Returns what distinguishes a program from another one.
 pub fn program_hash<P: Program>() -> u32 {
+    hash_of(P::VERSION, &P::SAFE)
+}
+
+/// Returns the hash of a program of this version and with this safe output.
+pub(crate) fn hash_of<O: Serialize>(version: u32, safe: &O) -> u32 {
     let mut digest = ValueDigest::new();
-    for number in [P::VERSION, canonical::digest(&P::SAFE).unwrap_or_default()] {
+    for number in [version, canonical::digest(safe).unwrap_or_default()] {
         digest.extend(&number.to_le_bytes());
     }
     digest.finish()

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["mirror"],
     &["fault"],
     &["program", "rule"],
+    &["succession"],
     &["config", "wire"],
     &["lease"],
     &["shared_claim", "split_claim"],
