@@ -104,6 +104,11 @@ pub struct Config {
     /// Time without any word of the peer after which an empty channel starts alone;
     /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
+    /// Cycles that a new version is tried for before the outputs may be left to it.
+    pub trial_cycles: u32,
+    /// Cycles of a trial whose outputs may be not alike. Once the new version drives, the next one ends the trial: the old
+    /// version's output is driven.
+    pub trial_differences: u32,
 }
 
 impl Config {
@@ -127,6 +132,8 @@ impl Config {
         transient_limit: 3,
         transient_leak_cycles: 36_000,
         solo_boot_after_us: None,
+        trial_cycles: 1_000,
+        trial_differences: 0,
     };
 
     /// Checks that the configuration can work.

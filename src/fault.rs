@@ -69,6 +69,11 @@ bitflags::bitflags! {
         const PROOF_TEST_FAILED = 1 << 24;
         /// Control data of this channel was damaged and mended, or a copy of a sample.
         const CONTROL_REPAIRED = 1 << 25;
+        /// The old version's state could not be taken over: this half goes back to that version. `upgrade` says why.
+        const CANNOT_MIGRATE = 1 << 26;
+        /// The new version drove, and its output was not alike to the old one's more often than allowed: the old one's was
+        /// driven, and the outputs go back to it.
+        const TRIAL_FAILED = 1 << 27;
     }
 }
 

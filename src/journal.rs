@@ -24,6 +24,7 @@ use crate::diagnose::Diagnosis;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
 use crate::mode::{Mode, ModeEvent};
+use crate::upgrade::Step;
 use crate::wire::Reject;
 use heapless::Deque;
 use serde::{Deserialize, Serialize};
@@ -86,6 +87,17 @@ pub enum Event {
     },
     /// A fault that has no event of its own, such as what the votes differed in.
     Fault(Faults),
+    /// The upgrade is in another step.
+    UpgradeStep {
+        /// Where it was.
+        from: Step,
+        /// Where it is.
+        to: Step,
+    },
+    /// This channel has let go of the outputs.
+    LetGo,
+    /// The outputs were handed over to this channel, between two cycles.
+    HandedOver(ChannelId),
 }
 
 /// An event, when it happened, and how often in a row.

@@ -22,6 +22,11 @@ pub enum Grounds {
     /// half of a period; until the answer is there nothing is released, so one within half a
     /// period costs nothing. A refusal means that somebody else owns: the claimant stands by.
     PeerJoins,
+    /// The owner has let go of the outputs in favour of the claimant, and said so.
+    HandedOver,
+    /// The claimant had let go of them, and nobody has answered. To be refused by an arbiter that cannot
+    /// tell whether the other channel has them.
+    TakesBack,
 }
 
 /// What an arbiter answers to a claim.
@@ -58,6 +63,12 @@ pub trait Arbiter {
     /// release and as each output is opened: answer from a cached word or a pin.
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool;
 
+    /// The channel that owns `epoch` lets go of the outputs in favour of the other one, which claims them next.
+    /// For arbiters that have to do something about it, such as a pin to be released; one with a memory waits for the claim.
+    fn let_go(&mut self, epoch: Epoch, me: ChannelId) {
+        let _ = (epoch, me);
+    }
+
     /// Returns the epoch that is let through, as far as known, so that channels that have both
     /// rebooted can number their next claim above it. Needed of every arbiter with a memory.
     fn newest(&self) -> Epoch {
@@ -90,7 +101,8 @@ impl Arbiter for Preferred {
     fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
         let granted = match grounds {
             Grounds::First => to.owner() == self.0,
-            Grounds::PeerEmpty => true,
+            Grounds::PeerEmpty | Grounds::HandedOver => true,
+            Grounds::TakesBack => false, // the other one may have been granted them
             Grounds::Silence | Grounds::PeerStandsBy | Grounds::PeerFaulty | Grounds::PeerJoins => {
                 to.owner() == from.owner()
             }
@@ -138,7 +150,8 @@ mod tests {
             assert!(ask(b1, b2, grounds), "the owner goes on alone");
             assert!(!ask(b1, a2, grounds), "the other one does not");
         }
-        assert!(ask(b1, a2, Grounds::PeerEmpty));
+        assert!(ask(b1, a2, Grounds::PeerEmpty) && ask(b1, a2, Grounds::HandedOver));
+        assert!(!ask(b1, b2, Grounds::TakesBack), "it may be the other one's by now");
         assert!(!arbiter.allows_solo_boot());
     }
 }

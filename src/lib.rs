@@ -17,7 +17,7 @@
 //! lease                         who owns the outputs: the arbiter
 //! shared_claim, split_claim     arbiters of two cores on one chip
 //! agree, vote, diagnose, handshake, mode  one idea each, as pure as they come
-//! buckets, reintegrate          who was suspected how often; who copies what to a channel that joins
+//! buckets, reintegrate, upgrade  who was suspected how often; who copies what to a channel that joins; new versions
 //! journal                       events, counters, the first-fault record
 //! verdict                       what a cycle came to
 //! node                          one channel: the cycle from top to bottom
@@ -61,6 +61,7 @@ pub mod succession;
 #[doc(hidden)]
 pub mod sync;
 pub mod tracked;
+pub mod upgrade;
 pub mod verdict;
 pub mod vote;
 pub mod wire;

@@ -72,6 +72,10 @@ pub enum Mechanism {
     LettingGo,
     /// A window of its own for the peer's evidence.
     EvidenceWindow,
+    /// Driving the old version's output when the new one's is not alike.
+    Trial,
+    /// Stepping twice in a trial, in which nobody can vouch for a channel but itself.
+    StepTwice,
 }
 
 impl Mechanisms {

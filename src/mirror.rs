@@ -10,14 +10,17 @@
 //! this file   write, commit, roll back
 //! scrub       flipped bits in memory that nobody writes: found and mended
 //! exchange    blocks for the peer and from the peer; where two channels differ
+//! landing     the state of another version, received and converted
 //! ```
 
 mod exchange;
 #[cfg(feature = "sim")]
 mod fingerprint;
+mod landing;
 mod scrub;
 
 pub use exchange::{BlockRefused, Halving, Range};
+pub(crate) use landing::is_block_of;
 pub use scrub::Scrubbed;
 
 use crate::digest::{BLOCK_BYTES, block_digest};
@@ -79,6 +82,11 @@ impl<'m, T: State> Mirror<'m, T> {
             *byte = 0;
         }
         init(self.working);
+        self.take_working();
+    }
+
+    /// Makes the working copy the first checkpoint.
+    fn take_working(&mut self) {
         for block in self.checkpoint.iter_mut() {
             *block = Block::ZERO;
         }

@@ -9,6 +9,8 @@
 //! cut and healed    Held as long as patience lasts, then    Standby (Waiting), Joining,
 //!                   Simplex, Donor, Duplex                  Duplex
 //! both reboot       Starting, Duplex: the state is lost and begins from `init`, on both
+//! an upgrade        Duplex, Simplex (TookOver, Alone),      restarts: Starting, Joining (Waiting),
+//!                   Donor (Alone), Trial (Tried)            Trial (Tried), driving nothing
 //! votes differ      Duplex (Agreed): stepping once more, both agree; or the faulty one leaves as
 //!                   at a reboot, and the other one serves on; or, if nobody knows which one it
 //!                   is, Safe on both until both are restarted, from `init` (`Config::unattributed`)
@@ -39,6 +41,9 @@ pub enum Mode {
     /// journal, the first-fault record and the counters, then reboot. After a divergence reboot both:
     /// the state is lost, and the pair begins anew from `init`.
     Safe,
+    /// Serves beside the peer, which runs another version of the program: the owner drives, the outputs are
+    /// compared. See [`upgrade`](crate::upgrade).
+    Trial,
 }
 
 /// What changes a mode.
@@ -66,16 +71,31 @@ pub enum ModeEvent {
     Overtaken,
     /// A fault that cannot be allotted to a channel, or a second one.
     Fatal,
+    /// Both channels go on, in two versions of the program.
+    TrialBegins,
 }
 
 impl Mode {
     /// All modes.
-    pub const ALL: [Self; 7] =
-        [Self::Starting, Self::Duplex, Self::Simplex, Self::Donor, Self::Joining, Self::Standby, Self::Safe];
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Duplex,
+        Self::Simplex,
+        Self::Donor,
+        Self::Joining,
+        Self::Standby,
+        Self::Safe,
+        Self::Trial,
+    ];
 
     /// Whether the channel takes part in the cycle.
     pub const fn serves(self) -> bool {
-        matches!(self, Self::Duplex | Self::Simplex | Self::Donor)
+        matches!(self, Self::Duplex | Self::Simplex | Self::Donor | Self::Trial)
+    }
+
+    /// Whether both channels step on each cycle.
+    pub const fn is_paired(self) -> bool {
+        matches!(self, Self::Duplex | Self::Trial)
     }
 
     /// Whether the channel serves without the peer.
@@ -88,24 +108,27 @@ impl Mode {
     /// In particular no frame makes a channel stand by that holds the lease alone, and a
     /// joining channel never becomes the donor.
     pub const fn after(self, event: ModeEvent) -> Option<Self> {
-        use Mode::{Donor, Duplex, Joining, Safe, Simplex, Standby, Starting};
-        use ModeEvent::{CopyEnded, CutOver, Donates, Fatal, Granted, Joins, LeaseLost, Overtaken, Refused, StartOver};
+        use Mode::{Donor, Duplex, Joining, Safe, Simplex, Standby, Starting, Trial};
+        use ModeEvent::{
+            CopyEnded, CutOver, Donates, Fatal, Granted, Joins, LeaseLost, Overtaken, Refused, StartOver, TrialBegins,
+        };
         match (self, event) {
             (Starting | Donor | Joining | Standby, CutOver) => Some(Duplex),
-            (Duplex | Joining | Standby, StartOver) => Some(Starting),
+            (Donor | Joining, TrialBegins) => Some(Trial),
+            (Duplex | Trial | Joining | Standby, StartOver) => Some(Starting),
             (Starting | Standby, Joins) => Some(Joining),
             (Simplex, Donates) => Some(Donor),
             (Donor, CopyEnded) => Some(Simplex),
-            (Starting | Duplex | Standby, Granted) => Some(Simplex),
-            (Duplex, Refused | Overtaken) => Some(Standby),
-            (Duplex | Simplex | Donor, LeaseLost) => Some(Standby),
-            (Starting | Duplex | Simplex | Donor | Joining | Standby, Fatal) => Some(Safe),
-            (Starting, StartOver | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
-            | (Duplex, CutOver | Joins | Donates | CopyEnded)
-            | (Simplex, CutOver | StartOver | Joins | CopyEnded | Granted | Refused | Overtaken)
+            (Starting | Duplex | Trial | Standby, Granted) => Some(Simplex),
+            (Duplex | Trial, Refused | Overtaken) => Some(Standby),
+            (Duplex | Trial | Simplex | Donor, LeaseLost) => Some(Standby),
+            (Starting | Duplex | Simplex | Donor | Joining | Trial | Standby, Fatal) => Some(Safe),
+            (Starting, StartOver | TrialBegins | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
+            | (Duplex | Trial, CutOver | TrialBegins | Joins | Donates | CopyEnded)
+            | (Simplex, CutOver | TrialBegins | StartOver | Joins | CopyEnded | Granted | Refused | Overtaken)
             | (Donor, StartOver | Joins | Donates | Granted | Refused | Overtaken)
             | (Joining, Joins | Donates | CopyEnded | Granted | Refused | LeaseLost | Overtaken)
-            | (Standby, Donates | CopyEnded | Refused | LeaseLost | Overtaken)
+            | (Standby, TrialBegins | Donates | CopyEnded | Refused | LeaseLost | Overtaken)
             | (Safe, _) => None,
         }
     }
@@ -113,7 +136,7 @@ impl Mode {
 
 impl ModeEvent {
     /// All events.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CutOver,
         Self::StartOver,
         Self::Joins,
@@ -124,6 +147,7 @@ impl ModeEvent {
         Self::LeaseLost,
         Self::Overtaken,
         Self::Fatal,
+        Self::TrialBegins,
     ];
 }
 
@@ -141,6 +165,7 @@ mod tests {
             Some(Mode::Simplex) => 'S',
             Some(Mode::Donor) => 'd',
             Some(Mode::Joining) => 'j',
+            Some(Mode::Trial) => 't',
             Some(Mode::Standby) => 'b',
             Some(Mode::Safe) => '!',
         };
@@ -149,17 +174,18 @@ mod tests {
             .map(|mode| ModeEvent::ALL.iter().map(|event| glyph(mode.after(*event))).collect())
             .collect();
         // cut over, start over, joins, donates, copy ended; granted, refused, lease lost,
-        // overtaken, fatal
+        // overtaken, fatal, trial begins
         assert_eq!(
             rows,
             [
-                "D.j..S...!", // Starting
-                ".s...Sbbb!", // Duplex
-                "...d...b.!", // Simplex
-                "D...S..b.!", // Donor
-                "Ds.......!", // Joining
-                "Dsj..S...!", // Standby
-                "..........", // Safe
+                "D.j..S...!.", // Starting
+                ".s...Sbbb!.", // Duplex
+                "...d...b.!.", // Simplex
+                "D...S..b.!t", // Donor
+                "Ds.......!t", // Joining
+                "Dsj..S...!.", // Standby
+                "...........", // Safe
+                ".s...Sbbb!.", // Trial
             ]
         );
     }

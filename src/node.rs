@@ -32,6 +32,8 @@ mod proof;
 mod receive;
 mod schedule;
 mod takeover;
+mod trial;
+mod upgrade;
 
 use crate::agree::{Kept, Samples};
 use crate::buckets::Buckets;
@@ -65,6 +67,8 @@ use memory::Mending;
 use outgoing::Outgoing;
 use schedule::Schedule;
 use takeover::Pressing;
+use trial::Handover;
+use upgrade::Upgrading;
 
 /// How far this channel is in its current cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,6 +130,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     /// This channel has committed alone since it was last in duplex, so a peer that did as well
     /// has another lineage.
     is_fork: bool,
+    upgrade: Upgrading<P>,
 
     schedule: Schedule,
     outgoing: Outgoing,
@@ -210,6 +215,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             mending: Mending::default(),
             probation: 0,
             is_fork: false,
+            upgrade: Upgrading::new(),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             faults: Faults::empty(),
@@ -246,12 +252,16 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
+        if self.mode == Mode::Trial {
+            self.give_the_old_one_time();
+        }
         self.copying.is_open = false;
-        if !matches!(self.progress, Progress::Voted | Progress::Examined) || self.mode == Mode::Standby {
+        let is_between = !matches!(self.progress, Progress::Voted | Progress::Examined) || self.mode == Mode::Standby;
+        if is_between && !self.is_landing() {
             self.scrub(now); // between two steps, and all the time while none are done
         }
         Ok(match (self.mode, self.progress) {
-            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
+            (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
                 self.cycle = self.cycle.next();
                 self.progress = Progress::Sampled;
@@ -259,7 +269,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.agreed = None;
                 self.held = 0;
                 self.schedule.open_cycle();
-                if self.mode == Mode::Duplex {
+                if self.mode.is_paired() {
                     self.outgoing.sample_is_new(now, &self.config);
                 }
                 Begun::New(self.cycle)
@@ -270,7 +280,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
                 self.samples.mine = Some(sample);
                 Begun::New(self.cycle)
             }
-            (Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
+            (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
                 if !self.mechanisms.on(Mechanism::FixedSample) {
                     self.samples.mine = Some(sample);
                 }
@@ -295,7 +305,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let may_own = self.mode.serves() && self.epoch.owner() == self.me;
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
-        let claims = self.pressing.is_some() || self.copying.raising.is_some();
+        let claims = self.pressing.is_some() || self.copying.raising.is_some() || self.has_dropped();
         if may_own && !claims && !self.confirmed(arbiter) {
             self.fault(Faults::LEASE_LOST);
             self.stand_by(now, ModeEvent::LeaseLost);
@@ -303,6 +313,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         match self.mode {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
+            Mode::Trial => self.poll_trial(now, arbiter),
             Mode::Simplex => self.poll_simplex(now),
             Mode::Donor => self.poll_donor(now, arbiter),
             Mode::Joining => self.poll_joining(now),
@@ -313,7 +324,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = self.mode == Mode::Duplex && self.slot_open() && self.progress != Progress::Settled;
+        let waits = self.mode.is_paired() && self.slot_open() && self.progress != Progress::Settled;
         // What is known of the mode is in doubt: any call mends it.
         let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
         [
@@ -493,6 +504,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
         self.probation = 0;
+        self.upgrade.handover = Handover::Keeping;
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
             self.mending = Mending::default();

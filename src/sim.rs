@@ -50,6 +50,7 @@ mod pair;
 mod report;
 mod storage;
 mod trace;
+mod upgrade;
 mod votes;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
@@ -61,4 +62,5 @@ pub use pair::{Moment, Pair, Setup, World};
 pub use report::Report;
 pub use storage::Storage;
 pub use trace::{Traced, TracedEvent};
+pub use upgrade::{Bootloader, Half, Image, Memories, UpgradePair, Version};
 pub use votes::VoteTap;

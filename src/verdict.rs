@@ -3,6 +3,7 @@
 //! ```text
 //! outcome    released by the owner     by the other (Drive::Owner)   by the other (Drive::Both)
 //! Agreed     this cycle's output       nothing: hold                 this cycle's, unless late
+//! Tried      this cycle's output       nothing: hold                 nothing: hold
 //! Alone      this cycle's output       -                             -
 //! TookOver   the dead owner's last cycle, unless proven driven; then this cycle's
 //! Held       nothing: hold             nothing: hold                 nothing: hold
@@ -24,6 +25,8 @@ use crate::vote::{Sealed, Voted};
 pub enum Outcome {
     /// Both channels voted equally.
     Agreed,
+    /// Both versions of the program stepped; the owner releases one output.
+    Tried,
     /// This channel serves alone.
     Alone,
     /// This channel took over in this cycle.

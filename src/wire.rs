@@ -1,11 +1,11 @@
-//! WIRE  the one frame format of every link. Version 3.
+//! WIRE  the one frame format of every link. Version 4.
 //!
 //! All numbers little-endian. On byte streams a frame is COBS-encoded and followed by a
 //! zero byte. A frame takes 12 bytes beside its payload and 655 in all at most, the
 //! length up to which CRC-32C keeps Hamming distance 6.
 //!
 //! ```text
-//! byte 0      bits 7..5 version (3) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
+//! byte 0      bits 7..5 version (4) | bits 4..1 kind | bit 0 sender (0 = A, 1 = B)
 //! byte 1..3   epoch, low 16 of its 32 bits; epoch = counter << 1 | owner (0 = A, 1 = B)
 //! byte 3..7   phase of the content = 4 * cycle + {0 sample, 1 vote, 2 evidence, 3 settled}, mod 2^32
 //! byte 7      ack, signed: the last phase that the sender has of the receiver without a
@@ -19,7 +19,9 @@
 //!                 committed cycle, program hash, layout hash, configuration hash: all u32;
 //!                 flags: u8)
 //!                 flags: 1 empty (the epoch is then the newest one heard of), 2 owns the
-//!                 outputs, 4 outside of the cycle, 8 went on alone and was overtaken
+//!                 outputs, 4 outside of the cycle, 8 went on alone and was overtaken, 16 is of the
+//!                 version after the receiver's, whose program and layout hash it then carries,
+//!                 32 is about to restart
 //!                 phase = 4 * committed cycle + 3
 //! kind 2  Cut     postcard of (nonce of the sender, nonce of the receiver, challenge of
 //!                 the receiver, epoch, last cycle before the first common one, region
@@ -46,6 +48,12 @@
 //!                 ack: its own phase if the sender has the receiver's evidence, else the one before
 //! kind 11 Settled the same, in answer to an Evidence of a cycle that the sender has settled
 //!                 without one: the second vote is then the only one
+//! kind 12 Upgrade postcard of (serial: u16, step: u8, part: u8, version: u32, candidate: u32,
+//!                 order: u8, its number: u8, number of the receiver's order answered last: u8,
+//!                 refusal: u8, more of that: u16, cycles tried, of these tolerated, not alike: u32 each,
+//!                 why the state was not taken over: 0, or 1 and a number: u16);
+//!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer; codes: see `upgrade`
+//! kind 13 Yours   nothing; phase = 4 * the first cycle that the sender leaves to the receiver
 //! ```
 //!
 //! Digests, all modulo 2^32, words little-endian, a short last word filled up with zeros:
@@ -84,22 +92,29 @@
 //! evidence waits for its acknowledgement, until the deadline at most. Of each bucket the fuller one of
 //! both sides counts, and each cycle of duplex whose number `transient_leak_cycles` divides takes one off.
 //!
+//! Of kinds 12 and 13. An Upgrade counts if its serial is above the last one's of this pair of boots; it is sent
+//! when something has changed in it and every `hello_us` while there is something to tell. A Yours is repeated
+//! every `retransmit_us` until the first frame of the receiver's new epoch; meanwhile the sender answers for the cycle
+//! before and says nothing else of the cycle.
+//!
 //! Anything that does not parse is dropped with a [`Reject`].
 
 mod copy;
 mod evidence;
+mod upgrade;
 
 pub(crate) use copy::longest_block_bytes;
 pub use copy::{AckPayload, BlockPayload, ComparePayload, SamePayload, WantPayload};
 pub(crate) use evidence::EVIDENCE_BYTES;
 pub use evidence::{EvidencePayload, Finding};
+pub use upgrade::{Part, UpgradePayload};
 
 use crate::digest::Crc32c;
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
 use serde::{Deserialize, Serialize};
 
 /// The version of the frame format.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 /// Bytes of a frame beside its payload.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CRC_BYTES;
 /// The longest frame.
@@ -141,6 +156,10 @@ pub enum Kind {
     Evidence = 10,
     /// The cycle is settled, and with what.
     Settled = 11,
+    /// How an upgrade stands on the sender's side, and what is ordered there.
+    Upgrade = 12,
+    /// From this cycle on the outputs are the receiver's.
+    Yours = 13,
 }
 
 impl Kind {
@@ -157,6 +176,8 @@ impl Kind {
             9 => Some(Self::Same),
             10 => Some(Self::Evidence),
             11 => Some(Self::Settled),
+            12 => Some(Self::Upgrade),
+            13 => Some(Self::Yours),
             _ => None,
         }
     }
@@ -375,6 +396,10 @@ bitflags::bitflags! {
         const OUTSIDE = 4;
         /// It went on alone, and so did its peer from an older state: a person must decide.
         const FORKED = 8;
+        /// It is of the version after the receiver's.
+        const SUCCEEDS = 16;
+        /// It is about to restart, and takes no part in anything before.
+        const LEAVES = 32;
     }
 }
 
@@ -508,7 +533,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let (buffer, length) = frame(Kind::Vote, KEYS.epoch);
-        assert_eq!(buffer[..8], [0x69, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
+        assert_eq!(buffer[..8], [0x89, 0x02, 0x00, 37, 0, 0, 0, 0xFF]);
         let reference = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI);
         let mut covered = buffer[..length - 4].to_vec();
         covered.extend([7, 0, 0, 0, 1, 0, 11, 0, 0, 0, 22, 0, 0, 0]);
@@ -529,7 +554,7 @@ mod tests {
             parse(&bytes, &KEYS).map(|_| ())
         };
         assert_eq!(with_first((VERSION + 1) << 5 | 4 << 1), Err(Reject::Version));
-        for kind in (12..16).chain([0]) {
+        for kind in (14..16).chain([0]) {
             assert_eq!(with_first(VERSION << 5 | kind << 1), Err(Reject::Kind));
         }
         assert_eq!(parse(good, &Keys { pair: PairId(8), ..KEYS }), Err(Reject::Crc));

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["lease"],
     &["shared_claim", "split_claim"],
     &["agree", "vote", "diagnose", "handshake", "mode"],
-    &["buckets", "reintegrate"],
+    &["buckets", "reintegrate", "upgrade"],
     &["journal"],
     &["verdict"],
     &["node"],

@@ -7,8 +7,9 @@ use core::ops::Deref;
 use twinstep::Faults;
 use twinstep::journal::Entry;
 use twinstep::memory::Cells;
+use twinstep::upgrade::{Candidate, Duty, Order, Refusal};
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Instant, Mode, Node, Program, Release};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Instant, Mode, Node, Program, Release, Succession};
 
 /// One channel with its link and its arbiter.
 ///
@@ -152,6 +153,52 @@ where
     /// person's decision after a split brain. Returns whether it did.
     pub fn discard_state<C: Clock>(&mut self, clock: &mut C) -> bool {
         self.node.discard_state(clock.now())
+    }
+
+    /// Lets this version take over from the one before it, should that serve: `succeed(Succession::new())`. To be said
+    /// before the first cycle.
+    pub fn succeed(&mut self, succession: Succession<P>) {
+        self.node.succeed(succession);
+    }
+
+    /// Says what this half can be restarted into: a verified image, or none any more.
+    pub fn offer_candidate(&mut self, candidate: Option<Candidate>) {
+        self.node.offer_candidate(candidate);
+    }
+
+    /// Says of the running image whether it is confirmed, and the oldest version that may be installed.
+    pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
+        self.node.running_image(is_confirmed, floor);
+    }
+
+    /// Gives an order of an upgrade. The channel that owns carries it out at once; the other one passes it on, and
+    /// `node().upgrade()` tells what the owner said.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed.
+    pub fn order<C: Clock>(&mut self, clock: &mut C, order: Order) -> Result<(), Refusal> {
+        self.node.order(clock.now(), order)
+    }
+
+    /// Returns what the firmware is to do, if anything. Look after each cycle. A restart is to be done
+    /// after the cycle in which it was asked for at the earliest: the peer has been told by then.
+    pub fn duty(&self) -> Option<Duty> {
+        self.node.duty()
+    }
+
+    /// Says that the running image was confirmed, as [`Duty::Confirm`] asks.
+    pub fn image_confirmed(&mut self) {
+        self.node.image_confirmed();
+    }
+
+    /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
+    pub fn floor_raised(&mut self) {
+        self.node.floor_raised();
+    }
+
+    /// Says that this half could not be restarted as asked: it joins again as it is.
+    pub fn restart_failed<C: Clock>(&mut self, clock: &mut C) {
+        self.node.restart_failed(clock.now());
     }
 
     /// Returns the arbiter.

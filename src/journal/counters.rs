@@ -9,6 +9,8 @@ use crate::wire::Reject;
 pub struct Counters {
     /// Cycles that both channels voted equally.
     pub agreed: u32,
+    /// Cycles of a trial: both versions stepped, and the owner's output or the old one's was released.
+    pub tried: u32,
     /// Cycles served alone.
     pub alone: u32,
     /// Deadlines that passed without a result.

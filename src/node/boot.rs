@@ -9,6 +9,7 @@ use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
+use crate::upgrade::{Kin, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
@@ -109,7 +110,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
         let remembered = newest_of(arbiter);
         let free = remembered == Epoch::NONE || remembered.owner() == self.me;
-        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.me) {
+        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.me) && !self.upgrade.leaves {
             self.newest = self.newest.max(remembered.counter());
             self.boot = Boot::Alone { to: self.next_epoch() };
         }
@@ -117,7 +118,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        if self.me == ChannelId::A && self.boot == Boot::Listening && self.barred == [false; 2] {
+        let may_pair = self.barred == [false; 2] && !self.upgrade.leaves;
+        if self.me == ChannelId::A && self.boot == Boot::Listening && may_pair {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }
@@ -139,7 +141,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.barred != [false; 2] {
+        if self.barred != [false; 2] || self.upgrade.leaves {
             return Err(Reject::Mode);
         }
         let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.newest;
@@ -165,9 +167,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.boot.is_cutting() && kind == Kind::Sample && phase == Phase::new(self.cycle.next(), Stage::Sample)
     }
 
-    /// Both go on from the same state, the next cycle beginning at `start`.
+    /// Both go on from the same state, or from one and what became of it in another version, the next cycle
+    /// beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        self.change_mode(now, ModeEvent::CutOver);
+        self.upgrade.is_new = self.upgrade.kin == Kin::Older;
+        if self.upgrade.kin == Kin::Same {
+            self.change_mode(now, ModeEvent::CutOver);
+            self.step_on(StepEvent::Duplex);
+        } else {
+            self.change_mode(now, ModeEvent::TrialBegins);
+            self.step_on(StepEvent::TrialBegan);
+        }
         self.forget_cycle();
         self.is_fork = false;
         self.outgoing.restart(Phase::new(self.cycle, Stage::Settled));

@@ -8,10 +8,12 @@ use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
-use crate::mirror::Range;
+use crate::mirror::{self, Range};
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search, Serial};
+use crate::succession::{CannotMigrate, Succession};
+use crate::upgrade::{Kin, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
@@ -98,6 +100,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_claiming = self.copying.raising.is_some();
         let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
         let is_newer = !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.epoch.counter();
+        if !self.may_donate(hello, standing) {
+            return;
+        }
         if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.me.other()) {
             return;
         }
@@ -109,12 +114,27 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.mechanisms.on(Mechanism::Resend) {
             self.mirror.copy_set().ignore_writes();
         }
-        if !standing.contains(Standing::EMPTY) {
+        if !standing.contains(Standing::EMPTY) && self.upgrade.kin == Kin::Same {
             donor.search = Some(Search::new(self.mirror.blocks(), now));
         }
         self.copying.donor = Some(donor);
         self.copying.refused = None;
         bump(&mut self.counters.copies_begun);
+    }
+
+    /// Whether the peer is one to copy the state to, as far as an upgrade goes.
+    fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
+        let kin = self.upgrade.kin;
+        if kin != Kin::Same && self.mode == Mode::Simplex {
+            self.peer_nonce = hello.nonce; // it can be talked to
+        }
+        if standing.contains(Standing::LEAVES) {
+            return false;
+        }
+        if kin == Kin::Same {
+            self.step_on(StepEvent::SameCameBack);
+        }
+        kin == Kin::Same || kin == Kin::Newer && self.upgrade.step == Step::Split
     }
 
     /// A donor's cycle begins: a new budget, unless the joiner no longer answers.
@@ -317,7 +337,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes that the peer serves, by its fresh word: this channel may join it.
     pub(super) fn offered(&mut self, now: Instant, hello: &Hello) {
         // A channel without a state takes any; one with a state none that is older.
-        if !self.empty && hello.epoch.counter() < self.newest || self.is_barred(self.me) {
+        let is_older = !self.empty && hello.epoch.counter() < self.newest;
+        if is_older || self.is_barred(self.me) || self.upgrade.leaves {
             return;
         }
         if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {
@@ -338,6 +359,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.handle_repair(now, block);
         }
         let serving = self.copying.serving.ok_or(Reject::Mode)?;
+        if self.upgrade.kin == Kin::Newer || self.upgrade.leaves {
+            return Err(Reject::Mode);
+        }
         if !matches!(self.mode, Mode::Starting | Mode::Standby | Mode::Joining) {
             return Err(Reject::Mode);
         }
@@ -347,7 +371,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if is_older || is_no_newer || header.epoch.owner() == self.me {
             return Err(Reject::Epoch);
         }
-        self.mirror.check_block(block.index.into(), block.bytes.len()).map_err(|_| Reject::Block)?;
+        let before = self.predecessor();
+        let is_block = match before {
+            Some(before) => mirror::is_block_of(before.state_bytes, block.index.into(), block.bytes.len()),
+            None => self.mirror.check_block(block.index.into(), block.bytes.len()).is_ok(),
+        };
+        if !is_block {
+            return Err(Reject::Block);
+        }
         if self.mode != Mode::Joining {
             self.join(now, block.serial);
         }
@@ -362,7 +393,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             Serial::Late => return Err(Reject::Phase),
         }
+        if before.is_some() {
+            self.mirror.land_block(block.index.into(), block.bytes);
+            return Ok(());
+        }
         self.mirror.put_block(block.index.into(), block.bytes).map_err(|_| Reject::Block)
+    }
+
+    /// Returns what is known of the version of the donor, if that is the one before this.
+    fn predecessor(&self) -> Option<Succession<P>> {
+        self.upgrade.succession.filter(|_| self.upgrade.kin == Kin::Older)
+    }
+
+    /// Whether the memory is being filled with the state of another version.
+    pub(super) fn is_landing(&self) -> bool {
+        self.mode == Mode::Joining && self.upgrade.kin == Kin::Older
     }
 
     /// Gives up whatever state this channel had: the peer's replaces it from here on.
@@ -377,7 +422,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn handle_compare(&mut self, header: &Header, asked: &ComparePayload) -> Result<(), Reject> {
-        if self.mode != Mode::Joining {
+        if self.mode != Mode::Joining || self.is_landing() {
             return Err(Reject::Mode);
         }
         let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
@@ -407,7 +452,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             return Err(Reject::Stale);
         }
-        let sound = self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest);
+        let sound = match self.predecessor() {
+            Some(before) if self.mirror.holds_landed(before.state_bytes, cut.region_digest) => {
+                if let Err(CannotMigrate(number)) = self.mirror.migrate(before.migrate) {
+                    self.refuse_migration(now, number);
+                    return Err(Reject::Digest);
+                }
+                true
+            }
+            Some(_) => false,
+            None => self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest),
+        };
         if !sound {
             self.fault(Faults::COPY_FAILED);
             if self.mode != Mode::Standby {
@@ -465,7 +520,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };
         let base = self.committed();
         // At boot both start at once, and in a cycle that has begun the joiner is late already.
-        let is_ahead = self.mode == Mode::Duplex && self.progress == Progress::Settled;
+        let is_ahead = self.mode.is_paired() && self.progress == Progress::Settled;
         let starts_in_us = if is_ahead { self.next_start().since_us(now).max(0) } else { 0 };
         let cut = Cut {
             nonce: self.config.nonce,

@@ -1,6 +1,7 @@
 //! The cycle: agree, step, vote, commit, release.
 
 use super::ballot::{digest, longest_output};
+use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::agree::{Copies, settle};
 use crate::canonical;
@@ -63,8 +64,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// The deadline passed without a result.
-    fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let patience_is_over = self.held >= self.config.patience;
+        if self.has_dropped() && patience_is_over {
+            // Above whatever the other one has been granted, which it does not answer in.
+            self.newest = self.newest.max(newest_of(arbiter).counter());
+            self.press(Grounds::TakesBack);
+            return self.poll_pressing(now, arbiter);
+        }
+        if self.may_not_take_over() && patience_is_over {
+            return Some(self.leave(now));
+        }
         if self.condemns_peer() {
             self.press(Grounds::PeerFaulty);
             return self.poll_pressing(now, arbiter);
@@ -234,7 +244,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         sealed: Sealed<P::Output>,
         state_digest: u32,
     ) -> Verdict<P::Output> {
-        if self.settle(state_digest).is_err() && !self.settle_again(now, state_digest) {
+        if self.settle_or_step_again(now, state_digest).is_err() {
             return self.leave(now); // the peer goes on with what both voted for
         }
         bump(&mut self.counters.agreed);
@@ -256,6 +266,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.last = Some(sealed);
         let holder = needs_lease.then_some(self.me);
         self.verdict(Outcome::Agreed, [None, released], holder)
+    }
+
+    /// Commits the cycle; if the state was damaged meanwhile, after one more step.
+    pub(super) fn settle_or_step_again(&mut self, now: Instant, state_digest: u32) -> Result<(), Faults> {
+        match self.settle(state_digest) {
+            Err(faults) if !self.settle_again(now, state_digest) => Err(faults),
+            _ => Ok(()),
+        }
     }
 
     /// The state was damaged after it was voted on. The vote stands: stepping once more from the

@@ -34,6 +34,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             mending: self.mending.clone(),
             probation: self.probation,
             is_fork: self.is_fork,
+            upgrade: self.upgrade.copied(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
             faults: self.faults,
@@ -88,6 +89,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             mending,
             probation,
             is_fork,
+            upgrade,
             schedule,
             outgoing,
             faults: _,
@@ -108,6 +110,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         mirror.fingerprint(hasher);
         (cycle, progress, empty, samples, agreed, my_vote, peer_vote, last).hash(hasher);
         (held, pressing, copying, cut, mending, probation, is_fork).hash(hasher);
+        upgrade.fingerprint(hasher);
         (schedule, outgoing).hash(hasher);
         (health, examination, buckets, barred, is_proof_test_due, injected).hash(hasher);
     }

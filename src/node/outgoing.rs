@@ -7,7 +7,8 @@ use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
-use crate::program::{Program, program_hash};
+use crate::program::Program;
+use crate::upgrade::Kin;
 use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 
 #[derive(Clone, Default, Hash)]
@@ -101,19 +102,28 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Some(length) = self.transmit_answers(buffer)? {
             return Ok(Some(length));
         }
+        if let Some(length) = self.transmit_upgrade(now, buffer)? {
+            return Ok(Some(length));
+        }
         if self.mode == Mode::Donor {
             return self.transmit_copy(now, buffer);
         }
         // In the safe state a peer that lacks this channel's vote still gets it: it must
         // see the divergence, not a silent peer.
-        if !matches!(self.mode, Mode::Duplex | Mode::Safe) {
+        if !self.mode.is_paired() && self.mode != Mode::Safe {
             return Ok(None);
         }
-        if let Some(length) = self.transmit_mending(now, buffer)? {
+        if self.mode != Mode::Trial
+            && let Some(length) = self.transmit_mending(now, buffer)?
+        {
+            return Ok(Some(length));
+        }
+        if let Some(length) = self.transmit_yours(now, buffer)? {
             return Ok(Some(length));
         }
         self.resend(now);
-        if self.outgoing.sample_due {
+        // A cycle that was left to the other channel is sampled for in the epoch that one gives it.
+        if self.outgoing.sample_due && !self.has_dropped() {
             let length = self.transmit_sample(buffer)?;
             self.outgoing.sample_due = false;
             if length.is_some() {
@@ -162,18 +172,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
-        let waits = self.mode == Mode::Duplex && self.progress != Progress::Settled;
+        let waits = self.mode.is_paired() && self.progress != Progress::Settled;
         let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
         let cut = self.cut.map(|cut| cut.resend_at);
         let resend = waits.then_some(self.outgoing.resend_at);
         // Alone there is nobody to ask for a block.
         let mending = self.mending.timeout().filter(|_| self.mode == Mode::Duplex);
-        [hello, resend, cut, self.copy_timeout(), mending].into_iter().flatten().min()
+        let (upgrade, yours) = (self.upgrade_timeout(), self.handover_timeout());
+        [hello, resend, cut, self.copy_timeout(), mending, upgrade, yours].into_iter().flatten().min()
     }
 
     /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
     fn resend(&mut self, now: Instant) {
-        let waits = self.mode == Mode::Duplex && self.progress != Progress::Settled;
+        let waits = self.mode.is_paired() && self.progress != Progress::Settled;
         if !waits || now < self.outgoing.resend_at {
             return;
         }
@@ -195,7 +206,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match self.mode {
             Mode::Starting => !self.boot.is_cutting(),
             Mode::Simplex | Mode::Donor | Mode::Standby => true,
-            Mode::Duplex | Mode::Joining | Mode::Safe => false,
+            Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
         }
     }
 
@@ -206,19 +217,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn transmit_hello(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let mut standing = Standing::empty();
         standing.set(Standing::EMPTY, self.empty);
-        standing.set(Standing::OUTSIDE, self.mode != Mode::Duplex);
-        standing.set(Standing::OWNS, self.mode.serves() && self.epoch.owner() == self.me);
+        standing.set(Standing::OUTSIDE, !self.mode.is_paired());
+        standing.set(Standing::OWNS, self.leads());
+        standing.set(Standing::SUCCEEDS, self.upgrade.terms == Kin::Older);
+        standing.set(Standing::LEAVES, self.upgrade.leaves);
         standing.set(Standing::FORKED, self.is_fork && self.mode == Mode::Standby);
         let hello = Hello {
             // Without a state there is no lineage, but numbers that must not be issued again.
             epoch: if self.empty { Epoch::new(self.newest, self.me) } else { self.epoch },
             committed: self.committed().0,
-            program_hash: program_hash::<P>(),
-            layout_hash: P::LAYOUT,
             config_hash: self.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(hello.saying(standing), self.config.nonce);
+        let hello = self.handshake.sign(self.hello_in_terms(hello).saying(standing), self.config.nonce);
         let phase = Phase::new(self.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }

@@ -1,5 +1,7 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
+use super::boot::Boot;
+use super::upgrade::NoKin;
 use super::{Node, Progress};
 use crate::agree::Kept;
 use crate::canonical;
@@ -9,7 +11,8 @@ use crate::journal::{Event, bump};
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
-use crate::program::{Program, program_hash};
+use crate::program::Program;
+use crate::upgrade::Kin;
 use crate::wire::{self, Cut, Header, Hello, Kind, Reject, Standing, VotePayload};
 
 /// What a cycle frame is to this channel now.
@@ -60,17 +63,29 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Upgrade => self.handle_upgrade(now, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
+            Kind::Yours => self.handle_yours(&header),
             Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
         }
     }
 
     fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
         let standing = hello.standing().ok_or(Reject::Payload)?;
-        let hashes = (hello.program_hash, hello.layout_hash, hello.config_hash);
-        if hashes != (program_hash::<P>(), P::LAYOUT, self.config.hash()) {
-            self.fault(Faults::PEER_DIFFERS);
-            return Err(Reject::PeerDiffers);
-        }
+        let kin = match self.kin_of(hello, standing) {
+            Ok(kin) => kin,
+            Err(NoKin::Mistaken) => {
+                self.answer_stale(now, standing); // by which it learns what this channel is
+                return Err(Reject::Stale);
+            }
+            Err(NoKin::Stranger) => {
+                if !self.expects_another_version() {
+                    self.fault(Faults::PEER_DIFFERS);
+                }
+                return Err(Reject::PeerDiffers);
+            }
+        };
+        self.upgrade.terms = kin; // fresh or not: else it is never answered in terms that it understands
         let serves = standing.contains(Standing::OWNS);
         if self.mode == Mode::Joining && hello.nonce == self.peer_nonce && serves {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
@@ -80,6 +95,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
+        self.met(hello, kin);
+        let handled = self.take_hello(now, hello, standing, kin);
+        self.look_for_duty(now);
+        handled
+    }
+
+    /// Acts on the peer's fresh word.
+    fn take_hello(&mut self, now: Instant, hello: &Hello, standing: Standing, kin: Kin) -> Result<(), Reject> {
         self.newest = self.newest.max(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
             if self.mode == Mode::Starting {
@@ -93,32 +116,45 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let other_lineage = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
         let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
         let minds_forks = self.mechanisms.on(Mechanism::Fork);
-        let split = split && minds_forks;
+        // Two versions have no state in common that could be merged or not.
+        let split = split && minds_forks && kin == Kin::Same;
         match self.mode {
+            Mode::Starting | Mode::Standby if owns && kin == Kin::Newer => self.left_behind(hello),
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
+            Mode::Starting if kin != Kin::Same => {
+                (self.copying.serving, self.peer_nonce) = (None, hello.nonce);
+            }
             Mode::Starting if empty => {
                 self.copying.serving = None; // should it have served, it no longer does
                 self.lead(hello.nonce);
             }
             Mode::Joining => self.start_over(now), // the donor has lost its state, or no longer serves
-            Mode::Duplex if !owns => {
-                self.fault(Faults::PEER_LEFT);
+            Mode::Duplex | Mode::Trial if !owns => {
+                if !standing.contains(Standing::LEAVES) {
+                    self.fault(Faults::PEER_LEFT);
+                }
                 self.press(grounds);
             }
             Mode::Duplex if split => self.fault(Faults::SPLIT_BRAIN),
-            Mode::Duplex if hello.epoch.counter() > self.epoch.counter() => self.overtaken(now),
+            Mode::Duplex | Mode::Trial if hello.epoch.counter() > self.epoch.counter() => self.overtaken(now),
             Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
             // The peer's state does not contain what this channel did alone.
-            Mode::Standby if owns && self.is_fork && minds_forks => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns && self.is_fork && minds_forks && kin == Kin::Same => self.fault(Faults::SPLIT_BRAIN),
             Mode::Standby if owns => {
                 self.forget_overtaken_cycle(hello);
                 self.offered(now, hello);
             }
             Mode::Standby if (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
-            Mode::Starting | Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Safe => {}
+            Mode::Starting | Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Safe => {}
         }
         Ok(())
+    }
+
+    /// The version after this one serves: nothing of it can be taken, but it can be talked to.
+    fn left_behind(&mut self, hello: &Hello) {
+        (self.boot, self.cut) = (Boot::Listening, None);
+        (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
     }
 
     /// A `Hello` that is not fresh asks for an answer with something to echo. A leader that
@@ -140,7 +176,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        let holds_none = self.epoch.owner() != self.me && self.mode == Mode::Duplex;
+        let holds_none = self.epoch.owner() != self.me && self.mode.is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
@@ -167,7 +203,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
-        if header.epoch != self.epoch && self.mechanisms.on(Mechanism::Epoch) {
+        if header.epoch != self.epoch && self.mechanisms.on(Mechanism::Epoch) && !self.answers_handover(now, header) {
             if header.epoch.counter() > self.epoch.counter() {
                 self.newest = self.newest.max(header.epoch.counter());
                 self.overtaken(now);
@@ -175,7 +211,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::Epoch);
         }
         match self.mode {
-            Mode::Duplex | Mode::Safe => {}
+            Mode::Duplex | Mode::Trial | Mode::Safe => {}
             Mode::Starting if self.answers_cut(header.kind, header.phase) => {
                 // Only a frame that decodes is an answer.
                 self.sample(payload)?;
@@ -186,6 +222,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
         }
         if matches!(header.kind, Kind::Evidence | Kind::Settled) {
+            if self.mode == Mode::Trial {
+                return Err(Reject::Mode); // two versions' votes may differ
+            }
             return self.handle_evidence(header, canonical::decode(payload).ok_or(Reject::Payload)?);
         }
         let relation = self.relation(header)?;
@@ -220,7 +259,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn relation(&self, header: &Header) -> Result<Relation, Reject> {
         let phase = Phase::new(self.cycle, Stage::Sample);
         let settled = self.progress == Progress::Settled;
-        let accepts = self.mode == Mode::Duplex;
+        let accepts = self.mode.is_paired();
         if !self.mechanisms.on(Mechanism::Phase) {
             return Ok(match header.kind {
                 Kind::Sample if settled => Relation::NextSample,

@@ -9,8 +9,9 @@ use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
-use crate::mode::{Mode, ModeEvent};
+use crate::mode::ModeEvent;
 use crate::program::Program;
+use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 
 /// A claim in progress: the same figures until it is answered.
@@ -54,7 +55,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // Or there is no newer number left.
             return (self.next_epoch().counter() <= self.epoch.counter()).then(|| self.refused(now, Epoch::NONE));
         }
-        if self.empty && self.mode == Mode::Duplex && self.samples.theirs.is_none() {
+        if self.empty && self.mode.is_paired() && self.samples.theirs.is_none() {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
             self.start_over(now);
@@ -133,6 +134,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             bump(&mut self.counters.copies_failed);
         }
         self.change_mode(now, ModeEvent::Granted);
+        self.step_on(if self.upgrade.is_new { StepEvent::NewAlone } else { StepEvent::OldAlone });
         bump(&mut self.counters.takeovers);
         self.happened(Event::TookOver);
 
@@ -160,6 +162,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
         self.retry_copy();
         self.proof_tested_in = None; // cycles are counted anew
+        self.forget_upgrade();
         (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
         self.forget_cycle();
         self.mirror.reset(P::init);

@@ -122,18 +122,57 @@ impl<P: Program> Oracle<P> {
         if gap > LARGEST_GAP_CYCLES {
             return Judgement::Wrong;
         }
+        let before = (gap > 0).then(|| self.states.clone());
         for missed in 1..=gap {
             self.pass_over(Cycle(self.latest.0.wrapping_add(missed)));
         }
         let inputs = self.inputs(channel, outcome, cycle);
         let states = self.successors(cycle, &inputs, Some(&bytes));
         if states.is_empty() {
+            self.states = before.unwrap_or(core::mem::take(&mut self.states));
             return Judgement::Wrong;
         }
         self.states = states;
         self.latest = cycle;
         self.outputs.insert(cycle.0, bytes);
         if gap == 0 { Judgement::Right } else { Judgement::RightAfterGap(gap) }
+    }
+
+    /// Steps through cycles whose output another version of the program has driven, up to this one.
+    pub fn pass(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle) {
+        let ahead = cycle.since(self.latest);
+        if !(1..=LARGEST_GAP_CYCLES.cast_signed() + 1).contains(&ahead) {
+            return;
+        }
+        for _ in 1..ahead {
+            self.latest = self.latest.next();
+            self.pass_over(self.latest);
+        }
+        let inputs = self.inputs(channel, outcome, cycle);
+        self.states = self.successors(cycle, &inputs, None);
+        self.latest = cycle;
+    }
+
+    /// Goes on from this cycle, whatever became of the state.
+    pub(super) fn set_latest(&mut self, cycle: Cycle) {
+        self.latest = cycle;
+    }
+
+    /// Starts from the states of another version's oracle, as far as they can be converted.
+    pub fn converted<Old: Program<Input = P::Input>, E>(
+        other: &Oracle<Old>,
+        convert: impl Fn(&Old::State, &mut P::State) -> Result<(), E>,
+    ) -> Self {
+        let mut oracle = Self { samples: other.samples.clone(), latest: other.latest, ..Self::new() };
+        oracle.states.clear();
+        for bytes in &other.states {
+            let (mut old, mut new) = (Box::new(Old::State::new_zeroed()), Box::new(P::State::new_zeroed()));
+            old.as_mut_bytes().copy_from_slice(bytes);
+            if convert(&old, &mut new).is_ok() {
+                oracle.states.push(new.as_bytes().to_vec());
+            }
+        }
+        oracle
     }
 
     /// Steps through a cycle whose output was never seen, with any input it may have had.
@@ -157,7 +196,7 @@ impl<P: Program> Oracle<P> {
             Some(P::agree(a, b).input)
         };
         match outcome {
-            Outcome::Agreed => newest.into_iter().collect(),
+            Outcome::Agreed | Outcome::Tried => newest.into_iter().collect(),
             Outcome::Alone => own.into_iter().collect(),
             Outcome::TookOver => theirs.iter().filter_map(with).chain(own).collect(),
             Outcome::Held | Outcome::Waiting | Outcome::Safe => Vec::new(),

@@ -6,7 +6,7 @@ mod traced;
 
 pub use faults::Moment;
 
-use faults::flip_if_due;
+pub(super) use faults::flip_if_due;
 
 use super::arbiter::{ArbiterKind, SimArbiter};
 use super::clock::Clock;
@@ -123,7 +123,7 @@ impl<P: Program, F: FnMut(ChannelId, Cycle) -> P::Input> World<P> for F {
     }
 }
 
-const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
+pub(super) const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
 fn boot<'m, P: Program>(
     me: ChannelId,

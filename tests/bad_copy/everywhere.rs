@@ -19,7 +19,14 @@ fn plausible(kind: Kind) -> Vec<u8> {
         Kind::Want => bytes_of(&WantPayload { index: 2 }),
         Kind::Compare => bytes_of(&ComparePayload { first: 0, exponent: 4, digest: 7 }),
         Kind::Same => bytes_of(&SamePayload { first: 0, exponent: 4, is_same: true }),
-        Kind::Hello | Kind::Cut | Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => {
+        Kind::Hello
+        | Kind::Cut
+        | Kind::Sample
+        | Kind::Vote
+        | Kind::Evidence
+        | Kind::Settled
+        | Kind::Upgrade
+        | Kind::Yours => {
             panic!("{kind:?} carries no memory")
         }
     }

@@ -40,7 +40,7 @@ fn payload(rng: &mut Rng, bench: &ServoBench<'_>, to: usize, kind: Kind) -> Vec<
             region_digest: digest,
             starts_in_us: rng.u32(..),
         }),
-        Kind::Hello | Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => {
+        Kind::Hello | Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled | Kind::Upgrade | Kind::Yours => {
             panic!("{kind:?} carries no memory")
         }
     }
@@ -89,7 +89,7 @@ fn inject(rng: &mut Rng, bench: &mut ServoBench<'_>, to: usize, tally: &mut Tall
     let is_legal = match mode {
         Mode::Joining => matches!(after, Mode::Joining | Mode::Starting),
         Mode::Starting | Mode::Standby => matches!(after, Mode::Joining | Mode::Starting) || after == mode,
-        Mode::Duplex | Mode::Simplex | Mode::Donor | Mode::Safe => after == mode,
+        Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Safe => after == mode,
     };
     assert!(is_legal, "{mode:?} to {after:?}: {handled:?}, {frame:02x?}");
     let is_written = Copies::of(&mut bench.nodes[to]) != before;

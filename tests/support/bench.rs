@@ -216,7 +216,9 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
                     let before = self.released[at].get(&cycle.0).map(|driven| &driven.output);
                     assert_eq!(before, Some(&output), "cycle {cycle}");
                 }
-                Outcome::Alone | Outcome::Held | Outcome::Waiting => panic!("{outcome:?} drives cycle {cycle}"),
+                Outcome::Alone | Outcome::Tried | Outcome::Held | Outcome::Waiting => {
+                    panic!("{outcome:?} drives cycle {cycle}")
+                }
                 Outcome::Safe => {}
             }
         }

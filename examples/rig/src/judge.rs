@@ -308,6 +308,7 @@ impl Judge {
             OutcomeCode::Agreed => Outcome::Agreed,
             OutcomeCode::Alone => Outcome::Alone,
             OutcomeCode::TookOver => Outcome::TookOver,
+            OutcomeCode::Tried => Outcome::Tried,
             OutcomeCode::Held | OutcomeCode::Waiting | OutcomeCode::Safe => Outcome::Waiting,
         };
         if outcome == Outcome::Agreed {

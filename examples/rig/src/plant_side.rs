@@ -121,5 +121,6 @@ pub(crate) fn shown(mode: ModeCode) -> Mode {
         ModeCode::Safe => Mode::Safe,
         ModeCode::Donor => Mode::Donor,
         ModeCode::Joining => Mode::Joining,
+        ModeCode::Trial => Mode::Trial,
     }
 }

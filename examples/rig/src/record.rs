@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Simplex,
     /// Serving alone, and copying its memory to the other channel.
     Donor,
+    /// Serving beside the other channel, which runs another version.
+    Trial,
     /// Alive and not serving.
     Standby,
     /// Outputs held in the safe state.
@@ -28,11 +30,20 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// Every mode, in the order in which legends list them: from healthy to worst.
-    pub(crate) const ALL: [Mode; 8] =
-        [Mode::Duplex, Mode::Standby, Mode::Donor, Mode::Simplex, Mode::Joining, Mode::Starting, Mode::Off, Mode::Safe];
+    pub(crate) const ALL: [Mode; 9] = [
+        Mode::Duplex,
+        Mode::Trial,
+        Mode::Standby,
+        Mode::Donor,
+        Mode::Simplex,
+        Mode::Joining,
+        Mode::Starting,
+        Mode::Off,
+        Mode::Safe,
+    ];
 
     /// One character for a terminal lane: two strokes for two channels, one stroke for one; `+` gives its memory,
-    /// `>` takes it.
+    /// `>` takes it, `~` for two channels that are not alike.
     pub(crate) fn glyph(self) -> char {
         match self {
             Mode::Off => '.',
@@ -41,6 +52,7 @@ impl Mode {
             Mode::Duplex => '=',
             Mode::Simplex => '-',
             Mode::Donor => '+',
+            Mode::Trial => '~',
             Mode::Standby => 's',
             Mode::Safe => '!',
         }
@@ -55,6 +67,7 @@ impl Mode {
             Mode::Duplex => (0, 158, 115),
             Mode::Simplex => (230, 159, 0),
             Mode::Donor => (240, 228, 66),
+            Mode::Trial => (0, 0, 0),
             Mode::Standby => (0, 114, 178),
             Mode::Safe => (213, 94, 0),
         }
@@ -69,6 +82,7 @@ impl Mode {
             Mode::Duplex => "duplex",
             Mode::Simplex => "simplex",
             Mode::Donor => "donor",
+            Mode::Trial => "trial",
             Mode::Standby => "standby",
             Mode::Safe => "safe",
         }
@@ -78,13 +92,14 @@ impl Mode {
     pub(crate) fn severity(self) -> u8 {
         match self {
             Mode::Duplex => 0,
-            Mode::Standby => 1,
-            Mode::Donor => 2,
-            Mode::Simplex => 3,
-            Mode::Joining => 4,
-            Mode::Starting => 5,
-            Mode::Off => 6,
-            Mode::Safe => 7,
+            Mode::Trial => 1,
+            Mode::Standby => 2,
+            Mode::Donor => 3,
+            Mode::Simplex => 4,
+            Mode::Joining => 5,
+            Mode::Starting => 6,
+            Mode::Off => 7,
+            Mode::Safe => 8,
         }
     }
 }

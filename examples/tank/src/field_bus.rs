@@ -209,6 +209,8 @@ pub enum ModeCode {
     Donor,
     /// Takes over the state of the peer.
     Joining,
+    /// Serves beside the peer, which runs another version.
+    Trial,
 }
 
 impl From<Mode> for ModeCode {
@@ -221,6 +223,7 @@ impl From<Mode> for ModeCode {
             Mode::Safe => Self::Safe,
             Mode::Donor => Self::Donor,
             Mode::Joining => Self::Joining,
+            Mode::Trial => Self::Trial,
         }
     }
 }
@@ -240,6 +243,8 @@ pub enum OutcomeCode {
     Waiting,
     /// In the safe state.
     Safe,
+    /// Both versions stepped.
+    Tried,
 }
 
 impl From<Outcome> for OutcomeCode {
@@ -251,6 +256,7 @@ impl From<Outcome> for OutcomeCode {
             Outcome::Held => Self::Held,
             Outcome::Waiting => Self::Waiting,
             Outcome::Safe => Self::Safe,
+            Outcome::Tried => Self::Tried,
         }
     }
 }
@@ -353,8 +359,8 @@ mod tests {
         assert_eq!(ToPlant::decode(&[9]), None);
         // A door that is neither open nor closed, and a mode that there is not.
         assert_eq!(ToBoard::decode(&[1, 0, 0, 2, 0]), None);
-        assert_eq!(ToPlant::decode(&[3, 0, 0, 7, 0, 0, 0]), None);
-        assert!(ToPlant::decode(&[3, 0, 0, 6, 0, 0, 0]).is_some());
+        assert_eq!(ToPlant::decode(&[3, 0, 0, 8, 0, 0, 0]), None);
+        assert!(ToPlant::decode(&[3, 0, 0, 7, 0, 0, 0]).is_some());
     }
 
     #[test]
@@ -398,6 +404,6 @@ mod tests {
         for channel in [ChannelId::A, ChannelId::B] {
             assert_eq!(ChannelId::from(Side::from(channel)), channel);
         }
-        assert_eq!(Mode::ALL.map(ModeCode::from).map(|code| code as u8), [0, 1, 2, 5, 6, 3, 4]);
+        assert_eq!(Mode::ALL.map(ModeCode::from).map(|code| code as u8), [0, 1, 2, 5, 6, 3, 4, 7]);
     }
 }

@@ -174,7 +174,11 @@ impl Moment {
     pub const ALL: [Self; 4] = [Self::Received, Self::Begun, Self::Polled, Self::Sent];
 }
 
-pub(super) fn flip_if_due<P: Program>(node: &mut Node<'_, P>, due: &mut Option<(Moment, Site, usize)>, now: Moment) {
+pub(in crate::sim) fn flip_if_due<P: Program>(
+    node: &mut Node<'_, P>,
+    due: &mut Option<(Moment, Site, usize)>,
+    now: Moment,
+) {
     if let Some((moment, site, bit)) = *due
         && moment == now
         && node.flip(site, bit)

@@ -29,6 +29,9 @@ pub(crate) fn in_words(event: &Event) -> String {
         Event::Discrepancy => "the samples are further apart than the program expects".into(),
         Event::ProofTested { passed: true } => "proof test of the comparator passed".into(),
         Event::ProofTested { passed: false } => "proof test of the comparator FAILED".into(),
+        Event::UpgradeStep { from, to } => format!("upgrade: {from} to {to}"),
+        Event::LetGo => "let go of the outputs for the other version".into(),
+        Event::HandedOver(channel) => format!("the outputs were handed over to {channel}"),
         Event::Fault(faults) => format!("fault: {}", named(faults.iter_names().map(|(name, _)| name))),
     }
 }
@@ -49,6 +52,9 @@ pub(super) fn kind(event: &Event) -> &'static str {
         Event::Readmitted(_) => "readmitted",
         Event::Discrepancy => "discrepancy",
         Event::ProofTested { .. } => "proof test",
+        Event::UpgradeStep { .. } => "upgrade",
+        Event::LetGo => "let go",
+        Event::HandedOver(_) => "handed over",
         Event::Fault(_) => "fault",
     }
 }
@@ -62,6 +68,7 @@ fn mode(mode: Mode) -> &'static str {
         Mode::Joining => "joining",
         Mode::Standby => "standby",
         Mode::Safe => "safe",
+        Mode::Trial => "trial",
     }
 }
 
@@ -76,6 +83,7 @@ fn cause(because: ModeEvent) -> &'static str {
         ModeEvent::Refused => "the outputs were refused",
         ModeEvent::LeaseLost => "the outputs were taken away",
         ModeEvent::Overtaken => "the pair went on without it",
+        ModeEvent::TrialBegins => "both go on, in two versions",
         ModeEvent::Fatal => "a fault that nobody can be blamed for, or a second one",
     }
 }

@@ -1,0 +1,434 @@
+//! Two versions of a program in virtual time: a pair whose halves restart into new images and back.
+//!
+//! As [`Pair`](super::Pair), with what an upgrade adds: each half has images that a bootloader would choose from,
+//! and a second version of the program. The oracle runs both versions beside the pair and knows which one may drive.
+
+mod half;
+mod images;
+mod judge;
+
+pub use half::{Half, Version};
+pub use images::{Bootloader, Image};
+
+use super::arbiter::SimArbiter;
+use super::clock::Clock;
+use super::disturbance::{Disturbance, Secrets};
+use super::failure::Failure;
+use super::line::Line;
+use super::pair::{CHANNELS, Moment, Setup, World};
+use super::report::Report;
+use super::storage::Storage;
+use crate::config::ConfigError;
+use crate::ids::{ChannelId, Cycle, Instant, PairId};
+use crate::mode::Mode;
+use crate::node::{Begun, Site};
+use crate::program::Program;
+use crate::succession::Successor;
+use crate::upgrade::{Duty, Order, Refusal, Status};
+use crate::verdict::Verdict;
+use crate::wire::MAX_FRAME_BYTES;
+use fastrand::Rng;
+use judge::TwoOracles;
+use std::boxed::Box;
+use std::vec::Vec;
+
+/// Memory of both halves, for either version.
+pub struct Memories<O: Program, N: Program> {
+    old: [Storage<O::State>; 2],
+    new: [Storage<N::State>; 2],
+}
+
+impl<O: Program, N: Program> Memories<O, N> {
+    /// Allocates zeroed memory.
+    pub fn new() -> Self {
+        Self { old: [Storage::new(), Storage::new()], new: [Storage::new(), Storage::new()] }
+    }
+}
+
+impl<O: Program, N: Program> Default for Memories<O, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A simulated pair of two versions `O` and `N` of one program.
+pub struct UpgradePair<'m, O: Program, N: Program> {
+    setup: Setup,
+    rng: Rng,
+    pair: PairId,
+    /// True time in microseconds.
+    now: u64,
+    halves: [Option<Half<'m, O, N>>; 2],
+    memory: [half::Spare<'m, O, N>; 2],
+    loaders: [Bootloader; 2],
+    arbiters: [SimArbiter; 2],
+    clocks: [Clock; 2],
+    line: Line,
+    is_cut: bool,
+    nonces: [u32; 2],
+    /// When a half that is off boots again by itself.
+    boots_at: [Option<u64>; 2],
+    /// Bytes that a channel still sends before it stops.
+    failing: [Option<(u64, Failure)>; 2],
+    hung_until: [Option<u64>; 2],
+    flipping: [Option<(Moment, Site, usize)>; 2],
+    /// Time a restart takes.
+    restart_us: u64,
+    /// A half that cannot start its candidate: the bootloader falls back.
+    has_bad_image: [bool; 2],
+    oracle: TwoOracles<O, N>,
+    driven_at: Option<u64>,
+    /// Each cycle that was driven and by which version, the last ones.
+    driven: Vec<(Cycle, ChannelId, Version)>,
+    report: Report,
+    world: Box<dyn World<O> + 'm>,
+}
+
+impl<'m, O, N> UpgradePair<'m, O, N>
+where
+    O: Program,
+    N: Successor<Input = O::Input, Output = O::Output, OldState = O::State>,
+{
+    /// Makes a pair that runs the old version on both halves, with the new one as the candidate of each.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as for [`Node::new`](crate::Node::new).
+    pub fn new(setup: &Setup, memory: &'m mut Memories<O, N>, world: impl World<O> + 'm) -> Result<Self, ConfigError> {
+        let mut rng = Rng::with_seed(setup.seed);
+        let pair = PairId(rng.u32(..));
+        let ([old_a, old_b], [new_a, new_b]) = (&mut memory.old, &mut memory.new);
+        let mut made = Self {
+            setup: *setup,
+            pair,
+            now: 0,
+            halves: [None, None],
+            memory: [half::Spare::new(old_a.cells(), new_a.cells()), half::Spare::new(old_b.cells(), new_b.cells())],
+            loaders: [Bootloader::new(O::VERSION); 2],
+            arbiters: SimArbiter::pair(setup.arbiter),
+            clocks: setup.drift_ppm.map(|drift_ppm| Clock::new(rng.u64(0..1 << 40), drift_ppm)),
+            line: Line::new(),
+            is_cut: false,
+            nonces: [0; 2],
+            boots_at: [None; 2],
+            failing: [None; 2],
+            hung_until: [None; 2],
+            flipping: [None; 2],
+            restart_us: 3 * u64::from(setup.config.period_us),
+            has_bad_image: [false; 2],
+            oracle: TwoOracles::new(),
+            driven_at: None,
+            driven: Vec::new(),
+            report: Report::default(),
+            world: Box::new(world),
+            rng,
+        };
+        for channel in CHANNELS {
+            made.boot(channel)?;
+        }
+        Ok(made)
+    }
+
+    /// Runs for this many periods of true time.
+    pub fn run(&mut self, periods: u32) {
+        self.run_until(self.now + u64::from(periods) * u64::from(self.setup.config.period_us));
+    }
+
+    /// Runs for a time.
+    pub fn run_us(&mut self, span_us: u64) {
+        self.run_until(self.now + span_us);
+    }
+
+    /// Returns a living half.
+    pub fn half(&mut self, channel: ChannelId) -> Option<&mut Half<'m, O, N>> {
+        self.halves[channel.index()].as_mut()
+    }
+
+    /// Returns a channel's mode; `None` if it is dead.
+    pub fn mode(&self, channel: ChannelId) -> Option<Mode> {
+        self.halves[channel.index()].as_ref().map(Half::mode)
+    }
+
+    /// Returns the version that runs; `None` if the half is off.
+    pub fn version(&self, channel: ChannelId) -> Option<Version> {
+        self.halves[channel.index()].as_ref().map(Half::version)
+    }
+
+    /// Returns how the upgrade stands on a half.
+    pub fn status(&self, channel: ChannelId) -> Option<Status> {
+        self.halves[channel.index()].as_ref().map(Half::status)
+    }
+
+    /// Gives an order on a half.
+    ///
+    /// # Errors
+    /// [`Refusal`], also if the half is off.
+    pub fn order(&mut self, channel: ChannelId, order: Order) -> Result<(), Refusal> {
+        let now = self.local_time(channel);
+        self.halves[channel.index()].as_mut().map_or(Err(Refusal::NoOwner), |half| half.order(now, order))
+    }
+
+    /// Returns the channel that owns the outputs, if any.
+    pub fn owner(&self) -> Option<ChannelId> {
+        CHANNELS.into_iter().find(|channel| self.owns(*channel))
+    }
+
+    /// Returns the last cycle that reached the actuator.
+    pub fn latest(&self) -> Cycle {
+        self.oracle.latest()
+    }
+
+    /// Returns the last cycles that were driven, and by whom.
+    pub fn driven(&self) -> &[(Cycle, ChannelId, Version)] {
+        &self.driven
+    }
+
+    /// Returns a half's bootloader.
+    pub fn loader(&self, channel: ChannelId) -> &Bootloader {
+        &self.loaders[channel.index()]
+    }
+
+    /// Says that the candidate of a half does not start: its bootloader falls back.
+    pub fn spoil_candidate(&mut self, channel: ChannelId) {
+        self.has_bad_image[channel.index()] = true;
+    }
+
+    /// Returns what the run came to so far.
+    pub fn report(&self) -> Report {
+        let mut report = self.report;
+        for half in self.halves.iter().flatten() {
+            half.count(&mut report);
+        }
+        report
+    }
+
+    /// Returns the true time since the pair was made.
+    pub fn elapsed_us(&self) -> u64 {
+        self.now
+    }
+
+    /// Stops a half dead; it boots again after so many periods, if it does at all.
+    pub fn kill(&mut self, channel: ChannelId, back_after: Option<u32>) {
+        let at = channel.index();
+        if let Some(half) = self.halves[at].take() {
+            half.count(&mut self.report);
+            self.memory[at].take_back(half);
+            self.line.towards[at].clear();
+        }
+        (self.failing[at], self.hung_until[at], self.flipping[at]) = (None, None, None);
+        let period_us = u64::from(self.setup.config.period_us);
+        self.boots_at[at] = back_after.map(|periods| self.now + u64::from(periods) * period_us);
+    }
+
+    /// Lets a channel stop once it has sent so many bytes more.
+    pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
+        self.failing[channel.index()] = Some((byte, failure));
+    }
+
+    /// Does this to the next frame of `sender`, or to its frames for a while.
+    pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
+        self.line.disturb(self.now, sender, disturbance);
+    }
+
+    /// Ends every disturbance, and failures that have not happened yet.
+    pub fn calm(&mut self) {
+        self.line.calm();
+        (self.failing, self.flipping) = ([None; 2], [None; 2]);
+    }
+
+    /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
+    pub fn flip_within_turn(&mut self, channel: ChannelId, moment: Moment, site: Site, bit: usize) {
+        self.flipping[channel.index()] = Some((moment, site, bit));
+    }
+
+    /// Cuts or heals the link; what is in flight is lost.
+    pub fn cut(&mut self, is_cut: bool) {
+        self.is_cut = is_cut;
+        for direction in &mut self.line.towards {
+            direction.clear();
+        }
+    }
+
+    /// Returns what a channel's clock shows.
+    pub fn local_time(&self, channel: ChannelId) -> Instant {
+        self.clocks[channel.index()].shows(self.now)
+    }
+
+    /// Boots a half that is off, in the image that its bootloader chooses.
+    fn boot(&mut self, channel: ChannelId) -> Result<(), ConfigError> {
+        let at = channel.index();
+        self.nonces[at] = self.rng.u32(1..);
+        let starts = !self.has_bad_image[at];
+        let version = self.loaders[at].choose(starts);
+        self.memory[at].scramble(|| self.rng.u8(..));
+        let half =
+            self.memory[at].boot(channel, version, &self.setup, self.pair, self.nonces[at], &self.loaders[at])?;
+        self.halves[at] = Some(half);
+        Ok(())
+    }
+
+    fn run_until(&mut self, end: u64) {
+        while let Some(next) = self.next_event().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            for channel in CHANNELS {
+                let at = channel.index();
+                if self.boots_at[at].take_if(|boots_at| self.now >= *boots_at).is_some() {
+                    self.boot(channel).expect("it was configured alike before");
+                }
+                self.turn(channel);
+                self.do_duty(channel);
+            }
+            self.observe();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        let of = |channel: ChannelId| {
+            let at = channel.index();
+            let Some(half) = &self.halves[at] else { return self.boots_at[at] };
+            if let Some(until) = self.hung_until[at] {
+                return Some(until.max(self.now + 1));
+            }
+            let wake = half.wake_at();
+            let wake = self.clocks[at].true_time(wake).max(self.now + 1);
+            [Some(wake), self.line.towards[at].next_at()].into_iter().flatten().min()
+        };
+        CHANNELS.into_iter().filter_map(of).min()
+    }
+
+    /// One channel's turn: frames in, the cycle on, frames out.
+    fn turn(&mut self, channel: ChannelId) {
+        let (at, local) = (channel.index(), self.local_time(channel));
+        if self.hung_until[at].is_some_and(|until| self.now < until) {
+            return;
+        }
+        self.hung_until[at] = None;
+        let arrival = self.now + u64::from(self.setup.config.link_delay_us);
+        let Some(half) = self.halves[at].as_mut() else { return self.line.towards[at].clear() };
+        while let Some(frame) = self.line.towards[at].take_due(self.now) {
+            half.handle_frame(local, &frame);
+        }
+        half.flip_if_due(&mut self.flipping[at], Moment::Received);
+        let mut verdicts = [half.poll(local, &mut self.arbiters[at]), None];
+        if local >= half.next_start() {
+            let sample = self.world.sample(channel, half.next_cycle());
+            if let Begun::New(cycle) = half.begin(local, sample.clone()) {
+                self.oracle.sampled(channel, cycle, sample);
+            }
+            half.flip_if_due(&mut self.flipping[at], Moment::Begun);
+            verdicts[1] = half.poll(local, &mut self.arbiters[at]);
+        }
+        half.flip_if_due(&mut self.flipping[at], Moment::Polled);
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        while let Some(half) = self.halves[at].as_mut()
+            && let Some(length) = half.transmit(local, &mut buffer)
+        {
+            let epoch = half.epoch();
+            let failure = self.failing[at].take_if(|(left, _)| *left < length as u64);
+            let sent = failure.map_or(length, |(left, _)| left as usize);
+            if let Some((left, _)) = &mut self.failing[at] {
+                *left -= length as u64;
+            }
+            self.line.note(channel, &buffer[..length]);
+            if !self.is_cut && sent > 0 {
+                let secrets = Secrets { pair: self.pair, epoch, nonces: self.nonces };
+                let times = [self.now, arrival];
+                self.line.carry(&mut self.rng, &self.setup.link, times, channel, &buffer[..sent], &secrets);
+            }
+            match failure {
+                Some((_, Failure::Dies)) => return self.kill(channel, Some(BACK_AFTER)),
+                Some((_, Failure::Hangs { for_us, .. })) => {
+                    let for_us = for_us.unwrap_or(u64::from(BACK_AFTER) * u64::from(self.setup.config.period_us));
+                    self.hung_until[at] = Some(self.now + for_us);
+                    break;
+                }
+                None => {}
+            }
+            if let Some(half) = self.halves[at].as_mut() {
+                half.flip_if_due(&mut self.flipping[at], Moment::Sent);
+            }
+        }
+        let is_restless =
+            self.halves[at].as_ref().is_some_and(|half| half.poll_timeout().is_some_and(|to| to <= local));
+        self.report.restless += u32::from(is_restless && self.hung_until[at].is_none());
+        for verdict in verdicts.into_iter().flatten() {
+            self.take(channel, verdict);
+        }
+    }
+
+    /// Does what a half asks its firmware for.
+    fn do_duty(&mut self, channel: ChannelId) {
+        let (at, local) = (channel.index(), self.local_time(channel));
+        if self.hung_until[at].is_some() {
+            return;
+        }
+        let Some(half) = self.halves[at].as_mut() else { return };
+        match half.duty() {
+            None => return,
+            Some(Duty::Confirm) => {
+                self.loaders[at].confirm();
+                return half.image_confirmed();
+            }
+            Some(Duty::RaiseFloor) => {
+                self.loaders[at].raise_floor();
+                return half.floor_raised();
+            }
+            Some(Duty::RestartIntoNew) if !self.loaders[at].mark(N::VERSION) => return half.restart_failed(local),
+            Some(Duty::RestartIntoNew) => {}
+            Some(Duty::RestartIntoOld) if !self.loaders[at].revert() => return half.restart_failed(local),
+            Some(Duty::RestartIntoOld) => {}
+        }
+        // The word that this channel leaves is out by now.
+        if half.transmit_is_done(local) {
+            self.kill(channel, None);
+            self.boots_at[at] = Some(self.now + self.restart_us);
+        }
+    }
+
+    /// Drives what a verdict releases, in front of the oracle.
+    fn take(&mut self, channel: ChannelId, verdict: Verdict<O::Output>) {
+        let Some(version) = self.version(channel).or(self.memory[channel.index()].ran) else { return };
+        let (outcome, mode) = (verdict.outcome(), verdict.mode());
+        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
+        for voted in verdict.release(&arbiter) {
+            let cycle = voted.cycle();
+            match voted.open() {
+                Ok(_) if mode == Mode::Safe => self.report.safe += 1,
+                Ok(output) => {
+                    self.world.drive(channel, cycle, &output);
+                    let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
+                    self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
+                    let half = self.halves[channel.index()].as_ref();
+                    self.oracle.drive(&mut self.report, channel, version, outcome, (cycle, &output), half);
+                    self.driven.push((cycle, channel, version));
+                }
+                Err(crate::vote::OpenError::Damaged) => self.report.damaged += 1,
+                Err(crate::vote::OpenError::LeaseLost) => self.report.cut_off += 1,
+            }
+        }
+    }
+
+    /// Looks at both halves for what must never be.
+    fn observe(&mut self) {
+        let living = || self.halves.iter().flatten();
+        let begins = living().any(|half| half.mode().serves()) && living().all(Half::is_empty);
+        if begins && self.oracle.forget_state() {
+            self.report.states_lost += 1;
+            self.driven_at = None;
+        }
+        let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
+        self.report.owners_max = self.report.owners_max.max(owners as u32);
+        self.oracle.observe(&self.halves);
+    }
+
+    fn owns(&self, channel: ChannelId) -> bool {
+        let at = channel.index();
+        self.halves[at].as_ref().is_some_and(|half| {
+            let epoch = half.epoch();
+            half.leads() && self.arbiters[at].lets_through(epoch, channel)
+        })
+    }
+}
+
+/// Periods after which a half that died by itself boots again.
+const BACK_AFTER: u32 = 12;

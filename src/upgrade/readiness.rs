@@ -1,0 +1,34 @@
+//! What speaks against beginning an upgrade.
+
+use crate::fault::flags_are_named;
+
+bitflags::bitflags! {
+    /// Reasons why an upgrade cannot begin: all there are, at once.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+    pub struct NotReady: u16 {
+        /// The pair is not in duplex.
+        const NOT_IN_DUPLEX = 1;
+        /// A first fault is latched: look at it, and clear it.
+        const FAULT_LATCHED = 2;
+        /// A channel has joined too short a time ago.
+        const ON_PROBATION = 4;
+        /// A channel was found faulty too often.
+        const BARRED = 8;
+        /// There is no image here to restart into.
+        const NO_CANDIDATE = 16;
+        /// Nor on the partner, or it is of another version there; or the partner has not said yet.
+        const PARTNER_HAS_NO_CANDIDATE = 32;
+        /// The candidate does not take over from the version that runs.
+        const NO_SUCCESSOR = 64;
+        /// It takes a state of another layout.
+        const LAYOUT_DIFFERS = 128;
+        /// It is older than what may be installed.
+        const BELOW_FLOOR = 256;
+        /// The running image is on trial: confirm it first, on both halves.
+        const NOT_CONFIRMED = 512;
+        /// A cycle is held, or a claim is on its way: try again.
+        const UNSETTLED = 1024;
+    }
+}
+
+flags_are_named!(NotReady, u16);
