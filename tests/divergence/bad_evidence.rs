@@ -24,7 +24,7 @@ fn refuse_as(bench: &mut ServoBench<'_>, at: usize, frame: &[u8], cause: Reject)
         Mode::Duplex | Mode::Safe => cause,
         // Of the epoch of the one that serves, in which this one has no part yet.
         Mode::Starting | Mode::Joining => Reject::Epoch,
-        Mode::Simplex | Mode::Donor | Mode::Standby => Reject::Mode,
+        Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Trial => Reject::Mode,
     };
     bench.refuse(at, frame, cause);
 }

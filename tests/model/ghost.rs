@@ -360,7 +360,7 @@ impl Ghost {
             Outcome::Agreed => (true, false),
             Outcome::Alone => (false, true),
             Outcome::TookOver => (true, true),
-            Outcome::Held | Outcome::Waiting | Outcome::Safe => (false, false),
+            Outcome::Tried | Outcome::Held | Outcome::Waiting | Outcome::Safe => (false, false), // one version only
         };
         let pairs = a.zip(b).filter(|_| both).map(|(a, b)| a.map(|a| b.map(|b| agreed(a, b))).into_iter().flatten());
         let own = self.channels[at].samples.get(cycle).filter(|_| own).map(|own| own.map(|own| agreed(own, own)));

@@ -175,7 +175,7 @@ impl<'m> Live<'m> {
                     let driven = self.channel.driven.filter(|(of, _)| *of == cycle);
                     assert!(driven.is_none_or(|(_, driven)| driven == output), "once more: {output:?}");
                 }
-                Outcome::Agreed | Outcome::Alone | Outcome::Held | Outcome::Waiting => {
+                Outcome::Agreed | Outcome::Tried | Outcome::Alone | Outcome::Held | Outcome::Waiting => {
                     panic!("{outcome:?} drives cycle {cycle}")
                 }
             }
