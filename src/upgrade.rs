@@ -137,30 +137,33 @@ impl Step {
             (OldDrives, Ordered(ToSwitch)) => Some(Switchover),
             (OldDrives | Switchover, NewOwns) => Some(NewDrives),
             (OldDrives | Switchover | NewDrives, OldAlone) => Some(Split),
-            (OldDrives | Switchover, NewAlone) => Some(NewDrives),
+            // In the very first cycle the word that it has begun may not be there yet.
+            (Split | OldDrives | Switchover, NewAlone) => Some(NewDrives),
             (NewDrives, Ordered(ToCommit)) => Some(Commit),
             // A channel that follows learns of it with the outputs.
             (NewDrives, HandedBack) => Some(Abort),
+            // There is nobody to go back to.
+            (Abort, NewAlone) => Some(NewDrives),
             (Commit, NewAlone) => Some(Merge),
             (Commit, OldAlone) => Some(Split),
             (Split | OldDrives | Switchover | NewDrives, Ordered(ToAbort)) => Some(Abort),
             (Split, SameCameBack) => Some(Abort),
-            (Split | Merge | Abort, Duplex) => Some(Idle),
+            (Split | NewDrives | Commit | Merge | Abort, Duplex) => Some(Idle),
             (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, Forgotten) => Some(Idle),
             (Idle, _)
             | (Prepare, Ordered(ToPrepare | ToSwitch | ToCommit))
             | (Prepare, TrialBegan | NewOwns | HandedBack | SameCameBack | Duplex)
             | (Split, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit))
-            | (Split, NewOwns | HandedBack | OldAlone | NewAlone)
+            | (Split, NewOwns | HandedBack | OldAlone)
             | (OldDrives, Ordered(ToPrepare | ToSplit | ToCommit))
             | (OldDrives, TrialBegan | HandedBack | SameCameBack | Duplex)
             | (Switchover, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit))
             | (Switchover, TrialBegan | HandedBack | SameCameBack | Duplex)
             | (NewDrives, Ordered(ToPrepare | ToSplit | ToSwitch))
-            | (NewDrives, TrialBegan | NewOwns | NewAlone | SameCameBack | Duplex)
-            | (Commit, Ordered(_) | TrialBegan | NewOwns | HandedBack | SameCameBack | Duplex)
+            | (NewDrives, TrialBegan | NewOwns | NewAlone | SameCameBack)
+            | (Commit, Ordered(_) | TrialBegan | NewOwns | HandedBack | SameCameBack)
             | (Merge, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone | NewAlone | SameCameBack)
-            | (Abort, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone | NewAlone | SameCameBack) => None,
+            | (Abort, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone | SameCameBack) => None,
         }
     }
 

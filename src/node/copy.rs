@@ -186,7 +186,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
-            self.copying.raising = Some(self.next_epoch());
+            let is_trial = self.upgrade.kin != Kin::Same;
+            self.copying.raising = Some(if is_trial { self.next_block() } else { self.next_epoch() });
         }
         if let Some(to) = self.copying.raising {
             // Its outputs open in the new epoch only from the moment of the grant, whose time

@@ -63,7 +63,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Upgrade => self.handle_upgrade(now, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Upgrade => self.handle_upgrade(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
             Kind::Yours => self.handle_yours(&header),
             Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
@@ -176,7 +176,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        let holds_none = self.epoch.owner() != self.me && self.mode.is_paired();
+        let holds_none = (self.epoch.owner() != self.me || self.has_dropped()) && self.mode.is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);

@@ -9,6 +9,9 @@
 //! hand over          between s-1 and s the owner lets go and says Yours(s) until answered; the other one claims on
 //!                    that, and both go on in the new epoch. The first frame of it is the answer
 //! no answer          at its deadline of s the old owner claims again, if the arbiter is one that can tell who was first
+//! numbers            a trial begins at a number that four divides, and each hand-over takes the next one. Whoever finds the
+//!                    other one gone claims the next that four divides. So does the other one, should it live, whether it
+//!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
 //! ```
 
 use super::ballot::digest;
@@ -36,7 +39,22 @@ pub(super) enum Handover {
     Claiming { to: Epoch },
 }
 
+/// So many numbers has a trial: for its beginning and its hand-overs.
+const BLOCK: u32 = 4;
+
+/// Whether the outputs can have been handed over from one epoch to the other.
+fn is_in_block(from: Epoch, to: Epoch) -> bool {
+    to.counter() > from.counter() && to.counter() / BLOCK == from.counter() / BLOCK
+}
+
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Returns the epoch in which a trial begins, or in which a channel goes on without the other one.
+    pub(super) fn next_block(&self) -> Epoch {
+        let before = self.next_epoch().counter().saturating_sub(1);
+        let last = before | (BLOCK - 1);
+        Epoch::new(last, self.me).successor(self.me)
+    }
+
     pub(super) fn has_dropped(&self) -> bool {
         matches!(self.upgrade.handover, Handover::Dropped { .. })
     }
@@ -197,6 +215,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let new_owns = self.upgrade.is_new == (epoch.owner() == self.me);
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.upgrade.trial.turn();
+        self.upgrade.is_due = true; // the answer, before the first sample
         self.happened(Event::HandedOver(epoch.owner()));
     }
 
@@ -214,8 +233,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !is_in_step || header.phase != Phase::new(next, Stage::Sample) {
             return Err(Reject::Phase);
         }
+        let to = self.next_epoch();
+        if !is_in_block(self.epoch, to) {
+            return Err(Reject::Epoch); // no number is left for it
+        }
         if self.upgrade.handover == Handover::Keeping && self.pressing.is_none() {
-            self.upgrade.handover = Handover::Claiming { to: self.next_epoch() };
+            self.upgrade.handover = Handover::Claiming { to };
         }
         Ok(())
     }
@@ -225,7 +248,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_answer = self.mode == Mode::Trial
             && self.has_dropped()
             && self.pressing.is_none()
-            && header.epoch.counter() > self.epoch.counter()
+            && is_in_block(self.epoch, header.epoch)
             && header.epoch.owner() != self.me;
         if is_answer {
             self.go_on_in(now, header.epoch);

@@ -12,7 +12,7 @@ use crate::upgrade::{
     Candidate, Counts, Duty, FirstDifference, Follower, Kin, NotReady, Order, Refusal, Status, Step, StepEvent, Trial,
     duty_of,
 };
-use crate::wire::{BufferTooSmall, Hello, Kind, Part, Reject, Standing, UpgradePayload};
+use crate::wire::{BufferTooSmall, Header, Hello, Kind, Part, Reject, Standing, UpgradePayload};
 
 /// What a node keeps of an upgrade.
 pub(super) struct Upgrading<P: Program> {
@@ -43,7 +43,7 @@ pub(super) struct Upgrading<P: Program> {
     answered: u8,
     answer: Option<Refusal>,
     serial: u16,
-    is_due: bool,
+    pub(super) is_due: bool,
     at: Instant,
 }
 
@@ -309,6 +309,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Order::Abort => {}
         }
         self.step_on(StepEvent::Ordered(order));
+        if order == Order::Commit && self.mode.serves_alone() && self.upgrade.is_confirmed {
+            self.step_on(StepEvent::NewAlone); // there is nobody to wait for
+        }
         self.outgoing.hello_at(now);
         Ok(())
     }
@@ -371,7 +374,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    pub(super) fn handle_upgrade(&mut self, now: Instant, told: &UpgradePayload) -> Result<(), Reject> {
+    pub(super) fn handle_upgrade(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        told: &UpgradePayload,
+    ) -> Result<(), Reject> {
         let step = Step::of_code(told.step).ok_or(Reject::Payload)?;
         let part = Part::from_bits(told.part).ok_or(Reject::Payload)?;
         let last = self.upgrade.partner.map(|partner| partner.serial);
@@ -379,6 +387,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             bump(&mut self.counters.repeated);
             return Ok(());
         }
+        self.answers_handover(now, header);
         let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
         let UpgradePayload { serial, version, candidate, cannot_migrate, .. } = *told;
         self.upgrade.partner = Some(Partner { serial, step, part, version, candidate, counts, cannot_migrate });

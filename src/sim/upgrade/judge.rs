@@ -41,8 +41,11 @@ where
     }
 
     pub(super) fn forget_state(&mut self) -> bool {
-        self.new = None;
-        self.old.forget_state()
+        let had_state = self.old.forget_state();
+        if had_state {
+            self.new = None;
+        }
+        had_state
     }
 
     /// A half that begins a trial with a state of the new version has it from the old one's of now. A pair that is of
@@ -58,7 +61,7 @@ where
         }
         let is_all_new = halves.iter().all(|half| half.as_ref().is_none_or(|half| half.version() == Version::New));
         if self.new.is_none() && is_all_new {
-            self.new = Some(Oracle::new());
+            self.new = Some(Oracle::sampled_as(&self.old));
         }
         self.modes = modes;
     }
