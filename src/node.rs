@@ -252,6 +252,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
+        self.take_leave();
         if self.mode == Mode::Trial {
             self.give_the_old_one_time();
         }

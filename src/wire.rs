@@ -52,7 +52,7 @@
 //!                 order: u8, its number: u8, number of the receiver's order answered last: u8,
 //!                 refusal: u8, more of that: u16, cycles tried, of these tolerated, not alike: u32 each,
 //!                 why the state was not taken over: 0, or 1 and a number: u16);
-//!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer; codes: see `upgrade`
+//!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer, 16 owns; codes: see `upgrade`
 //! kind 13 Yours   nothing; phase = 4 * the first cycle that the sender leaves to the receiver
 //! ```
 //!

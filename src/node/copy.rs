@@ -131,8 +131,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if standing.contains(Standing::LEAVES) {
             return false;
         }
-        if kin == Kin::Same {
-            self.step_on(StepEvent::SameCameBack);
+        match kin {
+            Kin::Same => self.step_on(StepEvent::SameCameBack),
+            Kin::Older => self.step_on(StepEvent::OldCameBack(self.has_confirmed_image())),
+            Kin::Newer => {}
         }
         kin == Kin::Same || kin == Kin::Newer && self.upgrade.step == Step::Split
     }

@@ -28,6 +28,8 @@ pub(super) struct Upgrading<P: Program> {
     pub(super) trial: Trial<P>,
     /// This channel is about to restart: it takes part in nothing.
     pub(super) leaves: bool,
+    /// Slots until it does, in which the peer is to hear of it.
+    farewell: u8,
     pub(super) cannot_migrate: Option<u16>,
     candidate: Option<Candidate>,
     is_confirmed: bool,
@@ -46,6 +48,9 @@ pub(super) struct Upgrading<P: Program> {
     pub(super) is_due: bool,
     at: Instant,
 }
+
+/// Slots in which a channel that is about to restart takes leave.
+const FAREWELL_SLOTS: u8 = 3;
 
 /// Why a peer is no partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +84,7 @@ impl<P: Program> Upgrading<P> {
             handover: Handover::Keeping,
             trial: Trial::NEW,
             leaves: false,
+            farewell: 0,
             cannot_migrate: None,
             candidate: None,
             is_confirmed: true,
@@ -110,9 +116,22 @@ impl<P: Program> Upgrading<P> {
     #[cfg(feature = "sim")]
     pub(super) fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
-        let Self { kin, terms, is_new, step, handover, trial, leaves, candidate, is_confirmed, floor, restart, .. } =
-            self;
-        (kin, terms, is_new, step, handover, trial.counts, leaves, candidate, is_confirmed, floor, restart)
+        let Self {
+            kin,
+            terms,
+            is_new,
+            step,
+            handover,
+            trial,
+            leaves,
+            farewell,
+            candidate,
+            is_confirmed,
+            floor,
+            restart,
+            ..
+        } = self;
+        (kin, terms, is_new, step, handover, trial.counts, leaves, farewell, candidate, is_confirmed, floor, restart)
             .hash(hasher);
         let Self { partner, ordered, order_number, answered, answer, is_due, at, .. } = self;
         (partner, ordered, order_number, answered, answer, is_due, at).hash(hasher);
@@ -216,7 +235,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub fn duty(&self) -> Option<Duty> {
         let Upgrading { restart, step, is_new, is_confirmed, floor, .. } = self.upgrade;
         if restart.is_some() {
-            return restart;
+            return restart.filter(|_| self.upgrade.farewell == 0);
         }
         let is_pair = self.mode == Mode::Duplex && step == Step::Idle && self.cut.is_none();
         let commits = step == Step::Commit && is_new && self.leads();
@@ -236,6 +255,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.step_on(StepEvent::NewAlone); // there is nobody to wait for
         }
         self.remember();
+    }
+
+    pub(super) fn has_confirmed_image(&self) -> bool {
+        self.upgrade.is_confirmed
     }
 
     /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
@@ -305,6 +328,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 }
             }
             Order::Commit => {}
+            Order::Abort if self.upgrade.kin == Kin::Newer && self.upgrade.partner_is(Part::CONFIRMED) => {
+                return Err(Refusal::NoWayBack);
+            }
             Order::Abort if step == Step::NewDrives && self.mode != Mode::Trial => return Err(Refusal::NoWayBack),
             Order::Abort => {}
         }
@@ -359,6 +385,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if hello.nonce != self.peer_nonce {
             self.upgrade.forget_partner();
         }
+        // Its word is fresh, so the next one of this channel is so to it.
+        self.upgrade.farewell = self.upgrade.farewell.min(1);
         if kin != self.upgrade.kin {
             (self.upgrade.kin, self.upgrade.is_due) = (kin, true);
         }
@@ -397,10 +425,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         if self.leads() {
             self.answer_order(now, told);
+            if self.upgrade.kin == Kin::Newer && part.contains(Part::CONFIRMED) {
+                self.step_on(StepEvent::CannotGoBack);
+            }
             if self.mode == Mode::Duplex && step == Step::Abort {
                 self.step_on(StepEvent::Duplex); // it has heard of it before it left
             }
-        } else if self.is_led() {
+        } else if self.is_led() && part.contains(Part::LEADS) {
             self.take_step(step);
         }
         self.look_for_duty(now);
@@ -421,8 +452,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.leads() || self.upgrade.leaves || self.mode == Mode::Safe {
             return;
         }
-        let (is_led, partner) = (self.is_led(), self.upgrade.partner);
-        let Some(step) = partner.map(|partner| partner.step).or((!is_led).then_some(Step::Idle)) else { return };
+        let is_led = self.is_led();
+        let partner = self.upgrade.partner.filter(|partner| partner.part.contains(Part::LEADS));
+        // One that serves has to say in which step it is; where nobody does, there is none.
+        let step = if is_led { partner.map(|partner| partner.step) } else { Some(Step::Idle) };
+        let Some(step) = step else { return };
         let duty = duty_of(Follower {
             kin: self.upgrade.kin,
             step,
@@ -439,13 +473,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Leaves service to be restarted.
     pub(super) fn leave_to(&mut self, now: Instant, duty: Duty) {
-        (self.upgrade.leaves, self.upgrade.restart) = (true, Some(duty));
+        (self.upgrade.leaves, self.upgrade.restart, self.upgrade.farewell) = (true, Some(duty), FAREWELL_SLOTS);
         let serving = if self.mode.is_paired() { Some(self.epoch) } else { self.copying.serving };
         self.start_over(now);
         self.copying.serving = serving; // it is told why
         // Should it have been starting, nothing has changed its mode.
         self.boot = super::boot::Boot::Listening;
         self.outgoing.hello_at(now);
+    }
+
+    /// Another slot of the farewell is over.
+    pub(super) fn take_leave(&mut self) {
+        self.upgrade.farewell = self.upgrade.farewell.saturating_sub(1);
     }
 
     /// Starting over, this channel knows of no upgrade; what it is about to do stays.
@@ -482,6 +521,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         part.set(Part::FAILED, is_new && self.has_failed());
         part.set(Part::CONFIRMED, upgrade.is_confirmed);
         part.set(Part::ASKS, self.has_to_tell());
+        part.set(Part::LEADS, self.leads());
         let (refusal, detail) = upgrade.answer.map_or((0, 0), Refusal::encoded);
         let Counts { cycles, tolerated, differing } = upgrade.trial.counts;
         let payload = UpgradePayload {

@@ -6,7 +6,7 @@ use super::*;
 use twinstep::sim::Failure;
 
 /// Goes on as a person would: whatever the step, forward if there is a way, until both are in duplex on one version.
-fn go_on(pair: &mut Pair<'_, SOUND>, context: &str) -> Version {
+pub(super) fn go_on(pair: &mut Pair<'_, SOUND>, context: &str) -> Version {
     for _ in 0..1200 {
         for version in [Version::Old, Version::New] {
             if in_duplex(pair, version) {
@@ -18,6 +18,7 @@ fn go_on(pair: &mut Pair<'_, SOUND>, context: &str) -> Version {
         {
             match status.step {
                 Step::Prepare => pair.order(owner, Order::Abort).unwrap(),
+                Step::OldDrives if status.has_failed => pair.order(owner, Order::Abort).unwrap(),
                 Step::OldDrives if status.is_ready => pair.order(owner, Order::Switchover).unwrap(),
                 Step::NewDrives if pair.mode(owner) != Some(Mode::Trial) || status.counts.cycles > 5 => {
                     pair.order(owner, Order::Commit).unwrap();
