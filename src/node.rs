@@ -27,7 +27,9 @@ mod fingerprint;
 #[cfg(feature = "sim")]
 mod injected;
 mod memory;
+mod noting;
 mod outgoing;
+mod parcel;
 mod proof;
 mod receive;
 mod schedule;
@@ -462,35 +464,6 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
         !self.mechanisms.on(Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
-    }
-
-    /// Notes faults for the next verdict, latches the first, and puts them into the journal.
-    fn fault(&mut self, faults: Faults) {
-        self.latch(faults);
-        self.happened(Event::Fault(faults));
-    }
-
-    /// Notes faults that have an event of their own.
-    fn latch(&mut self, faults: Faults) {
-        self.latch_of(self.cycle, faults);
-    }
-
-    /// Notes faults of a cycle, which may be the one before.
-    fn latch_of(&mut self, cycle: Cycle, faults: Faults) {
-        self.faults |= faults;
-        if self.first_fault.is_none() {
-            let mine = self.my_vote.of(cycle).map(|vote| vote::record(&vote));
-            let theirs = self.peer_vote.of(cycle).map(|vote| vote::record(&vote));
-            let votes = self.me.in_order(mine, theirs);
-            let epoch = self.epoch;
-            self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
-            self.record_evidence(); // a channel that only heard of a difference has it before the fault
-        }
-    }
-
-    /// Puts an event into the journal.
-    fn happened(&mut self, event: Event) {
-        self.journal.note(self.cycle, self.epoch, event);
     }
 
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.

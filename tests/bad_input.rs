@@ -274,7 +274,7 @@ fn garbage_is_refused() {
                 let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
                 let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
                 if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
-                    *first = VERSION << 5 | rng.u8(1..=11) << 1 | rng.u8(0..2); // plausible at first sight
+                    *first = VERSION << 5 | rng.u8(1..=14) << 1 | rng.u8(0..2); // plausible at first sight
                 }
                 let cause = cause_of(&noise);
                 causes.insert(cause as u8);
@@ -383,7 +383,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
         ] {
             cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
         }
-        for unknown_bit in [0x10, 0x20, 0x40, 0x80] {
+        for unknown_bit in [0x40, 0x80] {
             let altered = bytes_of(&Hello { standing_bits: said.standing_bits | unknown_bit, ..said });
             cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
         }

@@ -36,11 +36,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.enter(now);
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
-            self.counters.reject(cause);
-            self.happened(Event::Rejected(cause));
+            self.reject(cause);
         }
         self.remember();
         handled
+    }
+
+    /// Counts a frame that was dropped.
+    pub(super) fn reject(&mut self, cause: Reject) {
+        self.counters.reject(cause);
+        self.happened(Event::Rejected(cause));
     }
 
     fn dispatch(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
@@ -64,6 +69,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Upgrade => self.handle_upgrade(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Parcel => Err(Reject::Mode), // not asked for by `open_parcel`
             Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
             Kind::Yours => self.handle_yours(&header),
             Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),

@@ -41,6 +41,11 @@ fn drawn(rng: &mut Rng, seed: u64) -> Setup {
     Setup { config, drift_ppm: [rng.i32(-200..=200), rng.i32(-200..=200)], ..made }
 }
 
+/// How many upgrades each test goes through: `EPISODES=100000 cargo test --release --test upgrade`.
+fn episodes() -> u64 {
+    std::env::var("EPISODES").map_or(1_500, |count| count.parse().expect("EPISODES is a number"))
+}
+
 /// Lets something happen in a drawn step of an upgrade, and goes on to its end.
 fn episode(seed: u64, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
     let mut rng = Rng::with_seed(seed);
@@ -67,7 +72,7 @@ fn episode(seed: u64, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
 
 #[test]
 fn link_faults_in_an_upgrade() {
-    for seed in 0..1_500 {
+    for seed in 0..episodes() {
         episode(seed, |rng, pair| {
             let sender = if rng.bool() { A } else { B };
             pair.disturb(sender, disturbance(rng));
@@ -77,7 +82,7 @@ fn link_faults_in_an_upgrade() {
 
 #[test]
 fn deaths_and_hangs_in_an_upgrade() {
-    for seed in 0..1_500 {
+    for seed in 0..episodes() {
         episode(seed, |rng, pair| {
             let channel = if rng.bool() { A } else { B };
             let for_us = Some(rng.u64(1_000..400_000));
@@ -120,7 +125,7 @@ fn flips_in_a_trial(seeds: std::ops::Range<u64>, off: Option<Mechanism>) -> u32 
 
 #[test]
 fn a_flipped_bit_in_a_trial_is_found_by_the_second_step() {
-    flips_in_a_trial(0..600, None);
+    flips_in_a_trial(0..episodes() / 2, None);
 }
 
 #[test]
