@@ -8,6 +8,8 @@ mod support;
 
 #[path = "upgrade/faults.rs"]
 mod faults;
+#[path = "upgrade/orders.rs"]
+mod orders;
 #[path = "upgrade/random.rs"]
 mod random;
 #[path = "upgrade/steps.rs"]
