@@ -6,6 +6,7 @@
 //! link       frames between the channels
 //! serial     a link over any embedded-io stream, frames delimited by COBS
 //! mailbox    a link between two cores on one chip
+//! mail       what the user sends to the other half, in the time that a cycle leaves
 //! lockstep   the blocking run loop: paces, exchanges, votes
 //! outputs    pins and PWM channels, driven only with a voted output
 //! ```
@@ -19,6 +20,7 @@ extern crate std;
 mod clock;
 mod link;
 mod lockstep;
+mod mail;
 mod mailbox;
 mod outputs;
 mod serial;
@@ -26,6 +28,7 @@ mod serial;
 pub use clock::Clock;
 pub use link::Link;
 pub use lockstep::{Lockstep, Verdict};
+pub use mail::{Mail, NoMail};
 pub use mailbox::{MailboxError, MailboxLink};
 pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
 pub use serial::{SerialError, SerialLink};
