@@ -9,15 +9,18 @@
 //! mail       what the user sends to the other half, in the time that a cycle leaves
 //! lockstep   the blocking run loop: paces, exchanges, votes
 //! outputs    pins and PWM channels, driven only with a voted output
+//! images     a new program in flash: staged, verified, booted on trial, confirmed, or gone back from
 //! ```
 //!
 //! For firmware authors: make a [`SerialLink`] or a [`MailboxLink`], a [`Lockstep`] and [`Outputs`], and call
-//! [`Lockstep::cycle`] in a loop. For authors of other links: implement [`Link`].
+//! [`Lockstep::cycle`] in a loop. For authors of other links: implement [`Link`]. For an upgrade of
+//! the running program: [`images`].
 
 #[cfg(test)]
 extern crate std;
 
 mod clock;
+pub mod images;
 mod link;
 mod lockstep;
 mod mail;
