@@ -14,6 +14,7 @@
 //! verifier     the hook for signatures
 //! slots        the two slots, as the firmware uses them
 //! choose       the decision at reset
+//! transfer     an image from one half to the other, in small payloads
 //! ```
 //!
 //! # States
@@ -61,6 +62,7 @@ mod refusal;
 mod slots;
 #[cfg(test)]
 mod testing;
+pub mod transfer;
 mod verifier;
 
 pub use choose::{CannotChoose, Choice, choose};
