@@ -145,3 +145,44 @@ impl<const WRITE: usize> NorFlash for Nor<WRITE> {
         self.operate(range, false, &target)
     }
 }
+
+/// Flash whose operations fail, with power on.
+pub(crate) struct Stuck<'f> {
+    pub(crate) flash: &'f mut Nor<4>,
+    pub(crate) operations_left: usize,
+}
+
+impl Stuck<'_> {
+    fn operate(&mut self) -> Result<(), NorFlashErrorKind> {
+        let left = self.operations_left.checked_sub(1);
+        self.operations_left = left.ok_or(NorFlashErrorKind::Other)?;
+        Ok(())
+    }
+}
+
+impl ErrorType for Stuck<'_> {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for Stuck<'_> {
+    const READ_SIZE: usize = 4;
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.flash.read(offset, bytes)
+    }
+    fn capacity(&self) -> usize {
+        self.flash.capacity()
+    }
+}
+
+impl NorFlash for Stuck<'_> {
+    const WRITE_SIZE: usize = 4;
+    const ERASE_SIZE: usize = PAGE;
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Self::Error> {
+        self.operate()?;
+        self.flash.erase(from, to)
+    }
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.operate()?;
+        self.flash.write(offset, bytes)
+    }
+}
