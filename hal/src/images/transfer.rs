@@ -39,6 +39,7 @@ mod sender;
 
 use super::{HEADER_BYTES, Refusal};
 use serde::{Deserialize, Serialize};
+use twinstep::canonical;
 
 pub use receiver::Receiver;
 pub use sender::Sender;
@@ -91,15 +92,13 @@ pub enum Progress {
 }
 
 fn decode(payload: &[u8]) -> Result<Message<'_>, Unreadable> {
-    match postcard::take_from_bytes(payload) {
-        Ok((message, [])) => Ok(message),
-        _ => Err(Unreadable),
-    }
+    canonical::decode(payload).ok_or(Unreadable)
 }
 
 /// Encodes a message. Each fits: an offer by the check of `PAYLOAD`, a chunk by its length, the others are shorter.
 fn encode<'p>(message: &Message<'_>, payload: &'p mut [u8]) -> Option<&'p [u8]> {
-    postcard::to_slice(message, payload).ok().map(|bytes| &*bytes)
+    let used = canonical::encode(message, payload)?;
+    payload.get(..used)
 }
 
 #[cfg(test)]
