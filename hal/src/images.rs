@@ -15,6 +15,7 @@
 //! slots        the two slots, as the firmware uses them
 //! choose       the decision at reset
 //! transfer     an image from one half to the other, in small payloads
+//! courier      the same, as the run loop's mail
 //! ```
 //!
 //! # States
@@ -54,6 +55,7 @@
 
 mod check;
 mod choose;
+mod courier;
 mod header;
 mod layout;
 mod record;
@@ -66,6 +68,7 @@ pub mod transfer;
 mod verifier;
 
 pub use choose::{CannotChoose, Choice, choose};
+pub use courier::Courier;
 pub use header::{Edition, HEADER_BYTES, HeaderError, ImageHeader};
 pub use layout::{Layout, LayoutError, Part, Slot};
 pub use record::BootState;

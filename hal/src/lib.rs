@@ -8,6 +8,7 @@
 //! mailbox    a link between two cores on one chip
 //! mail       what the user sends to the other half, in the time that a cycle leaves
 //! lockstep   the blocking run loop: paces, exchanges, votes
+//! updater    what the core asks of the images, done
 //! outputs    pins and PWM channels, driven only with a voted output
 //! images     a new program in flash: staged, verified, booted on trial, confirmed, or gone back from
 //! ```
@@ -27,6 +28,7 @@ mod mail;
 mod mailbox;
 mod outputs;
 mod serial;
+mod updater;
 
 pub use clock::Clock;
 pub use link::Link;
@@ -35,3 +37,4 @@ pub use mail::{Mail, NoMail};
 pub use mailbox::{MailboxError, MailboxLink};
 pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
 pub use serial::{SerialError, SerialLink};
+pub use updater::{Next, Updater};
