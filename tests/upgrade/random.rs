@@ -48,8 +48,13 @@ fn episodes() -> u64 {
 
 /// Lets something happen in a drawn step of an upgrade, and goes on to its end.
 fn episode(seed: u64, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
+    episode_with(seed, None, happens);
+}
+
+fn episode_with(seed: u64, arbiter: Option<ArbiterKind>, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
     let mut rng = Rng::with_seed(seed);
-    let setup = drawn(&mut rng, seed);
+    let mut setup = drawn(&mut rng, seed);
+    setup.arbiter = arbiter.unwrap_or(setup.arbiter);
     let mut memory = Memories::new();
     let mut pair = Pair::<SOUND>::new(&setup, &mut memory, sensor(seed)).unwrap();
     let at = STEPS[rng.usize(0..STEPS.len())];
@@ -74,6 +79,18 @@ fn episode(seed: u64, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
 fn link_faults_in_an_upgrade() {
     for seed in 0..episodes() {
         episode(seed, |rng, pair| {
+            let sender = if rng.bool() { A } else { B };
+            pair.disturb(sender, disturbance(rng));
+        });
+    }
+}
+
+/// An arbiter without hardware: what the link does cannot make two owners, nor lose the state.
+#[test]
+fn link_faults_in_an_upgrade_without_hardware() {
+    for seed in 0..episodes() {
+        let arbiter = ArbiterKind::Preferred(if seed % 2 == 0 { A } else { B });
+        episode_with(seed, Some(arbiter), |rng, pair| {
             let sender = if rng.bool() { A } else { B };
             pair.disturb(sender, disturbance(rng));
         });
