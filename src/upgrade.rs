@@ -1,24 +1,22 @@
 //! UPGRADE  new software on one half at a time, tried on live data, with a way back.
 //!
 //! ```text
-//! step        who owns   what happens                                            a death of the owner / of the other one
-//! Idle        either     -                                                       as ever
-//! Prepare     either     every condition is met; nothing has changed             as ever; Idle
-//! Split       old        the other half restarts into the new version and        the state is lost / goes on alone
-//!                        gets the state, converted
-//! OldDrives   old        both step on the same inputs; the new one's outputs     the new one takes over / Split
-//!                        are compared, counted, and driven by nobody
-//! Switchover  old        hands over between two cycles                           the new one takes over / Split
-//! NewDrives   new        the new one's outputs are compared and driven; one      the old one takes over: Split / goes on
-//!                        that is not alike is not, the old one's is              alone
-//! Commit      new        the new version is confirmed; no way back from here     the old one takes over: Split / goes on
-//! Merge       new        the old half restarts into the new version and joins    the state is lost / goes on alone
-//! Abort       old        the new half restarts into the old version and joins    the state is lost / goes on alone
+//! step        who owns   what happens
+//! Idle        either     -
+//! Prepare     either     every condition is met; nothing has changed
+//! Split       old        the other half restarts into the new version and gets the state, converted
+//! OldDrives   old        both step on the same samples; the new one's outputs are compared, counted, and driven by nobody
+//! Switchover  old        hands over between two cycles
+//! NewDrives   new        the new one's outputs are compared and driven; one that is not alike is not, the old one's is
+//! Commit      new        the new version is confirmed; no way back from here
+//! Merge       new        the old half restarts into the new version and joins
+//! Abort       old        the new half restarts into the old version and joins
 //! ```
 //!
 //! The channel that serves and owns holds the step; the other one follows it. Orders given on either
 //! side are the owner's to carry out or to refuse. This file is the rules: which step follows which, what a channel
 //! is to do in each, and what speaks against beginning. It sends nothing and changes nothing.
+#![doc = include_str!("upgrade/guide.md")]
 
 mod duty;
 mod readiness;
