@@ -56,7 +56,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn has_dropped(&self) -> bool {
-        matches!(self.upgrade.handover, Handover::Dropped { .. })
+        matches!(self.upgrade.handover, Handover::Dropped { .. }) && self.mechanisms.on(Mechanism::LetGo)
     }
 
     fn is_claiming(&self) -> bool {
@@ -115,7 +115,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
     /// first to ask.
     pub(super) fn give_the_old_one_time(&mut self) {
-        if self.upgrade.is_new && self.epoch.owner() != self.me {
+        if self.upgrade.is_new && self.epoch.owner() != self.me && self.mechanisms.on(Mechanism::OldFirst) {
             let rest_us = self.config.period_us.saturating_sub(self.config.vote_window_us);
             self.schedule.deadline = self.schedule.deadline.plus_us(rest_us / 2);
         }
