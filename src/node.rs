@@ -469,6 +469,9 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
         let Some(mode) = self.mode.after(event) else { return false };
+        if self.mode == Mode::Trial {
+            self.end_trial();
+        }
         self.happened(Event::ModeChanged { from: self.mode, to: mode, because: event });
         self.mode = mode;
         self.handshake.renew();

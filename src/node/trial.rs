@@ -23,7 +23,7 @@ use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::upgrade::{Order, Step, StepEvent};
+use crate::upgrade::{Counts, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
 use crate::wire::{BufferTooSmall, Header, Kind, Part, Reject};
@@ -135,7 +135,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             && let Some((mine, theirs)) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))
         {
             let outputs = [theirs.output, mine.output];
+            let is_first = self.upgrade.trial.first.is_none();
             self.upgrade.trial.compare(&succession, self.cycle, self.agreed.as_ref(), outputs);
+            if is_first && self.upgrade.trial.first.is_some() {
+                let [old, new] = outputs.map(digest);
+                self.happened(Event::NotAlike { input: mine.input_digest, old, new });
+            }
         }
         let goes_back = is_new && owns && self.has_failed() && self.mechanisms.on(Mechanism::Trial);
         let votes = [self.my_vote.of(self.cycle), self.peer_vote.of(self.cycle)];
@@ -214,9 +219,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let new_owns = self.upgrade.is_new == (epoch.owner() == self.me);
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
-        self.upgrade.trial.turn();
+        self.end_trial();
         self.upgrade.is_due = true; // the answer, before the first sample
         self.happened(Event::HandedOver(epoch.owner()));
+    }
+
+    /// Notes what a trial came to; what comes has counts of its own.
+    pub(super) fn end_trial(&mut self) {
+        let Counts { cycles, tolerated, differing } = self.upgrade.trial.counts;
+        if cycles > 0 {
+            self.happened(Event::Tried { cycles, tolerated, differing });
+        }
+        self.upgrade.trial.turn();
     }
 
     /// The other channel has let go before this cycle.
