@@ -106,8 +106,8 @@ pub struct Config {
     pub solo_boot_after_us: Option<u32>,
     /// Cycles that a new version is tried for before the outputs may be left to it.
     pub trial_cycles: u32,
-    /// Cycles of a trial whose outputs may be not alike. Once the new version drives, the next one ends the trial: the old
-    /// version's output is driven.
+    /// Cycles of a trial whose outputs may be not alike. Once the new version drives, the old version's output is driven in
+    /// each of them, and the next one ends the trial.
     pub trial_differences: u32,
 }
 

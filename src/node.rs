@@ -255,6 +255,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
         self.take_leave();
+        self.count_loneliness(now);
         if self.mode == Mode::Trial {
             self.give_the_old_one_time();
         }
@@ -482,6 +483,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         self.boot = Boot::Listening;
         self.probation = 0;
         self.upgrade.handover = Handover::Keeping;
+        self.upgrade.drop_order();
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
             self.mending = Mending::default();

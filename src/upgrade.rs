@@ -27,8 +27,8 @@ pub use duty::{Duty, Kin};
 pub(crate) use duty::{Follower, duty_of};
 pub use readiness::NotReady;
 pub use refusal::Refusal;
-pub(crate) use trial::Trial;
 pub use trial::{Counts, FirstDifference};
+pub(crate) use trial::{Likeness, Trial};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +94,8 @@ pub(crate) enum StepEvent {
     OldCameBack(bool),
     /// The other half cannot go back: its image is confirmed.
     CannotGoBack,
+    /// The other half came back in the old version too often: it cannot follow.
+    GaveUp,
     /// Both are in duplex.
     Duplex,
     /// This channel has booted or started over: it knows of no upgrade.
@@ -129,7 +131,7 @@ impl Step {
         };
         use Step::{Abort, Commit, Idle, Merge, NewDrives, OldDrives, Prepare, Split, Switchover};
         use StepEvent::{
-            CannotGoBack, Duplex, Forgotten, HandedBack, NewAlone, NewOwns, OldAlone, OldCameBack, Ordered,
+            CannotGoBack, Duplex, Forgotten, GaveUp, HandedBack, NewAlone, NewOwns, OldAlone, OldCameBack, Ordered,
             SameCameBack, TrialBegan,
         };
         match (self, event) {
@@ -149,6 +151,7 @@ impl Step {
             (NewDrives, HandedBack) => Some(Abort),
             // There is nobody to go back to.
             (Abort, NewAlone) => Some(NewDrives),
+            (Merge, GaveUp) => Some(NewDrives),
             (Commit, NewAlone) => Some(Merge),
             (Commit, OldAlone) => Some(Split),
             (Split | OldDrives | Switchover | NewDrives, Ordered(ToAbort)) => Some(Abort),
@@ -167,6 +170,7 @@ impl Step {
             | (Merge, NewAlone)
             | (Prepare | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, SameCameBack)
             | (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, OldCameBack(_))
+            | (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Abort, GaveUp)
             | (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge, CannotGoBack) => None,
         }
     }
@@ -280,6 +284,7 @@ mod tests {
             StepEvent::OldCameBack(false),
             StepEvent::OldCameBack(true),
             StepEvent::CannotGoBack,
+            StepEvent::GaveUp,
             StepEvent::Duplex,
             StepEvent::Forgotten,
         ];
@@ -287,19 +292,19 @@ mod tests {
         let row = |step: Step| -> String { events.iter().map(|event| glyph(step.after(*event))).collect() };
         let rows: Vec<_> = Step::ALL.into_iter().map(row).collect();
         // orders: prepare, split, switchover, commit, abort; trial began, new owns, handed back, old alone, new alone,
-        // same came back, old came back (not confirmed, confirmed), cannot go back, duplex, forgotten
+        // same came back, old came back (not confirmed, confirmed), cannot go back, gave up, duplex, forgotten
         assert_eq!(
             rows,
             [
-                "p..........nm...", // idle
-                ".s..i...ii.....i", // prepare
-                "....ao...na...ii", // split
-                "..x.a.n.sn.....i", // old drives
-                "....a.n.sn.....i", // switchover
-                "...ca..as.....ii", // new drives
-                "........sm....ii", // commit
-                "..............ii", // merge
-                ".........n...sii", // abort
+                "p..........nm....", // idle
+                ".s..i...ii......i", // prepare
+                "....ao...na....ii", // split
+                "..x.a.n.sn......i", // old drives
+                "....a.n.sn......i", // switchover
+                "...ca..as......ii", // new drives
+                "........sm.....ii", // commit
+                "..............nii", // merge
+                ".........n...s.ii", // abort
             ]
         );
     }

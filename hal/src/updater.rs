@@ -113,7 +113,11 @@ impl<I: Images> Updater<I> {
                 return Ok(Next::GoOn);
             }
             Some(Duty::RestartIntoNew) => self.images.boot(),
-            Some(Duty::RestartIntoOld) => self.images.revert(),
+            // One on trial is not booted again in any case.
+            Some(Duty::RestartIntoOld) => self.images.revert().or_else(|refusal| {
+                let is_on_trial = self.images.status().is_ok_and(|status| status.is_on_trial());
+                if is_on_trial { Ok(()) } else { Err(refusal) }
+            }),
         };
         if marked.is_err() {
             pair.restart_failed(clock);

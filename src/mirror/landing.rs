@@ -2,7 +2,7 @@
 //! and converted from there.
 
 use super::{Mirror, block_digest, copy};
-use crate::digest::BLOCK_BYTES;
+use crate::digest::{BLOCK_BYTES, ValueDigest};
 use crate::memory::State;
 use zerocopy::IntoBytes;
 
@@ -39,13 +39,23 @@ impl<T: State> Mirror<'_, T> {
         sound && rest == 0 && sum == region_digest
     }
 
-    /// Converts what has landed into the working copy, and makes that the checkpoint.
-    pub(crate) fn migrate<E>(&mut self, convert: impl FnOnce(&[u8], &mut T) -> Result<(), E>) -> Result<(), E> {
+    /// Converts what has landed into the working copy, and makes that the checkpoint. Done twice, since nobody else
+    /// checks what comes of it; false if that was not the same.
+    pub(crate) fn migrate<E>(&mut self, convert: impl Fn(&[u8], &mut T) -> Result<(), E>) -> Result<bool, E> {
+        let first = self.converted(&convert)?;
+        let is_same = self.converted(&convert)? == first;
+        self.take_working();
+        Ok(is_same)
+    }
+
+    /// Converts; returns the digest of the result.
+    fn converted<E>(&mut self, convert: impl Fn(&[u8], &mut T) -> Result<(), E>) -> Result<u32, E> {
         for byte in self.working.as_mut_bytes() {
             *byte = 0;
         }
         convert(self.checkpoint.as_bytes(), self.working)?;
-        self.take_working();
-        Ok(())
+        let mut digest = ValueDigest::new();
+        digest.extend(self.working.as_bytes());
+        Ok(digest.finish())
     }
 }

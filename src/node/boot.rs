@@ -153,6 +153,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::PeerDiffers);
         }
+        if self.peer_nonce != cut.nonce {
+            self.upgrade.forget_partner();
+        }
         (self.epoch, self.newest, self.peer_nonce) = (cut.epoch, cut.epoch.counter(), cut.nonce);
         if cut.epoch.owner() == self.me {
             self.boot = Boot::Joining;
@@ -170,7 +173,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Both go on from the same state, or from one and what became of it in another version, the next cycle
     /// beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        self.upgrade.is_new = self.upgrade.kin == Kin::Older;
+        (self.upgrade.is_new, self.upgrade.failed) = (self.upgrade.kin == Kin::Older, false);
+        self.upgrade.is_due |= self.has_to_tell();
         if self.upgrade.kin == Kin::Same {
             self.change_mode(now, ModeEvent::CutOver);
             self.step_on(StepEvent::Duplex);

@@ -38,6 +38,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.mechanisms.on(Mechanism::Control) {
             self.schedule.bound(now, &self.config);
             self.outgoing.bound(now, &self.config);
+            self.upgrade.bound(now, &self.config);
         }
     }
 

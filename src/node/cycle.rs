@@ -69,9 +69,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.press(Grounds::TakesBack);
             return self.poll_pressing(now, arbiter);
         }
-        if self.may_not_take_over() && patience_is_over {
-            return Some(self.leave(now));
-        }
         if self.condemns_peer() {
             self.press(Grounds::PeerFaulty);
             return self.poll_pressing(now, arbiter);

@@ -102,7 +102,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if let Some(length) = self.transmit_answers(buffer)? {
             return Ok(Some(length));
         }
-        if let Some(length) = self.transmit_upgrade(now, buffer)? {
+        // In the cycle, samples and votes come first.
+        if !self.mode.is_paired()
+            && let Some(length) = self.transmit_upgrade(now, buffer)?
+        {
             return Ok(Some(length));
         }
         if self.mode == Mode::Donor {
@@ -139,6 +142,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             let length = self.transmit_evidence(buffer)?;
             self.outgoing.evidence_due = false;
             return Ok(length);
+        }
+        if self.mode.is_paired() {
+            return self.transmit_upgrade(now, buffer);
         }
         Ok(None)
     }

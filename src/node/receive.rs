@@ -6,7 +6,7 @@ use super::{Node, Progress};
 use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
-use crate::ids::{ChannelId, Instant, Phase, Stage};
+use crate::ids::{Instant, Phase, Stage};
 use crate::journal::{Event, bump};
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
@@ -125,7 +125,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Two versions have no state in common that could be merged or not.
         let split = split && minds_forks && kin == Kin::Same;
         match self.mode {
-            Mode::Starting | Mode::Standby if owns && kin == Kin::Newer => self.left_behind(hello),
+            Mode::Starting | Mode::Standby if owns && kin == Kin::Newer => {
+                self.forget_overtaken_cycle(hello);
+                self.left_behind(hello);
+            }
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if kin != Kin::Same => {
                 (self.copying.serving, self.peer_nonce) = (None, hello.nonce);
@@ -182,7 +185,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        let holds_none = (self.epoch.owner() != self.me || self.has_dropped()) && self.mode.is_paired();
+        // What it claims back, the arbiter decides.
+        let has_let_go = self.has_dropped() && self.pressing.is_none();
+        let holds_none = (self.epoch.owner() != self.me || has_let_go) && self.mode.is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
@@ -201,10 +206,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Of two that stand by, the newer state goes on; of equal ones, A's.
+    /// Of two that stand by, the newer state goes on; of equal ones, the owner's.
     fn is_newer_than(&self, hello: &Hello) -> bool {
         let cycles = self.committed().since(crate::ids::Cycle(hello.committed));
-        let mine = (self.epoch.counter(), cycles, self.me == ChannelId::A);
+        // The owner's: an arbiter that is a rule grants nobody else.
+        let mine = (self.epoch.counter(), cycles, self.me == self.epoch.owner());
         mine > (hello.epoch.counter(), 0, false)
     }
 

@@ -62,6 +62,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.start_over(now);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
+        if self.may_not_go_on_alone() {
+            return Some(self.give_up_failed(now));
+        }
         if !is_sound {
             if !self.is_all_sound() {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));

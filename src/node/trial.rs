@@ -4,8 +4,8 @@
 //! in each cycle      as in duplex: samples, a step on both, votes. The states have nothing in common, so outputs alone
 //!                    are compared, by the new version. Nobody can vouch for a channel but itself: each steps twice
 //! the old one owns   its output is released, whatever the new one's is
-//! the new one owns   its output is released if it is alike; if not more often than allowed, the old one's is,
-//!                    and the outputs go back
+//! the new one owns   its output is released if it is alike, else the old one's is; and if that is so more often than
+//!                    allowed, the outputs go back
 //! hand over          between s-1 and s the owner lets go and says Yours(s) until answered; the other one claims on
 //!                    that, and both go on in the new epoch. The first frame of it is the answer
 //! no answer          at its deadline of s the old owner claims again, if the arbiter is one that can tell who was first
@@ -16,17 +16,18 @@
 
 use super::ballot::digest;
 use super::{Node, Progress};
+use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
-use crate::mode::Mode;
+use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::upgrade::{Counts, Order, Step, StepEvent};
+use crate::upgrade::{Counts, Duty, Likeness, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
-use crate::wire::{BufferTooSmall, Header, Kind, Part, Reject};
+use crate::wire::{BufferTooSmall, Header, Kind, Reject};
 
 /// The outputs on their way from one channel to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,27 +90,43 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.progress == Progress::Voted && has_votes {
             return Some(self.settle_trial(now));
         }
-        if now >= self.schedule.deadline { self.miss_deadline(now, arbiter) } else { None }
+        // A claim on its way to take what was left to this channel has to be seen through.
+        if now >= self.schedule.deadline && !self.is_claiming() { self.miss_deadline(now, arbiter) } else { None }
     }
 
-    /// Steps until two results in a row are the same, from a sound checkpoint each time.
+    /// Steps until two results are the same, from a sound checkpoint each time: at most three times.
     fn step_twice(&mut self, now: Instant) -> Result<(), Faults> {
-        const STEPS: u8 = 3;
-        let mut before = None;
-        for _ in 0..STEPS {
-            self.step_both()?;
-            let result = self.my_vote.payload_of(self.cycle).map(digest);
-            if before == Some(result) || !self.mechanisms.on(Mechanism::StepTwice) {
-                return Ok(());
-            }
-            if before.replace(result).is_some() {
-                bump(&mut self.counters.masked);
-            }
-            if !self.restore_checkpoint(now) {
-                return Err(Faults::CHECKPOINT_DAMAGED);
-            }
+        let first = self.step_once(now, false)?;
+        if !self.mechanisms.on(Mechanism::StepTwice) {
+            return Ok(());
         }
+        let second = self.step_once(now, true)?;
+        if first == second {
+            return Ok(());
+        }
+        bump(&mut self.counters.masked);
+        self.buckets.fill(Suspects::channel(self.me));
+        self.report(self.cycle, Diagnosis::Transient(Suspects::channel(self.me)));
+        let is_too_often = self.buckets.channel_over(self.config.transient_limit) == Some(self.me);
+        if is_too_often {
+            self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::TooOften));
+            return Err(Faults::FAULTY);
+        }
+        let third = self.step_once(now, true)?;
+        if third == first || third == second {
+            return Ok(());
+        }
+        self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::Unstable));
         Err(Faults::FAULTY)
+    }
+
+    /// Steps, the second time from the checkpoint once more; returns the digest of the vote.
+    fn step_once(&mut self, now: Instant, is_again: bool) -> Result<Option<u32>, Faults> {
+        if is_again && !self.restore_checkpoint(now) {
+            return Err(Faults::CHECKPOINT_DAMAGED);
+        }
+        self.step_both()?;
+        Ok(self.my_vote.payload_of(self.cycle).map(digest))
     }
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
@@ -121,27 +138,40 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Whether this channel, on trial, has not passed it: should the owner die, nothing is better than what it does.
-    pub(super) fn may_not_take_over(&self) -> bool {
-        let is_on_trial = self.mode == Mode::Trial && self.upgrade.is_new;
-        is_on_trial && self.epoch.owner() != self.me && self.has_failed() && self.mechanisms.on(Mechanism::Trial)
+    /// Whether this channel, on trial, has not passed it: it does not go on alone, on whatever grounds.
+    pub(super) fn may_not_go_on_alone(&self) -> bool {
+        self.mode == Mode::Trial && self.upgrade.is_new && self.has_failed() && self.mechanisms.on(Mechanism::Trial)
+    }
+
+    /// Leaves the outputs to nobody rather than to a version that has not passed its trial. One that owns them drives what is
+    /// safe; one that does not goes back to the old version, which begins anew.
+    pub(super) fn give_up_failed(&mut self, now: Instant) -> Verdict<P::Output> {
+        if self.epoch.owner() == self.me {
+            return self.fatal(now, Faults::TRIAL_FAILED);
+        }
+        self.fault(Faults::TRIAL_FAILED);
+        self.leave_to(now, Duty::RestartIntoOld);
+        self.verdict(Outcome::Waiting, [None, None], None)
     }
 
     /// Both versions' outputs of the cycle are there: compares them, commits, and releases one.
     fn settle_trial(&mut self, now: Instant) -> Verdict<P::Output> {
         let owns = self.epoch.owner() == self.me;
         let is_new = self.upgrade.is_new;
+        let mut likeness = Likeness::Same;
         if let (Some(succession), true) = (self.upgrade.succession, is_new)
             && let Some((mine, theirs)) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))
         {
             let outputs = [theirs.output, mine.output];
             let is_first = self.upgrade.trial.first.is_none();
-            self.upgrade.trial.compare(&succession, self.cycle, self.agreed.as_ref(), outputs);
+            likeness = self.upgrade.trial.compare(&succession, self.cycle, self.agreed.as_ref(), outputs);
             if is_first && self.upgrade.trial.first.is_some() {
                 let [old, new] = outputs.map(digest);
                 self.happened(Event::NotAlike { input: mine.input_digest, old, new });
             }
         }
+        self.upgrade.failed |= is_new && self.has_failed();
+        let is_old_driven = is_new && likeness == Likeness::Differing && self.mechanisms.on(Mechanism::Trial);
         let goes_back = is_new && owns && self.has_failed() && self.mechanisms.on(Mechanism::Trial);
         let votes = [self.my_vote.of(self.cycle), self.peer_vote.of(self.cycle)];
         let state_digest = votes[0].map_or(0, |vote| vote.state_digest);
@@ -150,6 +180,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.leave(now);
         }
         bump(&mut self.counters.tried);
+        self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
         self.my_vote.settle();
         self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
         if self.held > 0 {
@@ -164,7 +195,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let [old, new] = if is_new { [theirs, mine] } else { [mine, theirs] };
         // Should the owner have died before it drove: the old version's is right in any case.
         self.last.clone_from(&old);
-        let released = if is_new && !goes_back { new } else { old };
+        let released = if is_new && !is_old_driven { new } else { old };
         let holder = self.drives_as_owner().then_some(self.me);
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
     }
@@ -179,15 +210,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 None
             }
             Handover::Keeping | Handover::Dropped { .. } => None,
+            Handover::Claiming { to } if to.owner() != self.me || !is_in_block(self.epoch, to) => {
+                self.upgrade.handover = Handover::Keeping; // no claim of this channel's: damaged
+                None
+            }
             Handover::Claiming { to } => match self.ask(arbiter, to, Grounds::HandedOver) {
                 Claim::Granted => {
                     self.go_on_in(now, to);
                     None
                 }
                 Claim::Refused => {
+                    // The other one has taken them back, and goes on alone.
                     self.newest = self.newest.max(super::takeover::newest_of(arbiter).counter());
-                    self.upgrade.handover = Handover::Keeping;
-                    None
+                    self.fault(Faults::LEASE_REFUSED);
+                    bump(&mut self.counters.refused);
+                    self.stand_by(now, ModeEvent::Refused);
+                    self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
                 }
                 Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
                 Claim::Pending => {
@@ -202,7 +240,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn hands_over(&self) -> bool {
         let is_between = !self.slot_open() && self.progress == Progress::Settled && self.cut.is_none();
         let is_wanted = match self.upgrade.step {
-            Step::Switchover => !self.upgrade.is_new && self.upgrade.partner_is(Part::READY),
+            Step::Switchover => !self.upgrade.is_new && self.partner_is_tried(),
             Step::Abort => self.upgrade.is_new,
             _ => false,
         };
@@ -220,6 +258,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let new_owns = self.upgrade.is_new == (epoch.owner() == self.me);
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
+        self.upgrade.drop_order();
         self.upgrade.is_due = true; // the answer, before the first sample
         self.happened(Event::HandedOver(epoch.owner()));
     }

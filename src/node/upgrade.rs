@@ -5,6 +5,7 @@ mod words;
 
 use super::Node;
 use super::trial::Handover;
+use crate::config::Config;
 use crate::fault::Faults;
 use crate::ids::Instant;
 use crate::journal::Event;
@@ -30,6 +31,14 @@ pub(super) struct Upgrading<P: Program> {
     pub(super) leaves: bool,
     /// Slots until it does, in which the peer is to hear of it.
     farewell: u8,
+    /// It could not be restarted as asked, and does not try again in this boot.
+    stays: bool,
+    /// Slots in which it has not met anybody.
+    lonely: u16,
+    /// Times that the other half came back in the old version after the commit.
+    returns: u8,
+    /// The trial has failed, whatever is counted now.
+    pub(super) failed: bool,
     pub(super) cannot_migrate: Option<u16>,
     candidate: Option<Candidate>,
     is_confirmed: bool,
@@ -48,6 +57,13 @@ pub(super) struct Upgrading<P: Program> {
     pub(super) is_due: bool,
     at: Instant,
 }
+
+/// Without an upgrade under way words are exchanged more seldom, by this factor.
+const IDLE_INTERVALS: u32 = 16;
+/// Slots after which an unconfirmed image that nobody takes for a successor goes back by itself.
+const LONELY_SLOTS: u16 = 1_000;
+/// Times that the other half may come back in the old version after the commit.
+const RETURNS: u8 = 3;
 
 /// Slots in which a channel that is about to restart takes leave.
 const FAREWELL_SLOTS: u8 = 3;
@@ -85,6 +101,10 @@ impl<P: Program> Upgrading<P> {
             trial: Trial::NEW,
             leaves: false,
             farewell: 0,
+            stays: false,
+            lonely: 0,
+            returns: 0,
+            failed: false,
             cannot_migrate: None,
             candidate: None,
             is_confirmed: true,
@@ -115,7 +135,7 @@ impl<P: Program> Upgrading<P> {
             Some(Duty::RestartIntoOld) => 2,
         };
         let has_dropped = matches!(self.handover, Handover::Dropped { .. });
-        let flags = [self.is_new, self.leaves, self.is_confirmed, has_dropped];
+        let flags = [self.is_new, self.leaves, self.is_confirmed, has_dropped, self.failed];
         let flags = flags.into_iter().rev().fold(0, |word, flag| word << 1 | u32::from(flag));
         u32::from(self.step.code()) | (self.kin as u32) << 8 | restart << 12 | flags << 16
     }
@@ -130,7 +150,7 @@ impl<P: Program> Upgrading<P> {
             _ => None,
         };
         let flag = |at: u32| word >> (16 + at) & 1 == 1;
-        (self.is_new, self.leaves, self.is_confirmed) = (flag(0), flag(1), flag(2));
+        (self.is_new, self.leaves, self.is_confirmed, self.failed) = (flag(0), flag(1), flag(2), flag(4));
         match (self.handover, flag(3)) {
             (Handover::Dropped { .. }, false) => self.handover = Handover::Keeping,
             (Handover::Keeping | Handover::Claiming { .. }, true) => {
@@ -149,30 +169,30 @@ impl<P: Program> Upgrading<P> {
     #[cfg(feature = "sim")]
     pub(super) fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
-        let Self {
-            kin,
-            terms,
-            is_new,
-            step,
-            handover,
-            trial,
-            leaves,
-            farewell,
-            candidate,
-            is_confirmed,
-            floor,
-            restart,
-            ..
-        } = self;
-        (kin, terms, is_new, step, handover, trial.counts, leaves, farewell, candidate, is_confirmed, floor, restart)
-            .hash(hasher);
+        let Self { kin, terms, is_new, step, handover, trial, leaves, farewell, candidate, .. } = self;
+        (kin, terms, is_new, step, handover, trial.counts, leaves, farewell, candidate).hash(hasher);
+        let Self { is_confirmed, floor, restart, stays, lonely, returns, failed, .. } = self;
+        (is_confirmed, floor, restart, stays, lonely, returns, failed).hash(hasher);
         let Self { partner, ordered, order_number, answered, answer, is_due, at, .. } = self;
         (partner, ordered, order_number, answered, answer, is_due, at).hash(hasher);
     }
 
     /// The partner has booted anew, or is another one: what it said is void.
-    fn forget_partner(&mut self) {
-        (self.partner, self.answered, self.answer) = (None, 0, None);
+    pub(super) fn forget_partner(&mut self) {
+        (self.partner, self.answered, self.answer, self.ordered) = (None, 0, None, None);
+    }
+
+    /// An order that was passed on is for the channel that owned then.
+    pub(super) fn drop_order(&mut self) {
+        self.ordered = None;
+    }
+
+    /// Takes back times that are further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
+        self.at = self.at.min(now.plus_us(config.hello_us.saturating_mul(IDLE_INTERVALS)));
+        if let Handover::Dropped { resend_at } = &mut self.handover {
+            *resend_at = (*resend_at).min(now.plus_us(config.retransmit_us));
+        }
     }
 }
 
@@ -212,7 +232,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Leaves service if this channel has to restart.
     pub(super) fn look_for_duty(&mut self, now: Instant) {
-        if self.leads() || self.upgrade.leaves || self.mode == Mode::Safe {
+        if self.leads() || self.upgrade.leaves || self.upgrade.stays || self.mode == Mode::Safe {
             return;
         }
         let is_led = self.is_led();
@@ -250,15 +270,34 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.upgrade.farewell = self.upgrade.farewell.saturating_sub(1);
     }
 
+    /// An image on trial that cannot make itself understood, by another frame format or configuration, goes back.
+    pub(super) fn count_loneliness(&mut self, now: Instant) {
+        let is_alone = self.mode == Mode::Starting && self.empty && !self.upgrade.leaves;
+        let is_on_trial = self.upgrade.succession.is_some() && !self.upgrade.is_confirmed && !self.upgrade.stays;
+        self.upgrade.lonely = if is_alone && is_on_trial { self.upgrade.lonely.saturating_add(1) } else { 0 };
+        if self.upgrade.lonely > LONELY_SLOTS {
+            self.fault(Faults::PEER_DIFFERS);
+            self.leave_to(now, Duty::RestartIntoOld);
+        }
+    }
+
     /// Starting over, this channel knows of no upgrade; what it is about to do stays.
     pub(super) fn forget_upgrade(&mut self) {
         self.step_on(StepEvent::Forgotten);
-        (self.upgrade.trial, self.upgrade.is_new, self.upgrade.ordered) = (Trial::NEW, false, None);
+        (self.upgrade.trial, self.upgrade.is_new, self.upgrade.failed) = (Trial::NEW, false, false);
+        self.upgrade.drop_order();
     }
 
     /// This version's outputs were not alike too often.
     pub(super) fn has_failed(&self) -> bool {
-        self.upgrade.trial.counts.differing > self.config.trial_differences
+        self.upgrade.failed || self.upgrade.trial.counts.differing > self.config.trial_differences
+    }
+
+    /// Whether the new version says that it has been tried for long enough, and this one's own limits say so, too.
+    pub(super) fn partner_is_tried(&self) -> bool {
+        let counts = self.upgrade.partner.map_or(Counts::default(), |partner| partner.counts);
+        let is_within = counts.differing <= self.config.trial_differences;
+        self.upgrade.partner_is(Part::READY) && counts.cycles >= self.config.trial_cycles && is_within
     }
 
     fn is_tried(&self) -> bool {

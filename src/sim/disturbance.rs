@@ -58,6 +58,11 @@ pub enum Disturbance {
         /// How long.
         for_us: u64,
     },
+    /// Delay of all: this direction carries nothing for a while, and then all of it at once.
+    Stalled {
+        /// How long.
+        for_us: u64,
+    },
     /// Blocked channel: neither direction carries anything for a while.
     Blocked {
         /// How long.

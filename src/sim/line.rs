@@ -15,6 +15,8 @@ pub(super) struct Line {
     held_back: [Option<Vec<u8>>; 2],
     /// Until when nothing of A and of B gets through.
     blocked_until: [u64; 2],
+    /// Until when all of A and of B waits.
+    stalled_until: [u64; 2],
     recorder: Recorder,
     /// Bytes carried, and bytes flipped.
     pub(super) carried: u64,
@@ -28,6 +30,7 @@ impl Line {
             disturbed: [None; 2],
             held_back: [None, None],
             blocked_until: [0; 2],
+            stalled_until: [0; 2],
             recorder: Recorder::default(),
             carried: 0,
             damaged: 0,
@@ -38,6 +41,7 @@ impl Line {
     pub(super) fn disturb(&mut self, now: u64, sender: ChannelId, disturbance: Disturbance) {
         match disturbance {
             Disturbance::Subset { for_us } => self.blocked_until[sender.index()] = now + for_us,
+            Disturbance::Stalled { for_us } => self.stalled_until[sender.index()] = now + for_us,
             Disturbance::Blocked { for_us } => self.blocked_until = [now + for_us; 2],
             _ => self.disturbed[sender.index()] = Some(disturbance),
         }
@@ -60,7 +64,8 @@ impl Line {
 
     /// Ends what is being done.
     pub(super) fn calm(&mut self) {
-        (self.disturbed, self.held_back, self.blocked_until) = ([None; 2], [None, None], [0; 2]);
+        (self.disturbed, self.held_back) = ([None; 2], [None, None]);
+        (self.blocked_until, self.stalled_until) = ([0; 2], [0; 2]);
     }
 
     /// Notes a frame that was sent, should it be replayed.
@@ -83,6 +88,7 @@ impl Line {
         if now < self.blocked_until[at] {
             return;
         }
+        let arrival = arrival.max(self.stalled_until[at]);
         let [a, b] = &mut self.towards;
         let (there, back) = if at == 0 { (b, a) } else { (a, b) };
         let Some(disturbance) = self.disturbed[at].take() else {
@@ -123,7 +129,7 @@ impl Line {
                 there.deliver_at(arrival, corrupted(rng, frame, bits));
                 self.disturbed[at] = again(frames).map(|frames| Disturbance::AsymmetricInformation { frames });
             }
-            Disturbance::Subset { .. } | Disturbance::Blocked { .. } => {}
+            Disturbance::Subset { .. } | Disturbance::Stalled { .. } | Disturbance::Blocked { .. } => {}
         }
     }
 }

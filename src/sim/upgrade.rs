@@ -80,6 +80,7 @@ pub struct UpgradePair<'m, O: Program, N: Program> {
     driven_at: Option<u64>,
     /// A half was killed while the other one had no state, or was off.
     killed_the_only: bool,
+    hung_the_only: bool,
     /// Each cycle that was driven and by which version, the last ones.
     driven: Vec<(Cycle, ChannelId, Version)>,
     report: Report,
@@ -120,6 +121,7 @@ where
             oracle: TwoOracles::new(),
             driven_at: None,
             killed_the_only: false,
+            hung_the_only: false,
             driven: Vec::new(),
             report: Report::default(),
             world: Box::new(world),
@@ -207,6 +209,11 @@ where
     /// Whether a half was killed that was the only one with the state: nobody can go on from there.
     pub fn killed_the_only(&self) -> bool {
         self.killed_the_only
+    }
+
+    /// Whether a half hung while the other one had no state, or was off: nobody serves meanwhile.
+    pub fn hung_the_only(&self) -> bool {
+        self.hung_the_only
     }
 
     /// Returns the true time since the pair was made.
@@ -350,6 +357,7 @@ where
                 Some((_, Failure::Hangs { for_us, .. })) => {
                     let for_us = for_us.unwrap_or(u64::from(BACK_AFTER) * u64::from(self.setup.config.period_us));
                     self.hung_until[at] = Some(self.now + for_us);
+                    self.hung_the_only |= self.halves[channel.other().index()].as_ref().is_none_or(Half::is_empty);
                     break;
                 }
                 None => {}

@@ -28,6 +28,9 @@ bitflags::bitflags! {
         const NOT_CONFIRMED = 512;
         /// A cycle is held, or a claim is on its way: try again.
         const UNSETTLED = 1024;
+        /// Both channels drive, and hardware combines their outputs: [`Drive::Both`](crate::Drive::Both). Two versions' are
+        /// not the same.
+        const BOTH_DRIVE = 2048;
     }
 }
 

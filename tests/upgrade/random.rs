@@ -19,7 +19,7 @@ const STEPS: [Step; 8] = [
 ];
 
 fn disturbance(rng: &mut Rng) -> Disturbance {
-    match rng.u8(0..11) {
+    match rng.u8(0..13) {
         0 => Disturbance::Repetition { late_us: rng.u64(0..60_000) },
         1 => Disturbance::Loss { frames: rng.u32(1..8) },
         2 => Disturbance::Delay { late_us: rng.u64(0..60_000) },
@@ -29,7 +29,8 @@ fn disturbance(rng: &mut Rng) -> Disturbance {
         6 => Disturbance::IncorrectSequence,
         7 => Disturbance::Corruption { bits: rng.u32(0..6) },
         8 => Disturbance::AsymmetricInformation { frames: rng.u32(1..8) },
-        9 => Disturbance::Subset { for_us: rng.u64(0..100_000) },
+        9 | 10 => Disturbance::Stalled { for_us: rng.u64(0..60_000) },
+        11 => Disturbance::Subset { for_us: rng.u64(0..100_000) },
         _ => Disturbance::Blocked { for_us: rng.u64(0..100_000) },
     }
 }
@@ -48,10 +49,20 @@ fn episodes() -> u64 {
 
 /// Lets something happen in a drawn step of an upgrade, and goes on to its end.
 fn episode(seed: u64, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
-    episode_with(seed, None, happens);
+    episode_with(seed, None, MOST_SILENT, happens);
 }
 
-fn episode_with(seed: u64, arbiter: Option<ArbiterKind>, happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>)) {
+/// Periods without an output at most: the patience, and a cycle that is late.
+const MOST_SILENT: u64 = 5;
+/// Without hardware a link fault in the hand-over itself stops the outputs until the link is back.
+const MOST_SILENT_WITHOUT_HARDWARE: u64 = 14;
+
+fn episode_with(
+    seed: u64,
+    arbiter: Option<ArbiterKind>,
+    most_silent: u64,
+    happens: impl Fn(&mut Rng, &mut Pair<'_, SOUND>),
+) {
     let mut rng = Rng::with_seed(seed);
     let mut setup = drawn(&mut rng, seed);
     setup.arbiter = arbiter.unwrap_or(setup.arbiter);
@@ -71,6 +82,12 @@ fn episode_with(seed: u64, arbiter: Option<ArbiterKind>, happens: impl Fn(&mut R
     let bad = (report.wrong, report.safe, report.restless);
     assert!(bad == (0, 0, 0) && report.owners_max == 1, "{context}: {}", describe(&pair));
     if !pair.killed_the_only() {
+        let periods = report.longest_silence_us / u64::from(setup.config.period_us);
+        assert!(
+            periods <= most_silent || pair.hung_the_only(),
+            "{context}: silent for {periods} periods: {}",
+            describe(&pair)
+        );
         assert_eq!((report.missing, report.states_lost), (0, 0), "{context}: {}", describe(&pair));
     }
 }
@@ -90,7 +107,7 @@ fn link_faults_in_an_upgrade() {
 fn link_faults_in_an_upgrade_without_hardware() {
     for seed in 0..episodes() {
         let arbiter = ArbiterKind::Preferred(if seed % 2 == 0 { A } else { B });
-        episode_with(seed, Some(arbiter), |rng, pair| {
+        episode_with(seed, Some(arbiter), MOST_SILENT_WITHOUT_HARDWARE, |rng, pair| {
             let sender = if rng.bool() { A } else { B };
             pair.disturb(sender, disturbance(rng));
         });

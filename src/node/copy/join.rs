@@ -138,11 +138,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let sound = match self.predecessor() {
             Some(before) if self.mirror.holds_landed(before.state_bytes, cut.region_digest) => {
-                if let Err(CannotMigrate(number)) = self.mirror.migrate(before.migrate) {
-                    self.refuse_migration(now, number);
-                    return Err(Reject::Digest);
+                match self.mirror.migrate(before.migrate) {
+                    Ok(is_same) => is_same,
+                    Err(CannotMigrate(number)) => {
+                        self.refuse_migration(now, number);
+                        return Err(Reject::Digest);
+                    }
                 }
-                true
             }
             Some(_) => false,
             None => self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest),

@@ -12,7 +12,12 @@ use crate::wire::{Part, UpgradePayload};
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
     pub fn succeed(&mut self, succession: Succession<P>) {
+        self.recall();
         self.upgrade.succession = Some(succession);
+        if self.upgrade.floor.is_none() {
+            self.upgrade.is_confirmed = false; // unless `running_image` says otherwise
+        }
+        self.remember();
     }
 
     /// Says what this half can be restarted into: a verified image, or none any more.
@@ -49,6 +54,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             (NotReady::LAYOUT_DIFFERS, candidate.is_some_and(|candidate| candidate.takes_layout != P::LAYOUT)),
             (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
             (NotReady::NOT_CONFIRMED, !upgrade.is_confirmed || !partner_is_confirmed),
+            (NotReady::BOTH_DRIVE, !self.drives_as_owner()),
             (NotReady::UNSETTLED, is_claiming || self.held > 0 || self.cut.is_some()),
         ] {
             reasons.set(reason, applies);
@@ -84,7 +90,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             partner_version: partner.map_or(0, |partner| partner.version),
             duty: self.duty(),
             counts,
-            is_ready: if is_new { self.is_tried() } else { upgrade.partner_is(Part::READY) },
+            is_ready: if is_new { self.is_tried() } else { self.partner_is_tried() },
             has_failed: if is_new { self.has_failed() } else { upgrade.partner_is(Part::FAILED) },
             ordered: upgrade.ordered,
             refused: upgrade.refused,
@@ -100,11 +106,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Returns what the firmware is to do, if anything.
     pub fn duty(&self) -> Option<Duty> {
         let Upgrading { restart, step, is_new, is_confirmed, floor, .. } = self.upgrade;
+        if !self.has_sound_control() {
+            return None; // any other call mends it
+        }
         if restart.is_some() {
             return restart.filter(|_| self.upgrade.farewell == 0);
         }
         let is_pair = self.mode == Mode::Duplex && step == Step::Idle && self.cut.is_none();
-        let commits = step == Step::Commit && is_new && self.leads();
+        let commits = matches!(step, Step::Commit | Step::Merge) && is_new && self.leads();
         if !is_confirmed && (is_pair || commits) {
             return Some(Duty::Confirm);
         }
@@ -131,7 +140,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Says that this half could not be restarted as asked: it joins again as it is.
     pub fn restart_failed(&mut self, now: Instant) {
         self.enter(now);
-        (self.upgrade.restart, self.upgrade.leaves) = (None, false);
+        (self.upgrade.restart, self.upgrade.leaves, self.upgrade.stays) = (None, false, true);
         self.handshake.renew();
         self.outgoing.hello_at(now);
         self.remember();
@@ -168,6 +177,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Order::Abort => {}
         }
         self.step_on(StepEvent::Ordered(order));
+        self.upgrade.returns = 0;
         if order == Order::Commit && self.mode.serves_alone() && self.upgrade.is_confirmed {
             self.step_on(StepEvent::NewAlone); // there is nobody to wait for
         }

@@ -1,6 +1,6 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
-use super::{NoKin, Partner, Upgrading};
+use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS, Upgrading};
 use crate::ids::{Instant, Phase, Stage};
 use crate::journal::bump;
 use crate::mode::Mode;
@@ -36,7 +36,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(in crate::node) fn met(&mut self, hello: &Hello, kin: Kin) {
         if hello.nonce != self.peer_nonce {
             self.upgrade.forget_partner();
+            if kin == Kin::Older && self.upgrade.step == Step::Merge {
+                self.upgrade.returns = self.upgrade.returns.saturating_add(1);
+                if self.upgrade.returns > RETURNS {
+                    self.step_on(StepEvent::GaveUp);
+                }
+            }
         }
+        self.upgrade.lonely = 0;
         // Its word is fresh, so the next one of this channel is so to it.
         self.upgrade.farewell = self.upgrade.farewell.min(1);
         if kin != self.upgrade.kin {
@@ -91,7 +98,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Whether there is something to tell, time and again.
-    pub(super) fn has_to_tell(&self) -> bool {
+    pub(in crate::node) fn has_to_tell(&self) -> bool {
         let Upgrading { step, kin, candidate, is_confirmed, ordered, .. } = &self.upgrade;
         let is_told = *step != Step::Idle || *kin != Kin::Same || candidate.is_some() || ordered.is_some();
         is_told || !is_confirmed || self.upgrade.floor.is_some_and(|floor| floor < P::VERSION)
@@ -140,7 +147,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let phase = Phase::new(self.committed(), Stage::Settled);
         let length = self.transmit(Kind::Upgrade, phase, buffer, &payload)?;
         (self.upgrade.serial, self.upgrade.is_due) = (payload.serial, false);
-        self.upgrade.at = now.plus_us(self.config.hello_us);
+        let intervals = if self.upgrade.step == Step::Idle { IDLE_INTERVALS } else { 1 };
+        self.upgrade.at = now.plus_us(self.config.hello_us.saturating_mul(intervals));
         Ok(Some(length))
     }
 }
