@@ -334,7 +334,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         [
             overdue,
             // A claim being pressed is past the deadline already and has its own time.
-            (waits && self.pressing.is_none()).then_some(self.schedule.deadline),
+            (waits && self.pressing.is_none() && !self.is_claiming()).then_some(self.schedule.deadline),
             self.slot_open().then_some(self.schedule.next_start),
             self.schedule.poll_again_at,
             self.outgoing_timeout(),

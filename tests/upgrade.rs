@@ -8,6 +8,8 @@ mod support;
 
 #[path = "upgrade/faults.rs"]
 mod faults;
+#[path = "upgrade/found.rs"]
+mod found;
 #[path = "upgrade/orders.rs"]
 mod orders;
 #[path = "upgrade/random.rs"]

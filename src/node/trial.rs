@@ -60,7 +60,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         matches!(self.upgrade.handover, Handover::Dropped { .. }) && self.mechanisms.on(Mechanism::LetGo)
     }
 
-    fn is_claiming(&self) -> bool {
+    pub(super) fn is_claiming(&self) -> bool {
         matches!(self.upgrade.handover, Handover::Claiming { .. })
     }
 

@@ -1,0 +1,155 @@
+//! What readings of the code found, each as the schedule that showed it.
+
+use super::successor::{SOUND, WRONG};
+use super::*;
+use twinstep::sim::{Disturbance, Failure, Moment};
+use twinstep::{Faults, Site};
+
+/// A bit flipped in one of the two steps of a cycle: the third one settles it, and nobody leaves.
+#[test]
+fn a_transient_of_a_step_costs_nothing() {
+    let mut masked = 0;
+    for seed in 0..200_u64 {
+        let mut memory = Memories::new();
+        let mut pair = Pair::<SOUND>::new(&setup(seed), &mut memory, sensor(seed)).unwrap();
+        bring_to(&mut pair, if seed % 2 == 0 { Step::OldDrives } else { Step::NewDrives });
+        pair.run(3);
+        let site = if seed % 3 == 0 { Site::AgreedInput } else { Site::Output };
+        pair.flip_within_turn(if seed % 4 < 2 { A } else { B }, Moment::Begun, site, seed as usize * 7);
+        pair.run(3);
+        let report = pair.report();
+        assert_eq!((report.self_exclusions, report.wrong), (0, 0), "seed {seed}: {}", describe(&pair));
+        assert_eq!([A, B].map(|channel| pair.mode(channel)), [Some(Mode::Trial); 2], "seed {seed}");
+        masked += report.masked;
+    }
+    assert!(masked > 100, "{masked}");
+}
+
+/// An order that was on its way as its addressee died is not carried out in a later upgrade.
+#[test]
+fn an_order_dies_with_the_owner_it_was_for() {
+    let mut memory = Memories::new();
+    let mut pair = Pair::<SOUND>::new(&setup(1), &mut memory, sensor(1)).unwrap();
+    bring_to(&mut pair, Step::NewDrives);
+    let new = pair.owner().unwrap();
+    pair.order(new.other(), Order::Commit).unwrap();
+    pair.kill(new, Some(5));
+    run_until(&mut pair, 200, "duplex of the old version", |pair| in_duplex(pair, Version::Old));
+    assert_eq!(pair.status(new.other()).unwrap().ordered, None);
+    bring_to(&mut pair, Step::NewDrives);
+    pair.run(40);
+    assert_eq!(step(&pair, pair.owner().unwrap()), Some(Step::NewDrives), "nobody has ordered a commit");
+    assert_flawless(&pair);
+}
+
+/// What the owner says as it hands over waits in the line until after it has taken the outputs back.
+#[test]
+fn a_late_word_that_the_outputs_are_left_takes_nothing() {
+    for stall_us in (2_000..40_000).step_by(500) {
+        for arbiter in [ArbiterKind::Relay { asks: 1 }, ArbiterKind::Relay { asks: 3 }] {
+            let mut memory = Memories::new();
+            let mut pair = Pair::<SOUND>::new(&with_arbiter(2, arbiter), &mut memory, sensor(2)).unwrap();
+            bring_to(&mut pair, Step::Switchover);
+            let old = pair.owner().unwrap();
+            pair.disturb(old, Disturbance::Stalled { for_us: stall_us });
+            pair.run(30);
+            assert_flawless(&pair);
+        }
+    }
+}
+
+/// A rule for an arbiter, and the line of whoever owns dead as it hands over: the outputs stop until the line is back, and
+/// no longer.
+#[test]
+fn a_rule_finds_an_owner_again_whoever_it_was() {
+    for first in [A, B] {
+        for at in [Step::Switchover, Step::Abort] {
+            for silent in [A, B] {
+                for for_us in [30_000, 50_000, 90_000] {
+                    let setup = with_arbiter(3, ArbiterKind::Preferred(first));
+                    let mut memory = Memories::new();
+                    let mut pair = Pair::<SOUND>::new(&setup, &mut memory, sensor(3)).unwrap();
+                    bring_to(&mut pair, at);
+                    pair.disturb(silent, Disturbance::Subset { for_us });
+                    let before = pair.latest().0;
+                    pair.run(60);
+                    let context = format!("first {first}, {at}, {silent} silent for {for_us} us");
+                    assert!(pair.latest().0 > before + 35, "{context}: {}", describe(&pair));
+                    let report = pair.report();
+                    assert_eq!((report.wrong, report.owners_max), (0, 1), "{context}: {}", describe(&pair));
+                }
+            }
+        }
+    }
+}
+
+/// A version that has failed its trial does not take over: not from a silent owner, and not from one that says it is empty.
+#[test]
+fn a_failed_version_goes_on_alone_on_no_grounds() {
+    for back_after in [None, Some(0), Some(1), Some(2), Some(8)] {
+        for patience in [0, 2] {
+            let made = setup(4);
+            let setup = Setup { config: Config { patience, ..made.config }, ..made };
+            let mut memory = Memories::new();
+            let mut pair = Pair::<WRONG>::new(&setup, &mut memory, sensor(4)).unwrap();
+            bring_to(&mut pair, Step::OldDrives);
+            pair.run(10);
+            let old = pair.owner().unwrap();
+            assert!(pair.status(old).unwrap().has_failed);
+            pair.kill(old, back_after);
+            pair.run(40);
+            let by_new = pair.driven().iter().filter(|(_, _, version)| *version == Version::New).count();
+            assert_eq!(by_new, 0, "back after {back_after:?}, patience {patience}: {}", describe(&pair));
+            if back_after.is_some() {
+                // Back on the old version, from the beginning: that state was in nobody's memory any more.
+                run_until(&mut pair, 100, "the old version", |pair| in_duplex(pair, Version::Old));
+            }
+        }
+    }
+}
+
+/// One that owns and has just failed drives what is safe if there is nobody to hand back to.
+#[test]
+fn a_failed_owner_without_a_shadow_is_safe() {
+    let mut seen = 0;
+    for (cycles, byte) in (16..22).flat_map(|cycles| (0..120).map(move |byte| (cycles, byte))) {
+        let mut memory = Memories::new();
+        let mut pair = Pair::<{ super::successor::WRONG_LATER }>::new(&setup(5), &mut memory, sensor(5)).unwrap();
+        bring_to(&mut pair, Step::NewDrives);
+        let new = pair.owner().unwrap();
+        // Until it is wrong for the first time.
+        for _ in 0..30 {
+            if pair.status(new).is_none_or(|status| status.counts.cycles >= cycles || status.has_failed) {
+                break;
+            }
+            pair.run(1);
+        }
+        pair.fail_at_byte(new.other(), byte, Failure::Dies);
+        pair.run(40);
+        let mut is_failed = false;
+        while let Some(half) = pair.half(new)
+            && let Some(entry) = half.read_event()
+        {
+            is_failed |= matches!(entry.event, twinstep::Event::Fault(faults) if faults.contains(Faults::TRIAL_FAILED));
+        }
+        if pair.mode(new) == Some(Mode::Safe) {
+            assert!(is_failed);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no death came between the failure and the way back");
+}
+
+/// Upgrade after upgrade with the same halves: nothing of the first one is left.
+#[test]
+fn an_upgrade_that_was_aborted_can_be_begun_again() {
+    let mut memory = Memories::new();
+    let mut pair = Pair::<SOUND>::new(&setup(6), &mut memory, sensor(6)).unwrap();
+    for _ in 0..3 {
+        bring_to(&mut pair, Step::Abort);
+        run_until(&mut pair, 200, "duplex of the old version", |pair| in_duplex(pair, Version::Old));
+    }
+    bring_to(&mut pair, Step::Merge);
+    run_until(&mut pair, 200, "duplex of the new version", |pair| in_duplex(pair, Version::New));
+    assert_flawless(&pair);
+}
