@@ -4,48 +4,17 @@
 //! and the two channels must compute the same bits. Arithmetic saturates and nothing
 //! indexes, so that no state whatever, not even one with flipped bits, makes a step panic.
 
-use crate::{Alarms, Drive, Reading, Valve};
+use crate::filter::Filtered;
+use crate::law::{self, FULL_PERMILLE, INTEGRAL_LIMIT_CENTI_C, INTEGRAL_TIME_CYCLES};
+use crate::observation::{Before, Observation};
+use crate::trend::{self, TREND_ENTRIES, TrendEntry};
+use crate::{Alarms, Drive, Reading, Valve, sensors};
 use core::mem::offset_of;
 use twinstep::program::layout_hash;
 use twinstep::{Agreement, Cycle, Program, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-const SETPOINT_CENTI_C: i32 = 6_000;
-
-/// Full heater power.
-const FULL_PERMILLE: i32 = 1_000;
-/// The heater is at full power from 10 °C below the set point on.
-const GAIN_PERMILLE_PER_C: i32 = 100;
-const CENTI_C_PER_C: i32 = 100;
-/// Integral time: how long a constant deviation takes to double its effect, about 20 minutes.
-const INTEGRAL_TIME_CYCLES: i32 = 128;
-/// The integral counts for 5 °C of deviation at most, half of the heater's power.
-const INTEGRAL_LIMIT_CENTI_C_CYCLES: i32 = 500 * INTEGRAL_TIME_CYCLES;
-/// Losses the heater makes up for before they show: 2.5 ‰ for each degree to the ambient.
-const FEED_FORWARD_CENTI_C_PER_PERMILLE: i32 = 40;
-
-const VALVE_OPENS_ABOVE_CENTI_C: i32 = 7_000;
-const VALVE_CLOSES_BELOW_CENTI_C: i32 = 6_600;
-const TOO_HOT_ABOVE_CENTI_C: i32 = 7_500;
-const TOO_COLD_BELOW_CENTI_C: i32 = 500;
-
-/// Two good sensors of one temperature read less than this apart.
-const LARGEST_DISCREPANCY_CENTI_C: u16 = 150;
-/// Disagreeing cycles count up, agreeing ones down; the alarm is raised from this count on.
-const DISAGREEMENT_ALARM_CYCLES: u32 = 3;
-/// Where the count stops, so that the alarm clears soon after its cause has gone.
-const DISAGREEMENT_LIMIT_CYCLES: u32 = 8;
-
-/// Fractional bits of the filters: without them a slow filter would never move the last digits.
-const FILTER_FRACTION_BITS: u32 = 8;
-/// Time constants as powers of two: 4 cycles for the tank, 64 for the ambient.
-const TANK_FILTER_SHIFT: u32 = 2;
-const AMBIENT_FILTER_SHIFT: u32 = 6;
-
-/// Entries of the trend log; about 43 minutes of the plant's time.
-pub const TREND_ENTRIES: usize = 256;
-const TREND_MASK: u32 = TREND_ENTRIES as u32 - 1;
-const _: () = assert!(TREND_ENTRIES.is_power_of_two(), "the head wraps by a mask");
+pub(crate) const INTEGRAL_LIMIT_CENTI_C_CYCLES: i32 = INTEGRAL_LIMIT_CENTI_C * INTEGRAL_TIME_CYCLES;
 
 /// The control program.
 pub struct Tank;
@@ -77,29 +46,19 @@ pub struct Plant {
 
 const _: () = assert!(offset_of!(Plant, trend).is_multiple_of(size_of::<TrendEntry>()));
 
-/// What the trend log keeps of one cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
-#[repr(C)]
-pub struct TrendEntry {
-    /// The number of the cycle.
-    pub cycle: u32,
-    /// Filtered tank temperature, hundredths of a degree Celsius.
-    pub tank_centi_c: i32,
-    /// Filtered ambient temperature, hundredths of a degree Celsius.
-    pub ambient_centi_c: i32,
-    /// Heater power, thousandths of full power.
-    pub heater_permille: u16,
-    /// The bits of the [`Alarms`] raised.
-    pub alarm_bits: u8,
-    /// 0 if the valve was closed.
-    pub valve_open: u8,
-}
-
 impl Plant {
     /// Returns the youngest trend entry; all zero before the first step.
     pub fn latest(&self) -> Option<&TrendEntry> {
-        let at = self.trend_next.wrapping_sub(1) & TREND_MASK;
-        self.trend.get(at as usize)
+        trend::latest(&self.trend, self.trend_next)
+    }
+
+    fn before(&self) -> Before {
+        let filtered = Filtered { tank_centi_c_q8: self.tank_centi_c_q8, ambient_centi_c_q8: self.ambient_centi_c_q8 };
+        Before {
+            filtered: (self.filters_primed != 0).then_some(filtered),
+            is_valve_open: self.valve_open != 0,
+            disagreement_cycles: self.disagreement_cycles,
+        }
     }
 }
 
@@ -123,107 +82,35 @@ impl Program for Tank {
     ]);
 
     fn agree(a: &Reading, b: &Reading) -> Agreement<Reading> {
-        let apart = |a: i16, b: i16| a.abs_diff(b) > LARGEST_DISCREPANCY_CENTI_C;
-        let disagree = apart(a.tank_centi_c, b.tank_centi_c) || apart(a.ambient_centi_c, b.ambient_centi_c);
-        let input = Reading {
-            tank_centi_c: a.tank_centi_c.midpoint(b.tank_centi_c),
-            ambient_centi_c: a.ambient_centi_c.midpoint(b.ambient_centi_c),
-            door_open: a.door_open || b.door_open, // an open door is the cautious answer
-            disagree,
-        };
-        Agreement::with_discrepancy(input, disagree)
+        sensors::agree(a, b)
     }
 
     fn step(cycle: Cycle, state: &mut Tracked<Plant>, input: &Reading) -> Drive {
-        let (tank_centi_c, ambient_centi_c) = filter(state, input);
-        let valve_open = switch_valve(state, tank_centi_c);
-        let sensors_disagree = count_disagreement(state, input.disagree);
+        let seen = Observation::new(&state.before(), input);
+        state.set(|s| &s.tank_centi_c_q8, seen.filtered.tank_centi_c_q8);
+        state.set(|s| &s.ambient_centi_c_q8, seen.filtered.ambient_centi_c_q8);
+        state.set(|s| &s.filters_primed, 1);
+        state.set(|s| &s.valve_open, u32::from(seen.is_valve_open));
+        state.set(|s| &s.disagreement_cycles, seen.disagreement_cycles);
 
-        // Heating against an open door or an open valve would only waste power.
-        let heater_permille =
-            if input.door_open || valve_open { 0 } else { regulate(state, tank_centi_c, ambient_centi_c) };
-        let mut alarms = Alarms::empty();
-        alarms.set(Alarms::TOO_HOT, tank_centi_c > TOO_HOT_ABOVE_CENTI_C);
-        alarms.set(Alarms::TOO_COLD, tank_centi_c < TOO_COLD_BELOW_CENTI_C);
-        alarms.set(Alarms::DOOR_OPEN, input.door_open);
-        alarms.set(Alarms::SENSORS_DISAGREE, sensors_disagree);
-
-        let entry = TrendEntry {
-            cycle: cycle.0,
-            tank_centi_c,
-            ambient_centi_c,
-            heater_permille,
-            alarm_bits: alarms.bits(),
-            valve_open: u8::from(valve_open),
-        };
-        log(state, entry);
-        Drive { heater_permille, valve: if valve_open { Valve::Open } else { Valve::Closed }, alarms }
+        let heater_permille = if seen.is_heater_locked { 0 } else { regulate(state, &seen.filtered) };
+        trend::log(state, |s| &s.trend, |s| &s.trend_next, seen.entry(cycle, heater_permille));
+        seen.drive(heater_permille)
     }
 }
 
-/// Feeds both filters; returns the filtered tank and ambient temperatures in hundredths of a degree.
-fn filter(state: &mut Tracked<Plant>, input: &Reading) -> (i32, i32) {
-    let is_primed = state.filters_primed != 0;
-    let old_tank_q8 = is_primed.then_some(state.tank_centi_c_q8);
-    let old_ambient_q8 = is_primed.then_some(state.ambient_centi_c_q8);
-    let tank_q8 = low_pass(old_tank_q8, input.tank_centi_c, TANK_FILTER_SHIFT);
-    let ambient_q8 = low_pass(old_ambient_q8, input.ambient_centi_c, AMBIENT_FILTER_SHIFT);
-    state.set(|s| &s.tank_centi_c_q8, tank_q8);
-    state.set(|s| &s.ambient_centi_c_q8, ambient_q8);
-    state.set(|s| &s.filters_primed, 1);
-    (tank_q8 >> FILTER_FRACTION_BITS, ambient_q8 >> FILTER_FRACTION_BITS)
-}
-
-/// A first-order low-pass filter. Without an old value it starts from the sample, since
-/// starting from 0 °C would raise false alarms.
-fn low_pass(old_q8: Option<i32>, sample_centi_c: i16, shift: u32) -> i32 {
-    let sample_q8 = i32::from(sample_centi_c) << FILTER_FRACTION_BITS;
-    let old_q8 = old_q8.unwrap_or(sample_q8);
-    old_q8.saturating_add(sample_q8.saturating_sub(old_q8) >> shift)
-}
-
-/// Opens the valve on a hot tank and closes it on a cooler one: the span between the two
-/// keeps it from chattering. Returns whether it is open.
-fn switch_valve(state: &mut Tracked<Plant>, tank_centi_c: i32) -> bool {
-    let was_open = state.valve_open != 0;
-    let is_open = tank_centi_c > VALVE_OPENS_ABOVE_CENTI_C || (was_open && tank_centi_c >= VALVE_CLOSES_BELOW_CENTI_C);
-    state.set(|s| &s.valve_open, u32::from(is_open));
-    is_open
-}
-
-/// Counts cycles in which the sensors disagree; returns whether they do so lastingly.
-fn count_disagreement(state: &mut Tracked<Plant>, disagree: bool) -> bool {
-    let old = state.disagreement_cycles.min(DISAGREEMENT_LIMIT_CYCLES);
-    let count = if disagree { (old + 1).min(DISAGREEMENT_LIMIT_CYCLES) } else { old.saturating_sub(1) };
-    state.set(|s| &s.disagreement_cycles, count);
-    count >= DISAGREEMENT_ALARM_CYCLES
-}
-
 /// The PI controller; returns the heater power in thousandths.
-fn regulate(state: &mut Tracked<Plant>, tank_centi_c: i32, ambient_centi_c: i32) -> u16 {
+fn regulate(state: &mut Tracked<Plant>, filtered: &Filtered) -> u16 {
     let limit = INTEGRAL_LIMIT_CENTI_C_CYCLES;
-    let deviation_centi_c = SETPOINT_CENTI_C.saturating_sub(tank_centi_c);
+    let deviation_centi_c = law::deviation_centi_c(filtered.tank_centi_c());
     let integral = state.integral_centi_c_cycles.clamp(-limit, limit);
 
-    let corrected_centi_c = deviation_centi_c.saturating_add(integral / INTEGRAL_TIME_CYCLES);
-    let feedback_permille = corrected_centi_c.saturating_mul(GAIN_PERMILLE_PER_C) / CENTI_C_PER_C;
-    let feed_forward_permille = SETPOINT_CENTI_C.saturating_sub(ambient_centi_c) / FEED_FORWARD_CENTI_C_PER_PERMILLE;
-    let demand_permille = feedback_permille.saturating_add(feed_forward_permille);
-
-    // Anti-windup: at an end of its range the heater cannot follow, so a deviation that
-    // asks for even more is not summed up; else the sum would overshoot for as long later.
-    let saturated_high = demand_permille >= FULL_PERMILLE && deviation_centi_c > 0;
-    let saturated_low = demand_permille <= 0 && deviation_centi_c < 0;
-    let sum = if saturated_high || saturated_low { integral } else { integral.saturating_add(deviation_centi_c) };
+    let demand_permille = law::demand_permille(deviation_centi_c, integral / INTEGRAL_TIME_CYCLES, filtered);
+    let is_summed_up = law::is_summed_up(deviation_centi_c, demand_permille);
+    let sum = if is_summed_up { integral.saturating_add(deviation_centi_c) } else { integral };
     state.set(|s| &s.integral_centi_c_cycles, sum.clamp(-limit, limit));
 
     demand_permille.clamp(0, FULL_PERMILLE) as u16
-}
-
-fn log(state: &mut Tracked<Plant>, entry: TrendEntry) {
-    let at = state.trend_next & TREND_MASK;
-    state.try_update(|s| s.trend.get(at as usize), |_| entry);
-    state.set(|s| &s.trend_next, (at + 1) & TREND_MASK);
 }
 
 #[cfg(test)]
@@ -231,6 +118,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::observation::DISAGREEMENT_LIMIT_CYCLES;
     use core::cell::Cell;
     use twinstep::mirror::Mirror;
     use twinstep::sim::{LinkFaults, Pair, Setup, Storage};

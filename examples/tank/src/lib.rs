@@ -2,17 +2,28 @@
 //! A heated tank, controlled by two channels in lockstep: what the firmware and the rig share.
 //!
 //! ```text
-//! controller   the program both channels run: PI control, interlocks, alarms, a trend log
-//! field_bus    messages between one board and the plant, with the output relay in it
+//! controller    the program both channels run: PI control, interlocks, alarms, a trend log
+//! law           … the control law in it
+//! observation   … filters, the valve, the alarms
+//! filter        … low-pass filters
+//! trend         … the trend log
+//! sensors       … one reading of two
+//! field_bus     messages between one board and the plant, with the output relay in it
 //! ```
 //!
 //! One control cycle stands for 10 s of the plant's time, however fast the boards run.
 
 mod controller;
 pub mod field_bus;
+mod filter;
+mod law;
+mod observation;
+mod sensors;
+mod trend;
 pub mod two_cores;
 
-pub use controller::{Plant, TREND_ENTRIES, Tank, TrendEntry};
+pub use controller::{Plant, Tank};
+pub use trend::{TREND_ENTRIES, TrendEntry};
 
 use serde::{Deserialize, Serialize};
 
