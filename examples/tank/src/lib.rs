@@ -8,21 +8,32 @@
 //! filter        … low-pass filters
 //! trend         … the trend log
 //! sensors       … one reading of two
+//! controller_v2 version 2 of the program: another layout of the state, a calmer heater, less overshoot
+//! migration     from version 1 to version 2 while the tank is being heated
+//! flaw          versions 2 with a mistake, to be rolled back from
 //! field_bus     messages between one board and the plant, with the output relay in it
 //! ```
 //!
 //! One control cycle stands for 10 s of the plant's time, however fast the boards run.
 
 mod controller;
+mod controller_v2;
 pub mod field_bus;
 mod filter;
+mod flaw;
 mod law;
+mod migration;
 mod observation;
 mod sensors;
 mod trend;
 pub mod two_cores;
 
 pub use controller::{Plant, Tank};
+pub use controller_v2::{PlantV2, TOLERANCE_PERMILLE, TankV2, Version2};
+pub use flaw::{
+    Flaw, OVERFLOWS_AFTER_CYCLES, Overflowing, OverflowingTank, Refusing, RefusingTank, Reversed, ReversedTank, Sound,
+};
+pub use migration::Refusal;
 pub use trend::{TREND_ENTRIES, TrendEntry};
 
 use serde::{Deserialize, Serialize};
