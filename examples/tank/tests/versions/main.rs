@@ -9,8 +9,9 @@
 //! migration    the state of version 1 taken over
 //! trial        both versions on the same readings, as in an upgrade
 //! flaws        versions 2 that are found out
+//! upgrade      a pair is upgraded, and rolled back
 //! ```
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod behaviour;
 mod bench;
@@ -20,3 +21,4 @@ mod migration;
 mod pair;
 mod thermal;
 mod trial;
+mod upgrade;
