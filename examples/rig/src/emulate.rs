@@ -371,6 +371,8 @@ impl Run<'_> {
                     self.readmit();
                 }
             }
+            // Nothing is upgraded here.
+            ToPlant::Upgrade { .. } | ToPlant::Answered { .. } | ToPlant::Duty(_) | ToPlant::Differed { .. } => {}
             ToPlant::Failed { .. } if self.upsets.is_some() => self.boards[board.index()] = None,
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
