@@ -67,6 +67,11 @@ impl<P: Program> Oracle<P> {
         }
     }
 
+    /// Starts from the program's initial state, with what another version's oracle knows was sampled.
+    pub(super) fn with_samples_of<Old: Program<Input = P::Input>>(other: &Oracle<Old>) -> Self {
+        Self { samples: other.samples.clone(), ..Self::new() }
+    }
+
     /// Nobody has the state any more, and the first cycle begins anew. Returns whether there
     /// was any state to forget. What was sampled for that cycle stays.
     pub fn forget_state(&mut self) -> bool {
@@ -103,6 +108,11 @@ impl<P: Program> Oracle<P> {
     /// Returns whether the state is one that the program may be in after that cycle.
     pub fn holds(&self, state: &P::State) -> bool {
         self.states.iter().any(|right| *right == state.as_bytes())
+    }
+
+    /// The states after the last judged cycle that are consistent with all outputs so far.
+    pub(super) fn states(&self) -> &[Vec<u8>] {
+        &self.states
     }
 
     /// Returns the last cycle whose output was judged right.
@@ -149,6 +159,11 @@ impl<P: Program> Oracle<P> {
             self.pass_over(self.latest);
         }
         let inputs = self.inputs(channel, outcome, cycle);
+        // A channel of this version may still drive it, if it does not know that the other one has.
+        if let (Some(state), Some(input)) = (self.states.first(), inputs.first()) {
+            let (computed, _) = run::<P>(cycle, state, input, &mut self.marks);
+            self.outputs.insert(cycle.0, computed);
+        }
         self.states = self.successors(cycle, &inputs, None);
         self.latest = cycle;
     }
@@ -163,9 +178,18 @@ impl<P: Program> Oracle<P> {
         other: &Oracle<Old>,
         convert: impl Fn(&Old::State, &mut P::State) -> Result<(), E>,
     ) -> Self {
-        let mut oracle = Self { samples: other.samples.clone(), latest: other.latest, ..Self::new() };
+        Self::converted_at(other, (other.latest, &other.states), convert)
+    }
+
+    /// The same from the states after an earlier cycle.
+    pub(super) fn converted_at<Old: Program<Input = P::Input>, E>(
+        other: &Oracle<Old>,
+        (after, states): (Cycle, &[Vec<u8>]),
+        convert: impl Fn(&Old::State, &mut P::State) -> Result<(), E>,
+    ) -> Self {
+        let mut oracle = Self { samples: other.samples.clone(), latest: after, ..Self::new() };
         oracle.states.clear();
-        for bytes in &other.states {
+        for bytes in states {
             let (mut old, mut new) = (Box::new(Old::State::new_zeroed()), Box::new(P::State::new_zeroed()));
             old.as_mut_bytes().copy_from_slice(bytes);
             if convert(&old, &mut new).is_ok() {
