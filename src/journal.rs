@@ -10,6 +10,7 @@
 //! transient       Fault(.._DIVERGENCE), Diagnosed(Transient(who is suspected)); counters diverged, masked
 //! found faulty    also Diagnosed(Faulty(channel, reason)), Excluded, ModeChanged; faults FAULTY, PEER_FAULTY
 //! too often       also Barred
+//! an upgrade      UpgradeStep for each step, ModeChanged to Trial; in it NotAlike, LetGo, HandedOver, and in the end Tried
 //! unattributed    Fault(.._DIVERGENCE), Diagnosed(Unattributed), ModeChanged to Safe
 //! ```
 
@@ -93,6 +94,25 @@ pub enum Event {
         from: Step,
         /// Where it is.
         to: Step,
+    },
+    /// For the first time in a trial the outputs of both versions were not alike. In full it is in
+    /// [`first_difference`](crate::Node::first_difference).
+    NotAlike {
+        /// Digest of the input.
+        input: u32,
+        /// Digest of the old version's output.
+        old: u32,
+        /// Digest of the new version's.
+        new: u32,
+    },
+    /// A trial has ended, or the other version drives from here on.
+    Tried {
+        /// Cycles that both versions stepped on.
+        cycles: u32,
+        /// Of these, cycles whose outputs differed and were tolerated.
+        tolerated: u32,
+        /// Of these, cycles whose outputs were not alike.
+        differing: u32,
     },
     /// This channel has let go of the outputs.
     LetGo,

@@ -74,6 +74,12 @@ pub enum Mechanism {
     EvidenceWindow,
     /// Driving the old version's output when the new one's is not alike.
     Trial,
+    /// Letting go of the outputs before they are handed over.
+    LetGo,
+    /// Numbers of a trial by which both channels claim the same one when they find each other gone.
+    TrialNumbers,
+    /// Claiming late as the new version that does not own.
+    OldFirst,
     /// Stepping twice in a trial, in which nobody can vouch for a channel but itself.
     StepTwice,
 }

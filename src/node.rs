@@ -27,7 +27,9 @@ mod fingerprint;
 #[cfg(feature = "sim")]
 mod injected;
 mod memory;
+mod noting;
 mod outgoing;
+mod parcel;
 mod proof;
 mod receive;
 mod schedule;
@@ -252,6 +254,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
         self.schedule.open_slot(now, &self.config);
+        self.take_leave();
         if self.mode == Mode::Trial {
             self.give_the_old_one_time();
         }
@@ -463,38 +466,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         !self.mechanisms.on(Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
     }
 
-    /// Notes faults for the next verdict, latches the first, and puts them into the journal.
-    fn fault(&mut self, faults: Faults) {
-        self.latch(faults);
-        self.happened(Event::Fault(faults));
-    }
-
-    /// Notes faults that have an event of their own.
-    fn latch(&mut self, faults: Faults) {
-        self.latch_of(self.cycle, faults);
-    }
-
-    /// Notes faults of a cycle, which may be the one before.
-    fn latch_of(&mut self, cycle: Cycle, faults: Faults) {
-        self.faults |= faults;
-        if self.first_fault.is_none() {
-            let mine = self.my_vote.of(cycle).map(|vote| vote::record(&vote));
-            let theirs = self.peer_vote.of(cycle).map(|vote| vote::record(&vote));
-            let votes = self.me.in_order(mine, theirs);
-            let epoch = self.epoch;
-            self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
-            self.record_evidence(); // a channel that only heard of a difference has it before the fault
-        }
-    }
-
-    /// Puts an event into the journal.
-    fn happened(&mut self, event: Event) {
-        self.journal.note(self.cycle, self.epoch, event);
-    }
-
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
         let Some(mode) = self.mode.after(event) else { return false };
+        if self.mode == Mode::Trial {
+            self.end_trial();
+        }
         self.happened(Event::ModeChanged { from: self.mode, to: mode, because: event });
         self.mode = mode;
         self.handshake.renew();

@@ -1,24 +1,22 @@
 //! UPGRADE  new software on one half at a time, tried on live data, with a way back.
 //!
 //! ```text
-//! step        who owns   what happens                                            a death of the owner / of the other one
-//! Idle        either     -                                                       as ever
-//! Prepare     either     every condition is met; nothing has changed             as ever; Idle
-//! Split       old        the other half restarts into the new version and        the state is lost / goes on alone
-//!                        gets the state, converted
-//! OldDrives   old        both step on the same inputs; the new one's outputs     the new one takes over / Split
-//!                        are compared, counted, and driven by nobody
-//! Switchover  old        hands over between two cycles                           the new one takes over / Split
-//! NewDrives   new        the new one's outputs are compared and driven; one      the old one takes over: Split / goes on
-//!                        that is not alike is not, the old one's is              alone
-//! Commit      new        the new version is confirmed; no way back from here     the old one takes over: Split / goes on
-//! Merge       new        the old half restarts into the new version and joins    the state is lost / goes on alone
-//! Abort       old        the new half restarts into the old version and joins    the state is lost / goes on alone
+//! step        who owns   what happens
+//! Idle        either     -
+//! Prepare     either     every condition is met; nothing has changed
+//! Split       old        the other half restarts into the new version and gets the state, converted
+//! OldDrives   old        both step on the same samples; the new one's outputs are compared, counted, and driven by nobody
+//! Switchover  old        hands over between two cycles
+//! NewDrives   new        the new one's outputs are compared and driven; one that is not alike is not, the old one's is
+//! Commit      new        the new version is confirmed; no way back from here
+//! Merge       new        the old half restarts into the new version and joins
+//! Abort       old        the new half restarts into the old version and joins
 //! ```
 //!
 //! The channel that serves and owns holds the step; the other one follows it. Orders given on either
 //! side are the owner's to carry out or to refuse. This file is the rules: which step follows which, what a channel
 //! is to do in each, and what speaks against beginning. It sends nothing and changes nothing.
+#![doc = include_str!("upgrade/guide.md")]
 
 mod duty;
 mod readiness;
@@ -92,6 +90,10 @@ pub(crate) enum StepEvent {
     NewAlone,
     /// The other half came back in the version that serves, before an upgrade was through.
     SameCameBack,
+    /// The new version serves alone, and the other half comes back in the old one; whether the new one is confirmed.
+    OldCameBack(bool),
+    /// The other half cannot go back: its image is confirmed.
+    CannotGoBack,
     /// Both are in duplex.
     Duplex,
     /// This channel has booted or started over: it knows of no upgrade.
@@ -127,40 +129,45 @@ impl Step {
         };
         use Step::{Abort, Commit, Idle, Merge, NewDrives, OldDrives, Prepare, Split, Switchover};
         use StepEvent::{
-            Duplex, Forgotten, HandedBack, NewAlone, NewOwns, OldAlone, Ordered, SameCameBack, TrialBegan,
+            CannotGoBack, Duplex, Forgotten, HandedBack, NewAlone, NewOwns, OldAlone, OldCameBack, Ordered,
+            SameCameBack, TrialBegan,
         };
         match (self, event) {
             (Idle, Ordered(ToPrepare)) => Some(Prepare),
+            (Idle, OldCameBack(true)) => Some(Merge),
+            (Idle, OldCameBack(false)) => Some(NewDrives),
             (Prepare, Ordered(ToSplit)) => Some(Split),
             (Prepare, Ordered(ToAbort) | OldAlone | NewAlone) => Some(Idle),
             (Split, TrialBegan) => Some(OldDrives),
             (OldDrives, Ordered(ToSwitch)) => Some(Switchover),
             (OldDrives | Switchover, NewOwns) => Some(NewDrives),
             (OldDrives | Switchover | NewDrives, OldAlone) => Some(Split),
-            (OldDrives | Switchover, NewAlone) => Some(NewDrives),
+            // In the very first cycle the word that it has begun may not be there yet.
+            (Split | OldDrives | Switchover, NewAlone) => Some(NewDrives),
             (NewDrives, Ordered(ToCommit)) => Some(Commit),
             // A channel that follows learns of it with the outputs.
             (NewDrives, HandedBack) => Some(Abort),
+            // There is nobody to go back to.
+            (Abort, NewAlone) => Some(NewDrives),
             (Commit, NewAlone) => Some(Merge),
             (Commit, OldAlone) => Some(Split),
             (Split | OldDrives | Switchover | NewDrives, Ordered(ToAbort)) => Some(Abort),
             (Split, SameCameBack) => Some(Abort),
-            (Split | Merge | Abort, Duplex) => Some(Idle),
+            (Abort, CannotGoBack) => Some(Split),
+            (Split | NewDrives | Commit | Merge | Abort, Duplex) => Some(Idle),
             (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, Forgotten) => Some(Idle),
             (Idle, _)
-            | (Prepare, Ordered(ToPrepare | ToSwitch | ToCommit))
-            | (Prepare, TrialBegan | NewOwns | HandedBack | SameCameBack | Duplex)
-            | (Split, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit))
-            | (Split, NewOwns | HandedBack | OldAlone | NewAlone)
-            | (OldDrives, Ordered(ToPrepare | ToSplit | ToCommit))
-            | (OldDrives, TrialBegan | HandedBack | SameCameBack | Duplex)
-            | (Switchover, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit))
-            | (Switchover, TrialBegan | HandedBack | SameCameBack | Duplex)
-            | (NewDrives, Ordered(ToPrepare | ToSplit | ToSwitch))
-            | (NewDrives, TrialBegan | NewOwns | NewAlone | SameCameBack | Duplex)
-            | (Commit, Ordered(_) | TrialBegan | NewOwns | HandedBack | SameCameBack | Duplex)
-            | (Merge, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone | NewAlone | SameCameBack)
-            | (Abort, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone | NewAlone | SameCameBack) => None,
+            | (Prepare, Ordered(ToPrepare | ToSwitch | ToCommit) | TrialBegan | NewOwns | HandedBack | Duplex)
+            | (Split, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit) | NewOwns | HandedBack | OldAlone)
+            | (OldDrives, Ordered(ToPrepare | ToSplit | ToCommit) | TrialBegan | HandedBack | Duplex)
+            | (Switchover, Ordered(ToPrepare | ToSplit | ToSwitch | ToCommit) | TrialBegan | HandedBack | Duplex)
+            | (NewDrives, Ordered(ToPrepare | ToSplit | ToSwitch) | TrialBegan | NewOwns | NewAlone)
+            | (Commit, Ordered(_) | TrialBegan | NewOwns | HandedBack)
+            | (Merge | Abort, Ordered(_) | TrialBegan | NewOwns | HandedBack | OldAlone)
+            | (Merge, NewAlone)
+            | (Prepare | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, SameCameBack)
+            | (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge | Abort, OldCameBack(_))
+            | (Prepare | Split | OldDrives | Switchover | NewDrives | Commit | Merge, CannotGoBack) => None,
         }
     }
 
@@ -239,4 +246,79 @@ pub struct Status {
     pub refused: Option<Refusal>,
     /// Why the state was not taken over, here or on the partner, by the program's number.
     pub cannot_migrate: Option<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// Every step with every event; `.` where nothing changes.
+    #[test]
+    fn transition_table() {
+        let glyph = |step: Option<Step>| match step {
+            None => '.',
+            Some(Step::Idle) => 'i',
+            Some(Step::Prepare) => 'p',
+            Some(Step::Split) => 's',
+            Some(Step::OldDrives) => 'o',
+            Some(Step::Switchover) => 'x',
+            Some(Step::NewDrives) => 'n',
+            Some(Step::Commit) => 'c',
+            Some(Step::Merge) => 'm',
+            Some(Step::Abort) => 'a',
+        };
+        let orders = Order::ALL.into_iter().map(StepEvent::Ordered);
+        let others = [
+            StepEvent::TrialBegan,
+            StepEvent::NewOwns,
+            StepEvent::HandedBack,
+            StepEvent::OldAlone,
+            StepEvent::NewAlone,
+            StepEvent::SameCameBack,
+            StepEvent::OldCameBack(false),
+            StepEvent::OldCameBack(true),
+            StepEvent::CannotGoBack,
+            StepEvent::Duplex,
+            StepEvent::Forgotten,
+        ];
+        let events: Vec<_> = orders.chain(others).collect();
+        let row = |step: Step| -> String { events.iter().map(|event| glyph(step.after(*event))).collect() };
+        let rows: Vec<_> = Step::ALL.into_iter().map(row).collect();
+        // orders: prepare, split, switchover, commit, abort; trial began, new owns, handed back, old alone, new alone,
+        // same came back, old came back (not confirmed, confirmed), cannot go back, duplex, forgotten
+        assert_eq!(
+            rows,
+            [
+                "p..........nm...", // idle
+                ".s..i...ii.....i", // prepare
+                "....ao...na...ii", // split
+                "..x.a.n.sn.....i", // old drives
+                "....a.n.sn.....i", // switchover
+                "...ca..as.....ii", // new drives
+                "........sm....ii", // commit
+                "..............ii", // merge
+                ".........n...sii", // abort
+            ]
+        );
+    }
+
+    /// From every step before the commit there is a way back by order, and from none after it.
+    #[test]
+    fn abort_is_legal_before_the_commit_and_nowhere_after() {
+        let takes: Vec<_> = Step::ALL.into_iter().filter(|step| step.takes(Order::Abort)).collect();
+        assert_eq!(takes, [Step::Prepare, Step::Split, Step::OldDrives, Step::Switchover, Step::NewDrives]);
+    }
+
+    #[test]
+    fn codes_come_back() {
+        for (at, step) in Step::ALL.into_iter().enumerate() {
+            assert_eq!((usize::from(step.code()), Step::of_code(step.code())), (at, Some(step)));
+        }
+        for order in Order::ALL {
+            assert_eq!(Order::of_code(order.code()), Some(order));
+        }
+        assert_eq!((Step::of_code(9), Order::of_code(0), Order::of_code(6)), (None, None, None));
+    }
 }

@@ -52,8 +52,9 @@
 //!                 order: u8, its number: u8, number of the receiver's order answered last: u8,
 //!                 refusal: u8, more of that: u16, cycles tried, of these tolerated, not alike: u32 each,
 //!                 why the state was not taken over: 0, or 1 and a number: u16);
-//!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer; codes: see `upgrade`
+//!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer, 16 owns; codes: see `upgrade`
 //! kind 13 Yours   nothing; phase = 4 * the first cycle that the sender leaves to the receiver
+//! kind 14 Parcel  what the users of both channels want of each other; phase = 4 * committed cycle + 3
 //! ```
 //!
 //! Digests, all modulo 2^32, words little-endian, a short last word filled up with zeros:
@@ -160,6 +161,8 @@ pub enum Kind {
     Upgrade = 12,
     /// From this cycle on the outputs are the receiver's.
     Yours = 13,
+    /// What the user sends.
+    Parcel = 14,
 }
 
 impl Kind {
@@ -178,6 +181,7 @@ impl Kind {
             11 => Some(Self::Settled),
             12 => Some(Self::Upgrade),
             13 => Some(Self::Yours),
+            14 => Some(Self::Parcel),
             _ => None,
         }
     }
@@ -299,6 +303,11 @@ pub struct Header {
 /// [`Reject`] says why the bytes are not a frame for the holder of `keys`.
 pub fn parse<'b>(bytes: &'b [u8], keys: &Keys) -> Result<(Header, &'b [u8]), Reject> {
     parse_checked(bytes, keys, true)
+}
+
+/// Whether a frame looks like a parcel.
+pub(crate) fn is_parcel(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|first| first >> 5 == VERSION && (first >> 1) & 0xF == Kind::Parcel as u8)
 }
 
 /// As [`parse`], with the CRC comparison switchable for negative controls.
@@ -554,7 +563,7 @@ mod tests {
             parse(&bytes, &KEYS).map(|_| ())
         };
         assert_eq!(with_first((VERSION + 1) << 5 | 4 << 1), Err(Reject::Version));
-        for kind in (14..16).chain([0]) {
+        for kind in [0, 15] {
             assert_eq!(with_first(VERSION << 5 | kind << 1), Err(Reject::Kind));
         }
         assert_eq!(parse(good, &Keys { pair: PairId(8), ..KEYS }), Err(Reject::Crc));

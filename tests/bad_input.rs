@@ -23,7 +23,7 @@ use twinstep::program::program_hash;
 use twinstep::sim::Storage;
 use twinstep::wire::{
     self, BlockPayload, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject,
-    VERSION, WantPayload,
+    UpgradePayload, VERSION, WantPayload,
 };
 use twinstep::{
     Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Mechanism, Mode, Node, PairId, Program, Tracked,
@@ -274,7 +274,7 @@ fn garbage_is_refused() {
                 let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
                 let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
                 if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
-                    *first = VERSION << 5 | rng.u8(1..=11) << 1 | rng.u8(0..2); // plausible at first sight
+                    *first = VERSION << 5 | rng.u8(1..=14) << 1 | rng.u8(0..2); // plausible at first sight
                 }
                 let cause = cause_of(&noise);
                 causes.insert(cause as u8);
@@ -291,6 +291,23 @@ fn garbage_is_refused() {
 const DAMAGED_BLOCKS: [u16; 2] = [9, 11];
 
 /// Frames that pass the CRC and yet are not what a peer may say now: every cause is seen.
+const NO_WORD: UpgradePayload = UpgradePayload {
+    serial: 0,
+    step: 0,
+    part: 0,
+    version: 0,
+    candidate: 0,
+    order: 0,
+    order_number: 0,
+    answered: 0,
+    refusal: 0,
+    detail: 0,
+    tried: 0,
+    tolerated: 0,
+    differing: 0,
+    cannot_migrate: None,
+};
+
 #[test]
 fn frames_that_pass_the_crc_are_still_checked() {
     let mut memory = memory::<Servo>();
@@ -373,6 +390,18 @@ fn frames_that_pass_the_crc_are_still_checked() {
             let block = bytes_of(&BlockPayload { serial: 0, index: DAMAGED_BLOCKS[at], bytes });
             cases.push((cause, bench.forge(Kind::Block, peer, epoch, settled, &block)));
         }
+        // Outputs left to a channel that tries nothing, a parcel that nobody asked for, and words of an upgrade in a step
+        // that there is not, of a part that there is not, cut off, and with a rest.
+        cases.push((Reject::Mode, bench.forge(Kind::Yours, peer, epoch, sampled, &[])));
+        cases.push((Reject::Payload, bench.forge(Kind::Yours, peer, epoch, sampled, &[0])));
+        cases.push((Reject::Mode, bench.forge(Kind::Parcel, peer, epoch, settled, &[1, 2, 3])));
+        let word = UpgradePayload { serial: 1, step: 0, version: 1, ..NO_WORD };
+        for bad in [UpgradePayload { step: 9, ..word }, UpgradePayload { part: 0x20, ..word }] {
+            cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &bytes_of(&bad))));
+        }
+        let word = bytes_of(&word);
+        cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &word[..word.len() - 1])));
+        cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &with_rest(&word))));
         // A peer's `Hello`, altered.
         let hello = captured[at].iter().find(|frame| frame.header.kind == Kind::Hello).unwrap();
         let said: Hello = canonical::decode(&hello.payload).unwrap();
@@ -383,7 +412,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
         ] {
             cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
         }
-        for unknown_bit in [0x10, 0x20, 0x40, 0x80] {
+        for unknown_bit in [0x40, 0x80] {
             let altered = bytes_of(&Hello { standing_bits: said.standing_bits | unknown_bit, ..said });
             cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
         }

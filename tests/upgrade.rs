@@ -6,6 +6,12 @@
 mod successor;
 mod support;
 
+#[path = "upgrade/faults.rs"]
+mod faults;
+#[path = "upgrade/orders.rs"]
+mod orders;
+#[path = "upgrade/random.rs"]
+mod random;
 #[path = "upgrade/steps.rs"]
 mod steps;
 
@@ -30,7 +36,7 @@ fn setup(seed: u64) -> Setup {
         link_delay_us: 1_000,
         trial_cycles: TRIAL_CYCLES,
         copy_blocks: 8,
-        probation_cycles: 3,
+        probation_cycles: 0, // a half that has just joined is to take over, too
         ..Config::DEFAULT
     };
     Setup { seed, config, ..Setup::default() }

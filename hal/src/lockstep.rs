@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::link::Link;
+use crate::mail::{Mail, NoMail};
 use core::ops::Deref;
 #[cfg(feature = "defmt")]
 use twinstep::Faults;
@@ -27,6 +28,8 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> 
     link_errors: u32,
     /// How long the link took for a frame at most.
     longest_send_us: i32,
+    /// Parcels that may still be sent in this cycle.
+    parcels_left: u8,
     /// What is to be said against this channel in the next cycle.
     health: Health,
     #[cfg(feature = "defmt")]
@@ -68,6 +71,7 @@ where
             buffer: [0; FRAME],
             link_errors: 0,
             longest_send_us: 0,
+            parcels_left: 0,
             health: Health::empty(),
             #[cfg(feature = "defmt")]
             logged_mode: None,
@@ -90,15 +94,30 @@ where
         clock: &mut C,
         sample: impl FnOnce() -> P::Input,
     ) -> Result<Verdict<'_, P::Output>, BufferTooSmall> {
+        self.cycle_with(clock, sample, &mut NoMail)
+    }
+
+    /// As [`cycle`](Self::cycle), and carries parcels between the users of both halves.
+    ///
+    /// # Errors
+    /// As for [`cycle`](Self::cycle).
+    pub fn cycle_with<C: Clock, M: Mail>(
+        &mut self,
+        clock: &mut C,
+        sample: impl FnOnce() -> P::Input,
+        mail: &mut M,
+    ) -> Result<Verdict<'_, P::Output>, BufferTooSmall> {
         // Between two cycles frames are still answered: the peer may lack the last vote.
         // No verdict can come of it, since none is due before `begin`.
+        self.parcels_left = M::A_CYCLE;
         while clock.now() < self.node.next_start() {
-            let _ = self.turn(clock)?;
+            self.send_parcel(clock, mail)?;
+            let _ = self.turn(clock, mail)?;
         }
         self.node.begin(clock.now(), sample())?;
         self.node.raise_health(core::mem::take(&mut self.health));
         let verdict = loop {
-            if let Some(verdict) = self.turn(clock)? {
+            if let Some(verdict) = self.turn(clock, mail)? {
                 break verdict;
             }
         };
@@ -212,11 +231,19 @@ where
     }
 
     /// Takes frames, looks at the cycle, sends what is due; waits if nothing came of it.
-    fn turn<C: Clock>(&mut self, clock: &mut C) -> Result<Option<twinstep::Verdict<P::Output>>, BufferTooSmall> {
+    fn turn<C: Clock, M: Mail>(
+        &mut self,
+        clock: &mut C,
+        mail: &mut M,
+    ) -> Result<Option<twinstep::Verdict<P::Output>>, BufferTooSmall> {
         for _ in 0..FRAMES_AT_ONCE {
             match self.link.receive() {
                 // A dropped frame is counted by the node.
-                Ok(Some(frame)) => drop(self.node.handle_frame(clock.now(), frame)),
+                Ok(Some(frame)) => match self.node.open_parcel(clock.now(), frame) {
+                    Some(Ok(parcel)) => mail.take(parcel),
+                    Some(Err(_)) => {}
+                    None => drop(self.node.handle_frame(clock.now(), frame)),
+                },
                 Ok(None) => break,
                 Err(_) => self.link_errors = self.link_errors.saturating_add(1),
             }
@@ -229,17 +256,35 @@ where
                 break;
             }
             let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? else { break };
-            let frame = self.buffer.get(..length).unwrap_or_default();
-            let before = clock.now();
-            if self.link.send(frame).is_err() {
-                self.link_errors = self.link_errors.saturating_add(1);
-            }
-            self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
+            self.send(clock, length);
         }
         if verdict.is_none() {
             clock.wait_until(self.wake_at());
         }
         Ok(verdict)
+    }
+
+    /// Sends a parcel, if there is one, and time for it.
+    fn send_parcel<C: Clock, M: Mail>(&mut self, clock: &mut C, mail: &mut M) -> Result<(), BufferTooSmall> {
+        let is_late = clock.now().shifted_us(self.longest_send_us) >= self.node.next_start();
+        if self.parcels_left == 0 || is_late {
+            return Ok(());
+        }
+        if let Some(length) = self.node.transmit_parcel(clock.now(), &mut self.buffer, |room| mail.give(room))? {
+            self.parcels_left -= 1;
+            self.send(clock, length);
+        }
+        Ok(())
+    }
+
+    /// Gives what is in the buffer to the link.
+    fn send<C: Clock>(&mut self, clock: &mut C, length: usize) {
+        let frame = self.buffer.get(..length).unwrap_or_default();
+        let before = clock.now();
+        if self.link.send(frame).is_err() {
+            self.link_errors = self.link_errors.saturating_add(1);
+        }
+        self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
     }
 
     fn wake_at(&self) -> Instant {

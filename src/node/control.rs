@@ -16,7 +16,7 @@ use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
 
-pub(super) const WORDS: usize = 17;
+pub(super) const WORDS: usize = 18;
 /// So many of them, the first ones, stay as they were configured.
 const CONSTANT: usize = 9;
 pub(super) type Words = [u32; WORDS];
@@ -108,6 +108,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             flags,
             u32::from_le_bytes([a, b, path, by_a]),
             by_b.into(),
+            self.upgrade.word(),
         ]
     }
 
@@ -139,7 +140,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     fn set_control(&mut self, words: Words) {
         let [nonce, pair, period, window, retransmit, hello, delay, leak, policy, changing @ ..] = words;
-        let [cycle, epoch, newest, peer_nonce, stage, flags, four, by_b] = changing;
+        let [cycle, epoch, newest, peer_nonce, stage, flags, four, by_b, upgrade] = changing;
         (self.cycle, self.epoch, self.newest) = (Cycle(cycle), Epoch::from_bits(epoch), newest);
         (self.peer_nonce, self.config.nonce, self.config.pair) = (peer_nonce, nonce, PairId(pair));
         (self.config.period_us, self.config.vote_window_us) = (period, window);
@@ -153,6 +154,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.progress = Progress::ALL.get((stage >> 8 & 0xFF) as usize).copied().unwrap_or(self.progress);
         self.probation = (stage >> 16) as u16;
         (self.empty, self.is_fork) = (flags & EMPTY != 0, flags & FORK != 0);
+        self.upgrade.set_word(upgrade);
         self.barred = BARRED.map(|flag| flags & flag != 0);
     }
 

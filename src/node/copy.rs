@@ -1,6 +1,7 @@
 //! Reintegration in the node: donating, joining, and the cut that ends both.
 
-use super::boot::Boot;
+mod join;
+
 use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::fault::Faults;
@@ -8,11 +9,10 @@ use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
 use crate::journal::bump;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
-use crate::mirror::{self, Range};
+use crate::mirror::Range;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search, Serial};
-use crate::succession::{CannotMigrate, Succession};
+use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search};
 use crate::upgrade::{Kin, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
@@ -131,8 +131,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if standing.contains(Standing::LEAVES) {
             return false;
         }
-        if kin == Kin::Same {
-            self.step_on(StepEvent::SameCameBack);
+        match kin {
+            Kin::Same => self.step_on(StepEvent::SameCameBack),
+            Kin::Older => self.step_on(StepEvent::OldCameBack(self.has_confirmed_image())),
+            Kin::Newer => {}
         }
         kin == Kin::Same || kin == Kin::Newer && self.upgrade.step == Step::Split
     }
@@ -186,7 +188,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
-            self.copying.raising = Some(self.next_epoch());
+            let is_trial = self.upgrade.kin != Kin::Same;
+            self.copying.raising = Some(if is_trial { self.next_block() } else { self.next_epoch() });
         }
         if let Some(to) = self.copying.raising {
             // Its outputs open in the new epoch only from the moment of the grant, whose time
@@ -228,7 +231,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Returns whether a frame sent now is through before the next cycle begins.
-    fn has_time(&self, now: Instant) -> bool {
+    pub(super) fn has_time(&self, now: Instant) -> bool {
         now.plus_us(self.config.link_delay_us) < self.next_start()
     }
 
@@ -330,180 +333,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let donor = self.copying.donor.as_ref().filter(|_| self.copying.is_open)?;
         let search = donor.search.as_ref().filter(|search| search.range().is_some());
         donor.resend_at().into_iter().chain(search.map(|search| search.ask_at)).min()
-    }
-
-    // The joiner.
-
-    /// Notes that the peer serves, by its fresh word: this channel may join it.
-    pub(super) fn offered(&mut self, now: Instant, hello: &Hello) {
-        // A channel without a state takes any; one with a state none that is older.
-        let is_older = !self.empty && hello.epoch.counter() < self.newest;
-        if is_older || self.is_barred(self.me) || self.upgrade.leaves {
-            return;
-        }
-        if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {
-            self.start_over(now);
-        }
-        (self.boot, self.cut) = (Boot::Listening, None);
-        (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
-    }
-
-    /// Takes a block from the donor.
-    pub(super) fn handle_block(
-        &mut self,
-        now: Instant,
-        header: &Header,
-        block: &BlockPayload<'_>,
-    ) -> Result<(), Reject> {
-        if self.mode == Mode::Duplex {
-            return self.handle_repair(now, block);
-        }
-        let serving = self.copying.serving.ok_or(Reject::Mode)?;
-        if self.upgrade.kin == Kin::Newer || self.upgrade.leaves {
-            return Err(Reject::Mode);
-        }
-        if !matches!(self.mode, Mode::Starting | Mode::Standby | Mode::Joining) {
-            return Err(Reject::Mode);
-        }
-        let is_older = header.epoch.counter() < serving.counter();
-        // A state is given up for a newer lineage only.
-        let is_no_newer = self.mode == Mode::Standby && header.epoch.counter() <= self.epoch.counter();
-        if is_older || is_no_newer || header.epoch.owner() == self.me {
-            return Err(Reject::Epoch);
-        }
-        let before = self.predecessor();
-        let is_block = match before {
-            Some(before) => mirror::is_block_of(before.state_bytes, block.index.into(), block.bytes.len()),
-            None => self.mirror.check_block(block.index.into(), block.bytes.len()).is_ok(),
-        };
-        if !is_block {
-            return Err(Reject::Block);
-        }
-        if self.mode != Mode::Joining {
-            self.join(now, block.serial);
-        }
-        (self.copying.serving, self.newest) = (Some(header.epoch), self.newest.max(header.epoch.counter()));
-        let Some(joiner) = &mut self.copying.joiner else { return Err(Reject::Mode) };
-        (joiner.heard_at, joiner.ack_due) = (now, true);
-        match joiner.judge(block.serial) {
-            Serial::New => joiner.take(block.serial),
-            Serial::Repetition => {
-                bump(&mut self.counters.repeated);
-                return Ok(());
-            }
-            Serial::Late => return Err(Reject::Phase),
-        }
-        if before.is_some() {
-            self.mirror.land_block(block.index.into(), block.bytes);
-            return Ok(());
-        }
-        self.mirror.put_block(block.index.into(), block.bytes).map_err(|_| Reject::Block)
-    }
-
-    /// Returns what is known of the version of the donor, if that is the one before this.
-    fn predecessor(&self) -> Option<Succession<P>> {
-        self.upgrade.succession.filter(|_| self.upgrade.kin == Kin::Older)
-    }
-
-    /// Whether the memory is being filled with the state of another version.
-    pub(super) fn is_landing(&self) -> bool {
-        self.mode == Mode::Joining && self.upgrade.kin == Kin::Older
-    }
-
-    /// Gives up whatever state this channel had: the peer's replaces it from here on.
-    fn join(&mut self, now: Instant, serial: u16) {
-        let serving = self.copying.serving;
-        self.change_mode(now, ModeEvent::Joins);
-        self.forget_cycle();
-        self.empty = true;
-        self.mirror.rollback();
-        self.copying.serving = serving;
-        self.copying.joiner = Some(Joiner::new(serial, now));
-    }
-
-    pub(super) fn handle_compare(&mut self, header: &Header, asked: &ComparePayload) -> Result<(), Reject> {
-        if self.mode != Mode::Joining || self.is_landing() {
-            return Err(Reject::Mode);
-        }
-        let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
-        if u32::from(asked.first) >= self.mirror.blocks() {
-            return Err(Reject::Block);
-        }
-        let mine = self.mirror.range_digest(Range { first: asked.first.into(), blocks });
-        let is_same = mine == asked.digest;
-        let same = SamePayload { first: asked.first, exponent: asked.exponent, is_same };
-        self.copying.same_due = Some((header.phase, same));
-        Ok(())
-    }
-
-    /// Joins the peer that serves, if its `Cut` is meant for this boot and the copied state is the
-    /// one it speaks of.
-    pub(super) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        let meant = cut.nonce == self.peer_nonce
-            && self.is_for_this_boot(cut)
-            && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
-            && (self.mode != Mode::Standby || cut.epoch.counter() > self.epoch.counter())
-            && cut.epoch.owner() != self.me;
-        if !meant {
-            if let Some(joiner) = &mut self.copying.joiner {
-                joiner.ack_due = true; // with the newest challenge
-            } else {
-                self.handshake.answer_due = true;
-            }
-            return Err(Reject::Stale);
-        }
-        let sound = match self.predecessor() {
-            Some(before) if self.mirror.holds_landed(before.state_bytes, cut.region_digest) => {
-                if let Err(CannotMigrate(number)) = self.mirror.migrate(before.migrate) {
-                    self.refuse_migration(now, number);
-                    return Err(Reject::Digest);
-                }
-                true
-            }
-            Some(_) => false,
-            None => self.mirror.adopt(cut.region_digest) || !self.mechanisms.on(Mechanism::CutDigest),
-        };
-        if !sound {
-            self.fault(Faults::COPY_FAILED);
-            if self.mode != Mode::Standby {
-                self.start_over(now); // one that stands by has given nothing up yet
-            }
-            return Err(Reject::Digest);
-        }
-        (self.epoch, self.newest) = (cut.epoch, self.newest.max(cut.epoch.counter()));
-        (self.cycle, self.empty) = (Cycle(cut.base), false);
-        bump(&mut self.counters.joined);
-        let furthest = self.config.period_us.saturating_mul(FURTHEST_START_PERIODS);
-        let starts_in_us = cut.starts_in_us.saturating_sub(self.config.link_delay_us).min(furthest);
-        self.enter_duplex(now, now.plus_us(starts_in_us));
-        self.probation = self.config.probation_cycles;
-        Ok(())
-    }
-
-    pub(super) fn poll_joining(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
-        let silence_us = self.config.period_us.saturating_mul(SILENT_PERIODS);
-        let heard = self.copying.joiner.as_ref().map(|joiner| joiner.heard_at);
-        if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {
-            self.start_over(now);
-        }
-        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
-    }
-
-    /// Sends what the joiner owes: an acknowledgement, an answer.
-    pub(super) fn transmit_answers(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let challenge = self.handshake.challenge();
-        if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.ack_due) {
-            let phase = Phase::new(self.committed(), Stage::Settled);
-            let length = self.transmit(Kind::Ack, phase, buffer, &joiner.ack(challenge))?;
-            if let Some(joiner) = &mut self.copying.joiner {
-                joiner.ack_due = false;
-            }
-            return Ok(Some(length));
-        }
-        let Some((phase, same)) = self.copying.same_due else { return Ok(None) };
-        let length = self.transmit(Kind::Same, phase, buffer, &same)?;
-        self.copying.same_due = None;
-        Ok(Some(length))
     }
 }
 

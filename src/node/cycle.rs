@@ -1,7 +1,6 @@
 //! The cycle: agree, step, vote, commit, release.
 
 use super::ballot::{digest, longest_output};
-use super::takeover::newest_of;
 use super::{Node, Progress};
 use crate::agree::{Copies, settle};
 use crate::canonical;
@@ -67,8 +66,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let patience_is_over = self.held >= self.config.patience;
         if self.has_dropped() && patience_is_over {
-            // Above whatever the other one has been granted, which it does not answer in.
-            self.newest = self.newest.max(newest_of(arbiter).counter());
             self.press(Grounds::TakesBack);
             return self.poll_pressing(now, arbiter);
         }

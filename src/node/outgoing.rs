@@ -274,7 +274,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         wire::build(buffer, &header, &self.keys(), payload_bytes, |room| canonical::encode(value, room))
     }
 
-    fn header(&self, kind: Kind, phase: Phase) -> Header {
+    pub(super) fn header(&self, kind: Kind, phase: Phase) -> Header {
         let is_evidence = matches!(kind, Kind::Evidence | Kind::Settled);
         let ack = if is_evidence { self.evidence_ack(phase) } else { self.ack() };
         Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack }

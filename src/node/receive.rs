@@ -36,11 +36,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.enter(now);
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
-            self.counters.reject(cause);
-            self.happened(Event::Rejected(cause));
+            self.reject(cause);
         }
         self.remember();
         handled
+    }
+
+    /// Counts a frame that was dropped.
+    pub(super) fn reject(&mut self, cause: Reject) {
+        self.counters.reject(cause);
+        self.happened(Event::Rejected(cause));
     }
 
     fn dispatch(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
@@ -63,7 +68,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Upgrade => self.handle_upgrade(now, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Upgrade => self.handle_upgrade(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Parcel => Err(Reject::Mode), // not asked for by `open_parcel`
             Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
             Kind::Yours => self.handle_yours(&header),
             Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
@@ -176,7 +182,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The peer serves in a newer epoch. A channel that holds the lease never stands by
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
-        let holds_none = self.epoch.owner() != self.me && self.mode.is_paired();
+        let holds_none = (self.epoch.owner() != self.me || self.has_dropped()) && self.mode.is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);

@@ -9,7 +9,7 @@ use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::{Event, bump};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
-use crate::mode::ModeEvent;
+use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
@@ -36,7 +36,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Resolves to claim the outputs; `poll_pressing` asks.
     pub(super) fn press(&mut self, grounds: Grounds) {
         if self.pressing.is_none() {
-            let to = self.next_epoch();
+            let is_trial = self.mode == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
+            let to = if is_trial { self.next_block() } else { self.next_epoch() };
             self.pressing = Some(Pressing { to, grounds, is_sound: false });
         }
     }

@@ -9,6 +9,9 @@
 //! hand over          between s-1 and s the owner lets go and says Yours(s) until answered; the other one claims on
 //!                    that, and both go on in the new epoch. The first frame of it is the answer
 //! no answer          at its deadline of s the old owner claims again, if the arbiter is one that can tell who was first
+//! numbers            a trial begins at a number that four divides, and each hand-over takes the next one. Whoever finds the
+//!                    other one gone claims the next that four divides. So does the other one, should it live, whether it
+//!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
 //! ```
 
 use super::ballot::digest;
@@ -20,7 +23,7 @@ use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::upgrade::{Order, Step, StepEvent};
+use crate::upgrade::{Counts, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
 use crate::wire::{BufferTooSmall, Header, Kind, Part, Reject};
@@ -36,9 +39,24 @@ pub(super) enum Handover {
     Claiming { to: Epoch },
 }
 
+/// So many numbers has a trial: for its beginning and its hand-overs.
+const BLOCK: u32 = 4;
+
+/// Whether the outputs can have been handed over from one epoch to the other.
+fn is_in_block(from: Epoch, to: Epoch) -> bool {
+    to.counter() > from.counter() && to.counter() / BLOCK == from.counter() / BLOCK
+}
+
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Returns the epoch in which a trial begins, or in which a channel goes on without the other one.
+    pub(super) fn next_block(&self) -> Epoch {
+        let before = self.next_epoch().counter().saturating_sub(1);
+        let last = before | (BLOCK - 1);
+        Epoch::new(last, self.me).successor(self.me)
+    }
+
     pub(super) fn has_dropped(&self) -> bool {
-        matches!(self.upgrade.handover, Handover::Dropped { .. })
+        matches!(self.upgrade.handover, Handover::Dropped { .. }) && self.mechanisms.on(Mechanism::LetGo)
     }
 
     fn is_claiming(&self) -> bool {
@@ -97,7 +115,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
     /// first to ask.
     pub(super) fn give_the_old_one_time(&mut self) {
-        if self.upgrade.is_new && self.epoch.owner() != self.me {
+        if self.upgrade.is_new && self.epoch.owner() != self.me && self.mechanisms.on(Mechanism::OldFirst) {
             let rest_us = self.config.period_us.saturating_sub(self.config.vote_window_us);
             self.schedule.deadline = self.schedule.deadline.plus_us(rest_us / 2);
         }
@@ -117,7 +135,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             && let Some((mine, theirs)) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))
         {
             let outputs = [theirs.output, mine.output];
+            let is_first = self.upgrade.trial.first.is_none();
             self.upgrade.trial.compare(&succession, self.cycle, self.agreed.as_ref(), outputs);
+            if is_first && self.upgrade.trial.first.is_some() {
+                let [old, new] = outputs.map(digest);
+                self.happened(Event::NotAlike { input: mine.input_digest, old, new });
+            }
         }
         let goes_back = is_new && owns && self.has_failed() && self.mechanisms.on(Mechanism::Trial);
         let votes = [self.my_vote.of(self.cycle), self.peer_vote.of(self.cycle)];
@@ -196,8 +219,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let new_owns = self.upgrade.is_new == (epoch.owner() == self.me);
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
-        self.upgrade.trial.turn();
+        self.end_trial();
+        self.upgrade.is_due = true; // the answer, before the first sample
         self.happened(Event::HandedOver(epoch.owner()));
+    }
+
+    /// Notes what a trial came to; what comes has counts of its own.
+    pub(super) fn end_trial(&mut self) {
+        let Counts { cycles, tolerated, differing } = self.upgrade.trial.counts;
+        if cycles > 0 {
+            self.happened(Event::Tried { cycles, tolerated, differing });
+        }
+        self.upgrade.trial.turn();
     }
 
     /// The other channel has let go before this cycle.
@@ -214,8 +247,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !is_in_step || header.phase != Phase::new(next, Stage::Sample) {
             return Err(Reject::Phase);
         }
+        let to = self.next_epoch();
+        if !is_in_block(self.epoch, to) {
+            return Err(Reject::Epoch); // no number is left for it
+        }
         if self.upgrade.handover == Handover::Keeping && self.pressing.is_none() {
-            self.upgrade.handover = Handover::Claiming { to: self.next_epoch() };
+            self.upgrade.handover = Handover::Claiming { to };
         }
         Ok(())
     }
@@ -225,7 +262,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_answer = self.mode == Mode::Trial
             && self.has_dropped()
             && self.pressing.is_none()
-            && header.epoch.counter() > self.epoch.counter()
+            && is_in_block(self.epoch, header.epoch)
             && header.epoch.owner() != self.me;
         if is_answer {
             self.go_on_in(now, header.epoch);

@@ -35,8 +35,8 @@ pub struct Oracle<P: Program> {
     samples: BTreeMap<u32, [Vec<P::Input>; 2]>,
     /// States after the last judged cycle that are consistent with all outputs so far.
     states: Vec<Vec<u8>>,
-    /// Outputs of the recent cycles, which may be driven a second time.
-    outputs: BTreeMap<u32, Vec<u8>>,
+    /// Outputs of the recent cycles, which may be driven a second time. Of a cycle that was passed there may be several.
+    outputs: BTreeMap<u32, Vec<Vec<u8>>>,
     latest: Cycle,
     /// Where a step puts its marks, which mean nothing here.
     marks: Vec<u8>,
@@ -67,11 +67,6 @@ impl<P: Program> Oracle<P> {
         }
     }
 
-    /// Starts from the program's initial state, with what another version's oracle knows was sampled.
-    pub(super) fn with_samples_of<Old: Program<Input = P::Input>>(other: &Oracle<Old>) -> Self {
-        Self { samples: other.samples.clone(), ..Self::new() }
-    }
-
     /// Nobody has the state any more, and the first cycle begins anew. Returns whether there
     /// was any state to forget. What was sampled for that cycle stays.
     pub fn forget_state(&mut self) -> bool {
@@ -87,7 +82,7 @@ impl<P: Program> Oracle<P> {
     /// drove last: the older state is the right one from here on.
     pub fn go_back(&mut self, cycle: Cycle, state: &P::State, output: &P::Output) {
         self.states = [state.as_bytes().to_vec()].into();
-        self.outputs = BTreeMap::from([(cycle.0, encoded(output))]);
+        self.outputs = BTreeMap::from([(cycle.0, [encoded(output)].into())]);
         self.latest = cycle;
     }
 
@@ -125,7 +120,7 @@ impl<P: Program> Oracle<P> {
         let bytes = encoded(output);
         let ahead = cycle.since(self.latest);
         if ahead <= 0 {
-            let again = self.outputs.get(&cycle.0) == Some(&bytes);
+            let again = self.outputs.get(&cycle.0).is_some_and(|outputs| outputs.contains(&bytes));
             return if again { Judgement::Right } else { Judgement::Wrong };
         }
         let gap = ahead.unsigned_abs() - 1;
@@ -137,14 +132,14 @@ impl<P: Program> Oracle<P> {
             self.pass_over(Cycle(self.latest.0.wrapping_add(missed)));
         }
         let inputs = self.inputs(channel, outcome, cycle);
-        let states = self.successors(cycle, &inputs, Some(&bytes));
+        let [states, _] = self.successors(cycle, &inputs, Some(&bytes));
         if states.is_empty() {
             self.states = before.unwrap_or(core::mem::take(&mut self.states));
             return Judgement::Wrong;
         }
         self.states = states;
         self.latest = cycle;
-        self.outputs.insert(cycle.0, bytes);
+        self.outputs.insert(cycle.0, [bytes].into());
         if gap == 0 { Judgement::Right } else { Judgement::RightAfterGap(gap) }
     }
 
@@ -159,18 +154,20 @@ impl<P: Program> Oracle<P> {
             self.pass_over(self.latest);
         }
         let inputs = self.inputs(channel, outcome, cycle);
-        // A channel of this version may still drive it, if it does not know that the other one has.
-        if let (Some(state), Some(input)) = (self.states.first(), inputs.first()) {
-            let (computed, _) = run::<P>(cycle, state, input, &mut self.marks);
-            self.outputs.insert(cycle.0, computed);
-        }
-        self.states = self.successors(cycle, &inputs, None);
+        let outputs;
+        [self.states, outputs] = self.successors(cycle, &inputs, None);
+        self.outputs.insert(cycle.0, outputs);
         self.latest = cycle;
     }
 
     /// Goes on from this cycle, whatever became of the state.
     pub(super) fn set_latest(&mut self, cycle: Cycle) {
         self.latest = cycle;
+    }
+
+    /// Starts from the initial state, and knows the samples that another version's oracle knows.
+    pub fn sampled_as<Other: Program<Input = P::Input>>(other: &Oracle<Other>) -> Self {
+        Self { samples: other.samples.clone(), ..Self::new() }
     }
 
     /// Starts from the states of another version's oracle, as far as they can be converted.
@@ -205,7 +202,7 @@ impl<P: Program> Oracle<P> {
         for channel in [ChannelId::A, ChannelId::B] {
             inputs.extend(self.inputs(channel, Outcome::TookOver, cycle));
         }
-        self.states = self.successors(cycle, &inputs, None);
+        [self.states, _] = self.successors(cycle, &inputs, None);
     }
 
     /// Returns the inputs on which a channel may have stepped.
@@ -227,18 +224,20 @@ impl<P: Program> Oracle<P> {
         }
     }
 
-    fn successors(&mut self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> Vec<Vec<u8>> {
-        let mut successors = Vec::new();
+    /// Returns the states after a cycle, and the outputs on the way there.
+    fn successors(&mut self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> [Vec<Vec<u8>>; 2] {
+        let (mut successors, mut outputs) = (Vec::new(), Vec::new());
         for state in &self.states {
             for input in inputs {
                 let (computed, next) = run::<P>(cycle, state, input, &mut self.marks);
                 let fits = output.is_none_or(|output| *output == computed);
                 if fits && successors.len() < MOST_STATES && !successors.contains(&next) {
                     successors.push(next);
+                    outputs.push(computed);
                 }
             }
         }
-        successors
+        [successors, outputs]
     }
 }
 

@@ -84,6 +84,8 @@ pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     has_bad_image: [bool; 2],
     oracle: TwoOracles<O, J>,
     driven_at: Option<u64>,
+    /// A half was killed while the other one had no state, or was off.
+    killed_the_only: bool,
     /// Each cycle that was driven and by which version, the last ones.
     driven: Vec<(Cycle, ChannelId, Version)>,
     report: Report,
@@ -127,6 +129,7 @@ where
             has_bad_image: [false; 2],
             oracle: TwoOracles::new(),
             driven_at: None,
+            killed_the_only: false,
             driven: Vec::new(),
             report: Report::default(),
             world: Box::new(world),
@@ -216,6 +219,11 @@ where
         report
     }
 
+    /// Whether a half was killed that was the only one with the state: nobody can go on from there.
+    pub fn killed_the_only(&self) -> bool {
+        self.killed_the_only
+    }
+
     /// Returns the true time since the pair was made.
     pub fn elapsed_us(&self) -> u64 {
         self.now
@@ -226,6 +234,8 @@ where
         let at = channel.index();
         if let Some(half) = self.halves[at].take() {
             half.count(&mut self.report);
+            let is_only = self.halves[channel.other().index()].as_ref().is_none_or(Half::is_empty);
+            self.killed_the_only |= is_only && !half.is_empty();
             self.memory[at].take_back(half);
             self.line.towards[at].clear();
         }

@@ -15,6 +15,10 @@ pub enum Kin {
     Newer,
 }
 
+impl Kin {
+    pub(crate) const ALL: [Self; 3] = [Self::Same, Self::Older, Self::Newer];
+}
+
 /// What the firmware is to do. It stays so until it has happened; asked again, the same is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

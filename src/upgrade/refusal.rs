@@ -17,8 +17,7 @@ pub enum Refusal {
     },
     /// The outputs were not alike too often.
     TrialFailed,
-    /// The old version is not in step any more: there is nothing to go back to. Commit, or restart the old half
-    /// and begin anew.
+    /// There is nothing to go back to: the old version is not in step any more, or the new one is confirmed. Go on.
     NoWayBack,
     /// Another order is on its way to the partner.
     Busy,
@@ -66,7 +65,7 @@ impl core::fmt::Display for Refusal {
             Self::OutOfOrder(step) => write!(f, "no order of step {step}"),
             Self::TrialNotDone { cycles_left } => write!(f, "{cycles_left} cycles of the trial to go"),
             Self::TrialFailed => f.write_str("the outputs were not alike too often"),
-            Self::NoWayBack => f.write_str("the old version is not in step any more"),
+            Self::NoWayBack => f.write_str("there is nothing to go back to"),
             Self::Busy => f.write_str("another order is on its way"),
             Self::NoOwner => f.write_str("no owner is known"),
             Self::Unknown => f.write_str("the partner's reason is not known here"),

@@ -14,6 +14,8 @@ bitflags::bitflags! {
         const FAILED = 4;
         /// The sender wants an answer.
         const ASKS = 8;
+        /// The sender serves and owns: its step is the pair's.
+        const LEADS = 16;
     }
 }
 

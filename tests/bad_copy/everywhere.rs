@@ -26,7 +26,8 @@ fn plausible(kind: Kind) -> Vec<u8> {
         | Kind::Evidence
         | Kind::Settled
         | Kind::Upgrade
-        | Kind::Yours => {
+        | Kind::Yours
+        | Kind::Parcel => {
             panic!("{kind:?} carries no memory")
         }
     }

@@ -40,7 +40,14 @@ fn payload(rng: &mut Rng, bench: &ServoBench<'_>, to: usize, kind: Kind) -> Vec<
             region_digest: digest,
             starts_in_us: rng.u32(..),
         }),
-        Kind::Hello | Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled | Kind::Upgrade | Kind::Yours => {
+        Kind::Hello
+        | Kind::Sample
+        | Kind::Vote
+        | Kind::Evidence
+        | Kind::Settled
+        | Kind::Upgrade
+        | Kind::Yours
+        | Kind::Parcel => {
             panic!("{kind:?} carries no memory")
         }
     }

@@ -198,7 +198,7 @@ pub fn sample_payload<T: Serialize>(input: &T) -> Vec<u8> {
 
 /// Whether there is a kind of frame of this number.
 pub fn is_known(kind: u8) -> bool {
-    (Kind::Hello as u8..=Kind::Settled as u8).contains(&kind)
+    (Kind::Hello as u8..=Kind::Parcel as u8).contains(&kind)
 }
 
 /// Returns why these bytes must be dropped, given that their CRC does not hold.

@@ -116,3 +116,86 @@ fn orders_on_the_other_half_are_passed_on() {
     run_until(&mut pair, 300, "duplex of the new version", |pair| in_duplex(pair, Version::New));
     assert_flawless(&pair);
 }
+
+/// Controls: what happens without the mechanism that the tests above rely on.
+mod without {
+    use super::*;
+    use twinstep::Mechanism;
+    use twinstep::sim::Failure;
+
+    fn off(mechanism: Mechanism, seed: u64) -> Setup {
+        Setup { off: Some(mechanism), ..setup(seed) }
+    }
+
+    #[test]
+    fn the_comparison_a_wrong_output_is_driven() {
+        let mut memory = Memories::new();
+        let mut pair = Pair::<WRONG_LATER>::new(&off(Mechanism::Trial, 2), &mut memory, sensor(2)).unwrap();
+        bring_to(&mut pair, Step::NewDrives);
+        let before = pair.driven().len();
+        pair.run(60);
+        // Nothing is wrong by the program's own word: that is just what it computes. The old one's is another.
+        let by_new = pair.driven()[before..].iter().filter(|(_, _, version)| *version == Version::New).count();
+        assert!(by_new > 50 && step(&pair, pair.owner().unwrap()) == Some(Step::NewDrives), "{}", describe(&pair));
+    }
+
+    #[test]
+    fn letting_go_both_own() {
+        let mut owners = 0;
+        for seed in 0..10 {
+            let setup = Setup { arbiter: ArbiterKind::Preferred(A), ..off(Mechanism::LetGo, seed) };
+            let mut memory = Memories::new();
+            let mut pair = Pair::<SOUND>::new(&setup, &mut memory, sensor(seed)).unwrap();
+            bring_to(&mut pair, Step::Switchover);
+            pair.run(10);
+            owners = owners.max(pair.report().owners_max);
+        }
+        assert_eq!(owners, 2);
+    }
+
+    /// Cuts the link at any time of a trial in which the old version drives; returns how often the new version went on.
+    fn cut_in_a_trial(off: Option<Mechanism>) -> u32 {
+        let mut new_went_on = 0;
+        for seed in 0..40 {
+            let mut memory = Memories::new();
+            let fast = if seed % 2 == 0 { 200 } else { -200 };
+            let setup = Setup { off, drift_ppm: [fast, -fast], ..setup(seed) };
+            let mut pair = Pair::<SOUND>::new(&setup, &mut memory, sensor(seed)).unwrap();
+            bring_to(&mut pair, Step::OldDrives);
+            pair.run_us(seed * 1_700 % 40_000);
+            pair.cut(true);
+            pair.run(5);
+            let owner = pair.owner().and_then(|owner| pair.version(owner));
+            new_went_on += u32::from(owner == Some(Version::New));
+        }
+        new_went_on
+    }
+
+    #[test]
+    fn waiting_a_cut_link_lets_the_new_version_drive() {
+        assert_eq!(cut_in_a_trial(None), 0);
+        assert!(cut_in_a_trial(Some(Mechanism::OldFirst)) > 0);
+    }
+
+    /// Lets the half that is to take the outputs die at each byte that it sends then; returns the longest silence.
+    fn silence_if_it_dies_as_it_takes_them(off: Option<Mechanism>) -> u64 {
+        let mut longest_us = 0;
+        for byte in 0..120 {
+            let mut memory = Memories::new();
+            let mut pair = Pair::<SOUND>::new(&Setup { off, ..setup(1) }, &mut memory, sensor(1)).unwrap();
+            bring_to(&mut pair, Step::Switchover);
+            let new = pair.owner().unwrap().other();
+            pair.fail_at_byte(new, byte, Failure::Dies);
+            pair.run(30);
+            longest_us = longest_us.max(pair.report().longest_silence_us);
+        }
+        longest_us
+    }
+
+    #[test]
+    fn numbers_of_a_trial_a_death_in_the_handover_stops_the_outputs() {
+        let period_us = u64::from(setup(1).config.period_us);
+        assert!(silence_if_it_dies_as_it_takes_them(None) < 2 * period_us);
+        assert!(silence_if_it_dies_as_it_takes_them(Some(Mechanism::TrialNumbers)) > 4 * period_us);
+    }
+}

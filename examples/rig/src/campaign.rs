@@ -4,6 +4,7 @@
 //! plan, fault   which fault is injected into which pair, drawn from the seed and an index
 //! inject        does it
 //! episode       one pair, one injection after the other, watched
+//! upgrade       one injection into an upgrade, for which there is a pair of its own
 //! classify      what became of an injection: a pure function of what was observed
 //! tally         counts; shards add up exactly
 //! claims        what must hold of the counts
@@ -27,6 +28,7 @@ mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod workers;
 
 use crate::run::Progress;

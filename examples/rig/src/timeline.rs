@@ -477,8 +477,8 @@ valve               ····················O···
 alarms              ········1···············
 injected                    ▼
   cycle 8: B: power cut
-modes: = duplex  s standby  + donor  - simplex  > joining  / starting  . off
-       ! safe  (the worst in a column)
+modes: = duplex  ~ trial  s standby  + donor  - simplex  > joining  / starting
+       . off  ! safe  (the worst in a column)
 · none or shut  O open  alarms in hexadecimal  ▼ injected (2..9, +: several)
 ";
         assert_eq!(draw(&record, 80), expected);

@@ -29,7 +29,7 @@ use twinstep::journal::Entry;
 use twinstep::{ChannelId, Epoch, Mode, Outcome, canonical};
 
 /// The length of the longest message; anything longer is none.
-pub const MAX_MESSAGE_BYTES: usize = 27;
+pub const MAX_MESSAGE_BYTES: usize = 33;
 
 /// What the plant side tells a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -377,7 +377,7 @@ mod tests {
         cycle: Cycle(u32::MAX),
         epoch: EPOCH,
         times: u16::MAX,
-        event: Event::Repaired { working: u16::MAX, checkpoint: u16::MAX, digests: u16::MAX },
+        event: Event::Tried { cycles: u32::MAX, tolerated: u32::MAX, differing: u32::MAX },
     };
 
     const TO_PLANT: [ToPlant; 13] = [
@@ -475,9 +475,10 @@ mod tests {
         // A settled cycle written like that is legal too, but longer than any message.
         let kind: [u8; 5] = [0x83, 0x80, 0x80, 0x80, 0x00];
         let zero: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x00];
-        // Kind, cycle, outcome, mode, epoch, no input, faults.
-        let parts: [&[u8]; 7] = [&kind, &zero, &zero, &zero, &zero, &[0], &zero];
-        let mut bytes = [0_u8; 31];
+        let short: [u8; 3] = [0x80, 0x80, 0x00];
+        // Kind, cycle, outcome, mode, epoch, an input of two temperatures and two flags, faults.
+        let parts: [&[u8]; 10] = [&kind, &zero, &zero, &zero, &zero, &[1], &short, &short, &[0, 0], &zero];
+        let mut bytes = [0_u8; 39];
         for (to, from) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }

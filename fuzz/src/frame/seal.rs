@@ -4,7 +4,7 @@ use twinstep::ids::Phase;
 use twinstep::wire::{self, Header, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES};
 use twinstep::{ChannelId, Epoch};
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 14] = [
     Kind::Hello,
     Kind::Cut,
     Kind::Sample,
@@ -16,6 +16,9 @@ const KINDS: [Kind; 11] = [
     Kind::Same,
     Kind::Evidence,
     Kind::Settled,
+    Kind::Upgrade,
+    Kind::Yours,
+    Kind::Parcel,
 ];
 
 /// Returns a frame with the right CRC in place of its last four bytes; as it is if it has no room for one, or no

@@ -83,14 +83,17 @@ where
 
     /// Notes that a pair of the new version altogether begins with a state of its own.
     pub fn begin_new(&mut self) {
-        self.new.get_or_insert_with(|| Oracle::with_samples_of(&self.old));
+        self.new.get_or_insert_with(|| Oracle::sampled_as(&self.old));
     }
 
     /// Nobody has the state any more, and the first cycle begins anew. Returns whether there was any state to forget.
     pub fn forget_state(&mut self) -> bool {
-        (self.new, self.due) = (None, None);
-        self.past.clear();
-        self.old.forget_state()
+        let had_state = self.old.forget_state();
+        if had_state {
+            (self.new, self.due) = (None, None);
+            self.past.clear();
+        }
+        had_state
     }
 
     /// Judges an output that a channel released which runs this version.

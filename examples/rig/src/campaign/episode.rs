@@ -5,6 +5,7 @@ use super::fault::{Class, Fault, Promise};
 use super::inject::{Aftercare, CHANNELS, Injector, SHORT};
 use super::plan::{EPISODE_CYCLES, MOST_INJECTIONS, PERIOD_US, PROBATION_CYCLES, Plan};
 use super::program::{Mill, sensor};
+use super::upgrade;
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use twinstep::sim::{Pair, Report, Setup, Storage};
@@ -39,7 +40,7 @@ pub(crate) fn run(
         let setup = Setup { seed: setup.seed.wrapping_add(place), ..setup };
         let mut memory = [Storage::new(), Storage::new()];
         let pair = Pair::<Mill>::new(&setup, &mut memory, sensor(setup.seed)).map_err(|error| anyhow!("{error}"))?;
-        let mut episode = Episode { pair, setup, is_new: true };
+        let mut episode = Episode { pair, setup, is_new: true, beside: 0 };
         let mut is_spoiled = false;
         while !is_spoiled && cycles + episode.cycles() < EPISODE_CYCLES && place < MOST_INJECTIONS {
             let index = number * MOST_INJECTIONS + place;
@@ -82,6 +83,8 @@ struct Episode<'m> {
     setup: Setup,
     /// A channel has joined since the last injection.
     is_new: bool,
+    /// Cycles of other pairs, whose upgrades were hit.
+    beside: u64,
 }
 
 /// What the pair was like before an injection, and what was seen since.
@@ -97,7 +100,7 @@ struct Watch {
 impl Episode<'_> {
     /// Cycles that the pair was simulated for.
     fn cycles(&self) -> u64 {
-        self.pair.elapsed_us() / PERIOD
+        self.pair.elapsed_us() / PERIOD + self.beside
     }
 
     fn inject_or_panic(&mut self, plan: &Plan, index: u64) -> Done {
@@ -110,6 +113,11 @@ impl Episode<'_> {
 
     fn inject(&mut self, plan: &Plan, index: u64, class: usize) -> Done {
         let fault = Class::ALL.get(class).map_or(Fault::Sealed, |class| class.fault);
+        if let Fault::Upgrade(upgrading) = fault {
+            let (done, cycles) = upgrade::inject(index, class, upgrading, plan.chance(index), &self.setup);
+            self.beside += cycles;
+            return done;
+        }
         let is_boot = fault == Fault::OlderEpoch;
         let came_up = is_boot || self.settles();
         let mut injector = Injector::new(fault, plan.chance(index), &self.setup, self.pair.owner());

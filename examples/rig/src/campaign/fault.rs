@@ -35,6 +35,22 @@ pub(crate) enum LinkFault {
     Blocked,
 }
 
+impl LinkFault {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Repetition,
+        Self::Loss,
+        Self::Delay,
+        Self::Insertion,
+        Self::Masquerade,
+        Self::IncorrectAddressing,
+        Self::IncorrectSequence,
+        Self::Corruption,
+        Self::AsymmetricInformation,
+        Self::Subset,
+        Self::Blocked,
+    ];
+}
+
 /// A fault in a pair that has lost its redundancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Second {
@@ -50,6 +66,21 @@ pub(crate) enum Second {
     LinkCopying,
     /// Donor or joiner stops.
     StopCopying,
+}
+
+/// A fault in the course of an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrading {
+    /// A half stops that the other one can spare.
+    Stop,
+    /// A half hangs that the other one can spare, and goes on later.
+    Hang,
+    /// Any of the link's faults.
+    Link,
+    /// A flipped bit while both versions step.
+    Flip,
+    /// The half stops that is the only one with the state.
+    OnlyHalf,
 }
 
 /// A fault.
@@ -85,6 +116,7 @@ pub(crate) enum Fault {
     /// A flipped bit in the survivor as the other channel dies.
     FlipThenTakeover,
     Second(Second),
+    Upgrade(Upgrading),
 }
 
 /// A class of faults.
@@ -102,7 +134,7 @@ const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) 
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 49] = [
+    pub(crate) const ALL: [Self; 54] = [
         class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
         class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
         class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
@@ -146,6 +178,11 @@ impl Class {
         class("stuck output", Fault::Permanent(Site::StuckOutput), Promise::Safe, 1),
         class("failing output", Fault::Permanent(Site::FailingOutput), Promise::Serves, 1),
         class("flip, then takeover", Fault::FlipThenTakeover, Promise::Safe, 2),
+        class("upgrade: stop", Fault::Upgrade(Upgrading::Stop), Promise::Serves, 1),
+        class("upgrade: hang", Fault::Upgrade(Upgrading::Hang), Promise::Serves, 1),
+        class("upgrade: link", Fault::Upgrade(Upgrading::Link), Promise::Serves, 2),
+        class("upgrade: flip in a trial", Fault::Upgrade(Upgrading::Flip), Promise::Serves, 1),
+        class("2nd: stop of the only half", Fault::Upgrade(Upgrading::OnlyHalf), Promise::Nothing, 1),
         class("2nd: flip alone", Fault::Second(Second::FlipAlone), Promise::Nothing, 2),
         class("2nd: stop alone", Fault::Second(Second::StopAlone), Promise::Nothing, 1),
         class("2nd: flip in a copy", Fault::Second(Second::FlipCopying), Promise::Nothing, 2),

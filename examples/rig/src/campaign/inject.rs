@@ -24,6 +24,31 @@ pub(crate) struct Aftercare {
 /// All memory is scrubbed within that time.
 pub(crate) const SHORT: Aftercare = Aftercare { restart: [None; 2], calm_in: None, watch: 5 };
 
+/// Draws what a link fault does.
+fn disturbance(rng: &mut Rng, fault: LinkFault) -> Disturbance {
+    let late_us = rng.u64(0..[PERIOD / 4, 3 * PERIOD][rng.clone().usize(0..2)]);
+    match fault {
+        LinkFault::Repetition => Disturbance::Repetition { late_us },
+        LinkFault::Loss => Disturbance::Loss { frames: rng.u32(1..=4) },
+        LinkFault::Delay => Disturbance::Delay { late_us },
+        LinkFault::Insertion => Disturbance::Insertion,
+        LinkFault::Masquerade => Disturbance::Masquerade,
+        LinkFault::IncorrectAddressing => Disturbance::IncorrectAddressing,
+        LinkFault::IncorrectSequence => Disturbance::IncorrectSequence,
+        // Up to five bits are found for certain, more of them but for one in 2^32.
+        LinkFault::Corruption => Disturbance::Corruption { bits: rng.u32(0..8) },
+        LinkFault::AsymmetricInformation => Disturbance::AsymmetricInformation { frames: rng.u32(2..=8) },
+        LinkFault::Subset => Disturbance::Subset { for_us: late_us },
+        LinkFault::Blocked => Disturbance::Blocked { for_us: late_us },
+    }
+}
+
+/// Draws any of the link's faults.
+pub(crate) fn link_disturbance(rng: &mut Rng) -> Disturbance {
+    let fault = LinkFault::ALL[rng.usize(0..LinkFault::ALL.len())];
+    disturbance(rng, fault)
+}
+
 /// An injection, with its chance.
 pub(crate) struct Injector {
     pub(crate) fault: Fault,
@@ -116,7 +141,7 @@ impl Injector {
                 return Some(Aftercare { watch: 10, ..SHORT });
             }
             Fault::Link(fault) => {
-                pair.disturb(victim, self.disturbance(fault));
+                pair.disturb(victim, disturbance(&mut self.rng, fault));
                 return Some(Aftercare { calm_in: Some(5), watch: 6, ..SHORT });
             }
             Fault::OldFrames => {
@@ -151,6 +176,7 @@ impl Injector {
                 return Some(Aftercare { restart, ..SHORT });
             }
             Fault::Second(second) => return self.second(pair, second),
+            Fault::Upgrade(_) => return None, // into a pair of its own
         }
         Some(SHORT)
     }
@@ -201,25 +227,6 @@ impl Injector {
         }
         pair.calm();
         false
-    }
-
-    fn disturbance(&mut self, fault: LinkFault) -> Disturbance {
-        let rng = &mut self.rng;
-        let late_us = rng.u64(0..[PERIOD / 4, 3 * PERIOD][rng.clone().usize(0..2)]);
-        match fault {
-            LinkFault::Repetition => Disturbance::Repetition { late_us },
-            LinkFault::Loss => Disturbance::Loss { frames: rng.u32(1..=4) },
-            LinkFault::Delay => Disturbance::Delay { late_us },
-            LinkFault::Insertion => Disturbance::Insertion,
-            LinkFault::Masquerade => Disturbance::Masquerade,
-            LinkFault::IncorrectAddressing => Disturbance::IncorrectAddressing,
-            LinkFault::IncorrectSequence => Disturbance::IncorrectSequence,
-            // Up to five bits are found for certain, more of them but for one in 2^32.
-            LinkFault::Corruption => Disturbance::Corruption { bits: rng.u32(0..8) },
-            LinkFault::AsymmetricInformation => Disturbance::AsymmetricInformation { frames: rng.u32(2..=8) },
-            LinkFault::Subset => Disturbance::Subset { for_us: late_us },
-            LinkFault::Blocked => Disturbance::Blocked { for_us: late_us },
-        }
     }
 
     /// Flips a bit in a block that is never written, and after more than a scrub of all memory another one of the same
@@ -299,7 +306,7 @@ impl Injector {
             Second::LinkCopying => {
                 let faults = [LinkFault::Corruption, LinkFault::Loss, LinkFault::IncorrectSequence, LinkFault::Delay];
                 let fault = faults[self.rng.usize(0..faults.len())];
-                let disturbance = self.disturbance(fault);
+                let disturbance = disturbance(&mut self.rng, fault);
                 pair.disturb(either, disturbance);
                 Some([None; 2])
             }

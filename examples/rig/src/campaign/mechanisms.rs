@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use twinstep::Mechanism;
 
-pub(crate) const ALL: [Mechanism; 23] = [
+pub(crate) const ALL: [Mechanism; 25] = [
     Mechanism::Vote,
     Mechanism::Crc,
     Mechanism::Epoch,
@@ -27,6 +27,8 @@ pub(crate) const ALL: [Mechanism; 23] = [
     Mechanism::Fork,
     Mechanism::CutNonce,
     Mechanism::VoteStays,
+    Mechanism::Trial,
+    Mechanism::StepTwice,
 ];
 
 /// Returns the name on the command line.

@@ -2,7 +2,8 @@
 //! every sort: written in each cycle, seldom, and never.
 
 use serde::{Deserialize, Serialize};
-use twinstep::{Agreement, ChannelId, Cycle, Program, Tracked};
+use twinstep::memory::State;
+use twinstep::{Agreement, CannotMigrate, ChannelId, Cycle, Program, Successor, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub(crate) struct Mill;
@@ -65,28 +66,80 @@ impl Program for Mill {
     }
 
     fn step(cycle: Cycle, state: &mut Tracked<Memory>, input: &Sample) -> Drive {
-        let at = |length: usize| (cycle.0 as usize).wrapping_mul(7).wrapping_add(input.position as usize) % length;
-        let curve = state.curve.get(at(8 * BLOCK)).copied().unwrap_or_default();
-        let [sum, filtered, last, ..] = state.regulator;
-        let error = i32::from(input.position).wrapping_sub(filtered >> 3).wrapping_add(curve);
-        let (sum, filtered) =
-            (sum.wrapping_add(error), filtered.wrapping_add(i32::from(input.position) - (filtered >> 3)));
-        let fresh = [sum, filtered, input.speed, last ^ error];
-        for (index, value) in fresh.into_iter().enumerate() {
-            state.try_update(|s| s.regulator.get(index), |_| value);
-        }
-        state.try_update(|s| s.log.get(cycle.0 as usize % (3 * BLOCK)), |old| old.rotate_left(5) ^ error as u32);
-        let mut torque = error.wrapping_mul(3).wrapping_add(sum >> 4);
-        if cycle.0.is_multiple_of(LEARNS_EACH) {
-            let (from, to) = (at(4 * BLOCK), at(37));
-            let learned = state.learned.get(from).copied().unwrap_or_default();
-            torque = torque.wrapping_add(learned);
-            state.try_update(|s| s.learned.get(to), |old| old.wrapping_add(sum));
-        }
-        let feed = (input.speed.wrapping_sub(last) >> 2) as u16;
-        let lamp = (input.buttons & 1 == 1).then_some(cycle.0 as u8);
-        Drive { torque, feed, brake: input.limit == Some(true), lamp }
+        step(cycle, state, |state| state, input)
     }
+}
+
+/// The second version: another layout, and a torque that is a little better.
+pub(crate) struct MillV2;
+
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub(crate) struct MemoryV2 {
+    /// Cycles since the migration.
+    served: [u32; BLOCK],
+    memory: Memory,
+}
+
+impl Program for MillV2 {
+    type Input = Sample;
+    type Output = Drive;
+    type State = MemoryV2;
+    const SAFE: Drive = Mill::SAFE;
+    const VERSION: u32 = 2;
+
+    fn init(state: &mut MemoryV2) {
+        Mill::init(&mut state.memory);
+    }
+
+    fn agree(a: &Sample, b: &Sample) -> Agreement<Sample> {
+        Mill::agree(a, b)
+    }
+
+    fn step(cycle: Cycle, state: &mut Tracked<MemoryV2>, input: &Sample) -> Drive {
+        let drive = step(cycle, state, |state| &state.memory, input);
+        state.try_update(|s| s.served.first(), |served| served.wrapping_add(1));
+        Drive { torque: drive.torque ^ 1, ..drive }
+    }
+}
+
+impl Successor for MillV2 {
+    type OldState = Memory;
+    const OLD_VERSION: u32 = Mill::VERSION;
+    const OLD_LAYOUT: u32 = Mill::LAYOUT;
+
+    fn migrate(old: &Memory, new: &mut MemoryV2) -> Result<(), CannotMigrate> {
+        new.memory.as_mut_bytes().copy_from_slice(old.as_bytes());
+        Ok(())
+    }
+
+    fn tolerates(old: &Drive, new: &Drive) -> bool {
+        Drive { torque: new.torque, ..*old } == *new && old.torque ^ 1 == new.torque
+    }
+}
+
+/// The step of both versions, on the part of the state that they have in common.
+fn step<S: State>(cycle: Cycle, state: &mut Tracked<S>, of: impl Fn(&S) -> &Memory, input: &Sample) -> Drive {
+    let at = |length: usize| (cycle.0 as usize).wrapping_mul(7).wrapping_add(input.position as usize) % length;
+    let curve = of(state).curve.get(at(8 * BLOCK)).copied().unwrap_or_default();
+    let [sum, filtered, last, ..] = of(state).regulator;
+    let error = i32::from(input.position).wrapping_sub(filtered >> 3).wrapping_add(curve);
+    let (sum, filtered) = (sum.wrapping_add(error), filtered.wrapping_add(i32::from(input.position) - (filtered >> 3)));
+    let fresh = [sum, filtered, input.speed, last ^ error];
+    for (index, value) in fresh.into_iter().enumerate() {
+        state.try_update(|s| of(s).regulator.get(index), |_| value);
+    }
+    state.try_update(|s| of(s).log.get(cycle.0 as usize % (3 * BLOCK)), |old| old.rotate_left(5) ^ error as u32);
+    let mut torque = error.wrapping_mul(3).wrapping_add(sum >> 4);
+    if cycle.0.is_multiple_of(LEARNS_EACH) {
+        let (from, to) = (at(4 * BLOCK), at(37));
+        let learned = of(state).learned.get(from).copied().unwrap_or_default();
+        torque = torque.wrapping_add(learned);
+        state.try_update(|s| of(s).learned.get(to), |old| old.wrapping_add(sum));
+    }
+    let feed = (input.speed.wrapping_sub(last) >> 2) as u16;
+    let lamp = (input.buttons & 1 == 1).then_some(cycle.0 as u8);
+    Drive { torque, feed, brake: input.limit == Some(true), lamp }
 }
 
 /// What the two sensors read: close to each other, never quite the same, and never the same twice.

@@ -30,6 +30,14 @@ pub(crate) fn in_words(event: &Event) -> String {
         Event::ProofTested { passed: true } => "proof test of the comparator passed".into(),
         Event::ProofTested { passed: false } => "proof test of the comparator FAILED".into(),
         Event::UpgradeStep { from, to } => format!("upgrade: {from} to {to}"),
+        Event::NotAlike { input, old, new } => {
+            format!(
+                "outputs not alike: digests {old:08x} of the old version, {new:08x} of the new one, input {input:08x}"
+            )
+        }
+        Event::Tried { cycles, tolerated, differing } => {
+            format!("tried in {cycles} cycles: {tolerated} tolerated, {differing} not alike")
+        }
         Event::LetGo => "let go of the outputs for the other version".into(),
         Event::HandedOver(channel) => format!("the outputs were handed over to {channel}"),
         Event::Fault(faults) => format!("fault: {}", named(faults.iter_names().map(|(name, _)| name))),
@@ -53,6 +61,8 @@ pub(super) fn kind(event: &Event) -> &'static str {
         Event::Discrepancy => "discrepancy",
         Event::ProofTested { .. } => "proof test",
         Event::UpgradeStep { .. } => "upgrade",
+        Event::NotAlike { .. } => "not alike",
+        Event::Tried { .. } => "tried",
         Event::LetGo => "let go",
         Event::HandedOver(_) => "handed over",
         Event::Fault(_) => "fault",

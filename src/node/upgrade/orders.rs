@@ -1,0 +1,200 @@
+//! What a user sees of an upgrade, and orders: carried out by the channel that owns, passed on by the other one.
+
+use super::Upgrading;
+use crate::ids::Instant;
+use crate::mode::Mode;
+use crate::node::Node;
+use crate::program::Program;
+use crate::succession::Succession;
+use crate::upgrade::{Candidate, Duty, FirstDifference, Kin, NotReady, Order, Refusal, Status, Step, StepEvent};
+use crate::wire::{Part, UpgradePayload};
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
+    pub fn succeed(&mut self, succession: Succession<P>) {
+        self.upgrade.succession = Some(succession);
+    }
+
+    /// Says what this half can be restarted into: a verified image, or none any more.
+    pub fn offer_candidate(&mut self, candidate: Option<Candidate>) {
+        self.upgrade.candidate = candidate;
+        self.upgrade.is_due = true;
+    }
+
+    /// Says of the running image whether it is confirmed, and what the oldest version is that may be installed.
+    /// Without a word of it, it counts as confirmed, and nobody keeps a floor.
+    pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
+        self.recall();
+        (self.upgrade.is_confirmed, self.upgrade.floor) = (is_confirmed, Some(floor));
+        self.remember();
+    }
+
+    /// Returns all that speaks against beginning an upgrade; empty: [`Order::Split`] can be given.
+    /// Changes nothing.
+    pub fn readiness(&self) -> NotReady {
+        let upgrade = &self.upgrade;
+        let candidate = upgrade.candidate;
+        let partner = upgrade.partner.map_or(0, |partner| partner.candidate);
+        let partner_is_confirmed = upgrade.partner.is_none_or(|partner| partner.part.contains(Part::CONFIRMED));
+        let is_claiming = self.pressing.is_some() || self.copying.raising.is_some();
+        let mut reasons = NotReady::empty();
+        for (reason, applies) in [
+            (NotReady::NOT_IN_DUPLEX, self.mode != Mode::Duplex),
+            (NotReady::FAULT_LATCHED, self.first_fault.is_some()),
+            (NotReady::ON_PROBATION, self.probation > 0),
+            (NotReady::BARRED, self.barred != [false; 2]),
+            (NotReady::NO_CANDIDATE, candidate.is_none()),
+            (NotReady::PARTNER_HAS_NO_CANDIDATE, partner == 0 || candidate.is_some_and(|mine| mine.version != partner)),
+            (NotReady::NO_SUCCESSOR, candidate.is_some_and(|candidate| candidate.takes_version != P::VERSION)),
+            (NotReady::LAYOUT_DIFFERS, candidate.is_some_and(|candidate| candidate.takes_layout != P::LAYOUT)),
+            (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
+            (NotReady::NOT_CONFIRMED, !upgrade.is_confirmed || !partner_is_confirmed),
+            (NotReady::UNSETTLED, is_claiming || self.held > 0 || self.cut.is_some()),
+        ] {
+            reasons.set(reason, applies);
+        }
+        reasons
+    }
+
+    /// Gives an order. The channel that owns carries it out at once; the other one passes it on, and
+    /// [`upgrade`](Self::upgrade) tells what the owner said.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed.
+    pub fn order(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
+        self.enter(now);
+        let done = if self.leads() { self.carry_out(now, order) } else { self.pass_on(order) };
+        self.remember();
+        done
+    }
+
+    /// Returns how the upgrade stands.
+    pub fn upgrade(&self) -> Status {
+        let upgrade = &self.upgrade;
+        let partner = upgrade.partner;
+        let is_new = upgrade.is_new;
+        let counts = match partner {
+            Some(partner) if !is_new => partner.counts,
+            _ => upgrade.trial.counts,
+        };
+        Status {
+            step: upgrade.step,
+            partner_step: partner.map_or(Step::Idle, |partner| partner.step),
+            kin: upgrade.kin,
+            partner_version: partner.map_or(0, |partner| partner.version),
+            duty: self.duty(),
+            counts,
+            is_ready: if is_new { self.is_tried() } else { upgrade.partner_is(Part::READY) },
+            has_failed: if is_new { self.has_failed() } else { upgrade.partner_is(Part::FAILED) },
+            ordered: upgrade.ordered,
+            refused: upgrade.refused,
+            cannot_migrate: upgrade.cannot_migrate.or(partner.and_then(|partner| partner.cannot_migrate)),
+        }
+    }
+
+    /// Returns the first cycle of the trial whose outputs were not alike; known to the new version.
+    pub fn first_difference(&self) -> Option<&FirstDifference<P::Input, P::Output>> {
+        self.upgrade.trial.first.as_ref()
+    }
+
+    /// Returns what the firmware is to do, if anything.
+    pub fn duty(&self) -> Option<Duty> {
+        let Upgrading { restart, step, is_new, is_confirmed, floor, .. } = self.upgrade;
+        if restart.is_some() {
+            return restart.filter(|_| self.upgrade.farewell == 0);
+        }
+        let is_pair = self.mode == Mode::Duplex && step == Step::Idle && self.cut.is_none();
+        let commits = step == Step::Commit && is_new && self.leads();
+        if !is_confirmed && (is_pair || commits) {
+            return Some(Duty::Confirm);
+        }
+        let is_older = floor.is_some_and(|floor| floor < P::VERSION);
+        let are_confirmed = is_confirmed && self.upgrade.partner_is(Part::CONFIRMED);
+        (is_pair && is_older && are_confirmed).then_some(Duty::RaiseFloor)
+    }
+
+    /// Says that the running image was confirmed, as [`Duty::Confirm`] asks.
+    pub fn image_confirmed(&mut self) {
+        self.recall();
+        (self.upgrade.is_confirmed, self.upgrade.is_due) = (true, true);
+        if self.mode.serves_alone() && self.upgrade.step == Step::Commit {
+            self.step_on(StepEvent::NewAlone); // there is nobody to wait for
+        }
+        self.remember();
+    }
+
+    /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
+    pub fn floor_raised(&mut self) {
+        self.upgrade.floor = self.upgrade.floor.map(|floor| floor.max(P::VERSION));
+    }
+
+    /// Says that this half could not be restarted as asked: it joins again as it is.
+    pub fn restart_failed(&mut self, now: Instant) {
+        self.enter(now);
+        (self.upgrade.restart, self.upgrade.leaves) = (None, false);
+        self.handshake.renew();
+        self.outgoing.hello_at(now);
+        self.remember();
+    }
+
+    pub(super) fn carry_out(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
+        let step = self.upgrade.step;
+        if !step.takes(order) {
+            return Err(Refusal::OutOfOrder(step));
+        }
+        match order {
+            Order::Prepare | Order::Split => {
+                let reasons = self.readiness();
+                if !reasons.is_empty() {
+                    return Err(Refusal::NotReady(reasons));
+                }
+            }
+            Order::Switchover => {
+                let status = self.upgrade();
+                if status.has_failed {
+                    return Err(Refusal::TrialFailed);
+                }
+                if !status.is_ready {
+                    let left = self.config.trial_cycles.saturating_sub(status.counts.cycles);
+                    let cycles_left = u16::try_from(left).unwrap_or(u16::MAX);
+                    return Err(Refusal::TrialNotDone { cycles_left });
+                }
+            }
+            Order::Commit => {}
+            Order::Abort if self.upgrade.kin == Kin::Newer && self.upgrade.partner_is(Part::CONFIRMED) => {
+                return Err(Refusal::NoWayBack);
+            }
+            Order::Abort if step == Step::NewDrives && self.mode != Mode::Trial => return Err(Refusal::NoWayBack),
+            Order::Abort => {}
+        }
+        self.step_on(StepEvent::Ordered(order));
+        if order == Order::Commit && self.mode.serves_alone() && self.upgrade.is_confirmed {
+            self.step_on(StepEvent::NewAlone); // there is nobody to wait for
+        }
+        self.outgoing.hello_at(now);
+        Ok(())
+    }
+
+    pub(super) fn pass_on(&mut self, order: Order) -> Result<(), Refusal> {
+        if !self.is_led() {
+            return Err(Refusal::NoOwner);
+        }
+        if self.upgrade.ordered.is_some_and(|other| other != order) {
+            return Err(Refusal::Busy);
+        }
+        if self.upgrade.ordered.is_none() {
+            self.upgrade.order_number = self.upgrade.order_number.wrapping_add(1).max(1);
+        }
+        (self.upgrade.ordered, self.upgrade.refused, self.upgrade.is_due) = (Some(order), None, true);
+        Ok(())
+    }
+
+    pub(super) fn answer_order(&mut self, now: Instant, told: &UpgradePayload) {
+        if told.order == 0 || told.order_number == self.upgrade.answered {
+            return;
+        }
+        let done = Order::of_code(told.order).ok_or(Refusal::Unknown).and_then(|order| self.carry_out(now, order));
+        (self.upgrade.answered, self.upgrade.answer) = (told.order_number, done.err());
+        self.upgrade.is_due = true;
+    }
+}

@@ -1,0 +1,146 @@
+//! What the two halves of an upgrade tell each other, and in whose terms.
+
+use super::{NoKin, Partner, Upgrading};
+use crate::ids::{Instant, Phase, Stage};
+use crate::journal::bump;
+use crate::mode::Mode;
+use crate::node::Node;
+use crate::program::{Program, program_hash};
+use crate::upgrade::{Counts, Kin, Order, Refusal, Step, StepEvent};
+use crate::wire::{BufferTooSmall, Header, Hello, Kind, Part, Reject, Standing, UpgradePayload};
+
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+    /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
+    pub(in crate::node) fn kin_of(&mut self, hello: &Hello, standing: Standing) -> Result<Kin, NoKin> {
+        let succeeds = standing.contains(Standing::SUCCEEDS);
+        let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
+        let config_hash = self.config.hash();
+        if hashes == [program_hash::<P>(), P::LAYOUT, config_hash] {
+            return Ok(if succeeds { Kin::Newer } else { Kin::Same });
+        }
+        let before = self.upgrade.succession.map(|before| [before.program_hash, before.layout_hash, config_hash]);
+        match before {
+            Some(before) if before == hashes && !succeeds => Ok(Kin::Older),
+            // Of this version itself, and takes this channel for one of the version before, as which it knew it.
+            Some(before) if before == hashes => Err(NoKin::Mistaken),
+            _ => Err(NoKin::Stranger),
+        }
+    }
+
+    /// Whether a peer that cannot pair is no surprise.
+    pub(in crate::node) fn expects_another_version(&self) -> bool {
+        self.upgrade.step != Step::Idle || self.upgrade.kin != Kin::Same
+    }
+
+    /// Notes who the partner is, by its fresh word.
+    pub(in crate::node) fn met(&mut self, hello: &Hello, kin: Kin) {
+        if hello.nonce != self.peer_nonce {
+            self.upgrade.forget_partner();
+        }
+        // Its word is fresh, so the next one of this channel is so to it.
+        self.upgrade.farewell = self.upgrade.farewell.min(1);
+        if kin != self.upgrade.kin {
+            (self.upgrade.kin, self.upgrade.is_due) = (kin, true);
+        }
+    }
+
+    /// Takes the addressee's version into account: to the version before, a successor speaks in its terms.
+    pub(in crate::node) fn hello_in_terms(&self, hello: Hello) -> Hello {
+        match self.upgrade.succession {
+            Some(before) if self.upgrade.terms == Kin::Older => {
+                Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
+            }
+            _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
+        }
+    }
+
+    pub(in crate::node) fn handle_upgrade(
+        &mut self,
+        now: Instant,
+        header: &Header,
+        told: &UpgradePayload,
+    ) -> Result<(), Reject> {
+        let step = Step::of_code(told.step).ok_or(Reject::Payload)?;
+        let part = Part::from_bits(told.part).ok_or(Reject::Payload)?;
+        let last = self.upgrade.partner.map(|partner| partner.serial);
+        if last.is_some_and(|last| told.serial.wrapping_sub(last).cast_signed() <= 0) {
+            bump(&mut self.counters.repeated);
+            return Ok(());
+        }
+        self.answers_handover(now, header);
+        let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
+        let UpgradePayload { serial, version, candidate, cannot_migrate, .. } = *told;
+        self.upgrade.partner = Some(Partner { serial, step, part, version, candidate, counts, cannot_migrate });
+        self.upgrade.is_due |= part.contains(Part::ASKS) && !self.has_to_tell();
+        if self.upgrade.ordered.is_some() && told.answered == self.upgrade.order_number {
+            (self.upgrade.ordered, self.upgrade.refused) = (None, Refusal::decoded(told.refusal, told.detail));
+        }
+        if self.leads() {
+            self.answer_order(now, told);
+            if self.upgrade.kin == Kin::Newer && part.contains(Part::CONFIRMED) {
+                self.step_on(StepEvent::CannotGoBack);
+            }
+            if self.mode == Mode::Duplex && step == Step::Abort {
+                self.step_on(StepEvent::Duplex); // it has heard of it before it left
+            }
+        } else if self.is_led() && part.contains(Part::LEADS) {
+            self.take_step(step);
+        }
+        self.look_for_duty(now);
+        Ok(())
+    }
+
+    /// Whether there is something to tell, time and again.
+    pub(super) fn has_to_tell(&self) -> bool {
+        let Upgrading { step, kin, candidate, is_confirmed, ordered, .. } = &self.upgrade;
+        let is_told = *step != Step::Idle || *kin != Kin::Same || candidate.is_some() || ordered.is_some();
+        is_told || !is_confirmed || self.upgrade.floor.is_some_and(|floor| floor < P::VERSION)
+    }
+
+    pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
+        let is_known = self.peer_nonce != 0 && self.mode != Mode::Safe && !self.boot.is_cutting();
+        let at = if self.upgrade.is_due { Instant::from_micros(0) } else { self.upgrade.at };
+        (is_known && (self.upgrade.is_due || self.has_to_tell())).then_some(at)
+    }
+
+    pub(in crate::node) fn transmit_upgrade(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        if self.upgrade_timeout().is_none_or(|at| now < at) {
+            return Ok(None);
+        }
+        let upgrade = &self.upgrade;
+        let is_new = upgrade.is_new;
+        let mut part = Part::empty();
+        part.set(Part::READY, is_new && self.is_tried());
+        part.set(Part::FAILED, is_new && self.has_failed());
+        part.set(Part::CONFIRMED, upgrade.is_confirmed);
+        part.set(Part::ASKS, self.has_to_tell());
+        part.set(Part::LEADS, self.leads());
+        let (refusal, detail) = upgrade.answer.map_or((0, 0), Refusal::encoded);
+        let Counts { cycles, tolerated, differing } = upgrade.trial.counts;
+        let payload = UpgradePayload {
+            serial: upgrade.serial.wrapping_add(1),
+            step: upgrade.step.code(),
+            part: part.bits(),
+            version: P::VERSION,
+            candidate: upgrade.candidate.map_or(0, |candidate| candidate.version),
+            order: upgrade.ordered.map_or(0, Order::code),
+            order_number: upgrade.order_number,
+            answered: upgrade.answered,
+            refusal,
+            detail,
+            tried: cycles,
+            tolerated,
+            differing,
+            cannot_migrate: upgrade.cannot_migrate,
+        };
+        let phase = Phase::new(self.committed(), Stage::Settled);
+        let length = self.transmit(Kind::Upgrade, phase, buffer, &payload)?;
+        (self.upgrade.serial, self.upgrade.is_due) = (payload.serial, false);
+        self.upgrade.at = now.plus_us(self.config.hello_us);
+        Ok(Some(length))
+    }
+}
