@@ -41,6 +41,7 @@ struct Run<'m, F: tank::Flaw> {
     /// The steps of the halves when they were looked at last.
     steps: [Step; 2],
     striking: Option<ChannelId>,
+    is_off: [bool; 2],
     states_lost: u32,
     journal: Vec<Logged>,
 }
@@ -107,6 +108,7 @@ fn run_round<F: tank::Flaw>(
         heard: 0,
         steps: [Step::Idle; 2],
         striking: None,
+        is_off: [false; 2],
         states_lost: 0,
         journal: Vec::new(),
     };
@@ -230,7 +232,13 @@ impl<F: tank::Flaw> Run<'_, F> {
         self.heard = self.pair.driven().len();
         let latest = self.latest();
         for channel in CHANNELS {
-            let mode = self.pair.mode(channel);
+            let (mode, was_off) = (self.pair.mode(channel), self.is_off[channel.index()]);
+            self.is_off[channel.index()] = mode.is_none();
+            if let (Some(version), true) = (self.pair.version(channel), was_off) {
+                let number = if version == Version::Old { 1 } else { 2 };
+                let what = format!("restarted into version {number}");
+                self.world.0.borrow_mut().plant.injected(latest, Some(channel), what);
+            }
             self.world.0.borrow_mut().plant.mode(channel, latest, mode.map(Into::into));
             let Some(half) = self.pair.half(channel) else { continue };
             let first = match half {
