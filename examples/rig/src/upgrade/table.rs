@@ -63,9 +63,12 @@ fn cell(cell: &CellFigures) -> String {
         (true, true) => "ok",
         (true, false) => "ok, no redundancy",
     };
+    let step = cell.cell.step.to_string();
+    let by_then = cell.killed_in.as_ref().filter(|killed_in| **killed_in != step);
+    let by_then = by_then.map_or(String::new(), |killed_in| format!("; by then in {killed_in}"));
     format!(
-        "{:<18} {half:<6} {:<6} {:<10} {without:>8} {duplex:>8} {ended:>8}   {:<7} {claim}{}",
-        cell.cell.step.to_string(),
+        "{:<18} {half:<6} {:<6} {:<10} {without:>8} {duplex:>8} {ended:>8}   {:<7} {claim}{by_then}{}",
+        step,
         board(cell.served_on),
         CellFigures::version_name(cell.served_on_version),
         CellFigures::version_name(cell.version),
