@@ -62,5 +62,5 @@ pub use pair::{Moment, Pair, Setup, World};
 pub use report::Report;
 pub use storage::Storage;
 pub use trace::{Traced, TracedEvent};
-pub use upgrade::{Bootloader, Half, Image, Memories, UpgradePair, Version};
+pub use upgrade::{Bootloader, Half, Image, Memories, TwoOracles, UpgradePair, Version};
 pub use votes::VoteTap;

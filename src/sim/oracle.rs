@@ -105,6 +105,11 @@ impl<P: Program> Oracle<P> {
         self.states.iter().any(|right| *right == state.as_bytes())
     }
 
+    /// The states after the last judged cycle that are consistent with all outputs so far.
+    pub(super) fn states(&self) -> &[Vec<u8>] {
+        &self.states
+    }
+
     /// Returns the last cycle whose output was judged right.
     pub fn latest(&self) -> Cycle {
         self.latest
@@ -170,9 +175,18 @@ impl<P: Program> Oracle<P> {
         other: &Oracle<Old>,
         convert: impl Fn(&Old::State, &mut P::State) -> Result<(), E>,
     ) -> Self {
-        let mut oracle = Self { samples: other.samples.clone(), latest: other.latest, ..Self::new() };
+        Self::converted_at(other, (other.latest, &other.states), convert)
+    }
+
+    /// The same from the states after an earlier cycle.
+    pub(super) fn converted_at<Old: Program<Input = P::Input>, E>(
+        other: &Oracle<Old>,
+        (after, states): (Cycle, &[Vec<u8>]),
+        convert: impl Fn(&Old::State, &mut P::State) -> Result<(), E>,
+    ) -> Self {
+        let mut oracle = Self { samples: other.samples.clone(), latest: after, ..Self::new() };
         oracle.states.clear();
-        for bytes in &other.states {
+        for bytes in states {
             let (mut old, mut new) = (Box::new(Old::State::new_zeroed()), Box::new(P::State::new_zeroed()));
             old.as_mut_bytes().copy_from_slice(bytes);
             if convert(&old, &mut new).is_ok() {

@@ -9,6 +9,7 @@ mod judge;
 
 pub use half::{Half, Version};
 pub use images::{Bootloader, Image};
+pub use judge::TwoOracles;
 
 use super::arbiter::SimArbiter;
 use super::clock::Clock;
@@ -28,7 +29,6 @@ use crate::upgrade::{Duty, Order, Refusal, Status};
 use crate::verdict::Verdict;
 use crate::wire::MAX_FRAME_BYTES;
 use fastrand::Rng;
-use judge::TwoOracles;
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -51,8 +51,9 @@ impl<O: Program, N: Program> Default for Memories<O, N> {
     }
 }
 
-/// A simulated pair of two versions `O` and `N` of one program.
-pub struct UpgradePair<'m, O: Program, N: Program> {
+/// A simulated pair of two versions `O` and `N` of one program. `J` is what the new version should be, by which outputs
+/// are judged: another one than `N` if that has a mistake.
+pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     setup: Setup,
     rng: Rng,
     pair: PairId,
@@ -71,12 +72,17 @@ pub struct UpgradePair<'m, O: Program, N: Program> {
     /// Bytes that a channel still sends before it stops.
     failing: [Option<(u64, Failure)>; 2],
     hung_until: [Option<u64>; 2],
+    /// How often each half died at a byte.
+    deaths: [u32; 2],
     flipping: [Option<(Moment, Site, usize)>; 2],
     /// Time a restart takes.
     restart_us: u64,
+    /// Time it takes to mark an image, and since when a half waits for it.
+    marking_us: u64,
+    marking_since: [Option<u64>; 2],
     /// A half that cannot start its candidate: the bootloader falls back.
     has_bad_image: [bool; 2],
-    oracle: TwoOracles<O, N>,
+    oracle: TwoOracles<O, J>,
     driven_at: Option<u64>,
     /// A half was killed while the other one had no state, or was off.
     killed_the_only: bool,
@@ -87,10 +93,11 @@ pub struct UpgradePair<'m, O: Program, N: Program> {
     world: Box<dyn World<O> + 'm>,
 }
 
-impl<'m, O, N> UpgradePair<'m, O, N>
+impl<'m, O, N, J> UpgradePair<'m, O, N, J>
 where
     O: Program,
     N: Successor<Input = O::Input, Output = O::Output, OldState = O::State>,
+    J: Successor<Input = O::Input, Output = O::Output, OldState = O::State, State = N::State>,
 {
     /// Makes a pair that runs the old version on both halves, with the new one as the candidate of each.
     ///
@@ -115,8 +122,11 @@ where
             boots_at: [None; 2],
             failing: [None; 2],
             hung_until: [None; 2],
+            deaths: [0; 2],
             flipping: [None; 2],
             restart_us: 3 * u64::from(setup.config.period_us),
+            marking_us: 0,
+            marking_since: [None; 2],
             has_bad_image: [false; 2],
             oracle: TwoOracles::new(),
             driven_at: None,
@@ -197,6 +207,11 @@ where
         self.has_bad_image[channel.index()] = true;
     }
 
+    /// Says how long it takes to mark an image as confirmed, or older ones as refused; at first no time at all.
+    pub fn let_marking_take(&mut self, us: u64) {
+        self.marking_us = us;
+    }
+
     /// Returns what the run came to so far.
     pub fn report(&self) -> Report {
         let mut report = self.report;
@@ -236,7 +251,12 @@ where
         self.boots_at[at] = back_after.map(|periods| self.now + u64::from(periods) * period_us);
     }
 
-    /// Lets a channel stop once it has sent so many bytes more.
+    /// Returns how often a half died as [`fail_at_byte`](Self::fail_at_byte) asked for.
+    pub fn deaths(&self, channel: ChannelId) -> u32 {
+        self.deaths[channel.index()]
+    }
+
+    /// Lets a channel stop once it has sent so many bytes more, also if it restarts before.
     pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
         self.failing[channel.index()] = Some((byte, failure));
     }
@@ -353,7 +373,10 @@ where
                 self.line.carry(&mut self.rng, &self.setup.link, times, channel, &buffer[..sent], &secrets);
             }
             match failure {
-                Some((_, Failure::Dies)) => return self.kill(channel, Some(BACK_AFTER)),
+                Some((_, Failure::Dies)) => {
+                    self.deaths[at] += 1;
+                    return self.kill(channel, Some(BACK_AFTER));
+                }
                 Some((_, Failure::Hangs { for_us, .. })) => {
                     let for_us = for_us.unwrap_or(u64::from(BACK_AFTER) * u64::from(self.setup.config.period_us));
                     self.hung_until[at] = Some(self.now + for_us);
@@ -381,7 +404,15 @@ where
             return;
         }
         let Some(half) = self.halves[at].as_mut() else { return };
-        match half.duty() {
+        let duty = half.duty();
+        if matches!(duty, Some(Duty::Confirm | Duty::RaiseFloor)) {
+            let since = *self.marking_since[at].get_or_insert(self.now);
+            if self.now < since + self.marking_us {
+                return;
+            }
+        }
+        self.marking_since[at] = None;
+        match duty {
             None => return,
             Some(Duty::Confirm) => {
                 self.loaders[at].confirm();
@@ -398,7 +429,9 @@ where
         }
         // The word that this channel leaves is out by now.
         if half.transmit_is_done(local) {
+            let failing = self.failing[at];
             self.kill(channel, None);
+            self.failing[at] = failing;
             self.boots_at[at] = Some(self.now + self.restart_us);
         }
     }

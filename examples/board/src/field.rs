@@ -3,7 +3,7 @@
 use core::cell::RefCell;
 use embedded_io::{Read, ReadReady, Write};
 use tank::Reading;
-use tank::field_bus::{MAX_MESSAGE_BYTES, Side, ToBoard, ToPlant};
+use tank::field_bus::{DutyCode, Image, MAX_MESSAGE_BYTES, OrderCode, Side, ToBoard, ToPlant};
 use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds};
 use twinstep_hal::{Link, SerialLink};
 
@@ -16,6 +16,7 @@ struct Inner<U> {
     reading: Option<Reading>,
     /// The channels to be readmitted, A and B.
     readmitted: [bool; 2],
+    told: Told,
     /// The epoch that the relay lets through.
     through: Epoch,
     /// The last claim sent, and the last one answered.
@@ -23,6 +24,16 @@ struct Inner<U> {
     answered: Option<Epoch>,
     /// How often the claim was looked after since it was sent.
     looks: u8,
+}
+
+/// What was told of an upgrade and not been looked at yet, the newest of each kind.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    image: Option<Image>,
+    order: Option<OrderCode>,
+    done: Option<DutyCode>,
+    has_restart_failed: bool,
+    is_forgiven: bool,
 }
 
 /// A claim is sent again after so many looks at it: it, or its answer, may be lost.
@@ -36,6 +47,7 @@ impl<U: Read + ReadReady + Write> FieldBus<U> {
             boot: None,
             reading: None,
             readmitted: [false; 2],
+            told: Told::default(),
             through: Epoch::NONE,
             asked: None,
             answered: None,
@@ -77,6 +89,31 @@ impl<U: Read + ReadReady + Write> FieldBus<U> {
         })?
     }
 
+    /// Returns what the bootloader knows, once for each time it was told.
+    pub fn image(&self) -> Option<Image> {
+        self.with(|inner| inner.listened().told.image.take())?
+    }
+
+    /// Returns an order of an upgrade, once.
+    pub fn order(&self) -> Option<OrderCode> {
+        self.with(|inner| inner.listened().told.order.take())?
+    }
+
+    /// Returns what has been done that was asked for, once.
+    pub fn done(&self) -> Option<DutyCode> {
+        self.with(|inner| inner.listened().told.done.take())?
+    }
+
+    /// Whether the board cannot be restarted as it asked; said once.
+    pub fn has_restart_failed(&self) -> bool {
+        self.with(|inner| core::mem::take(&mut inner.listened().told.has_restart_failed)).unwrap_or_default()
+    }
+
+    /// Whether the first fault was looked at; said once.
+    pub fn is_forgiven(&self) -> bool {
+        self.with(|inner| core::mem::take(&mut inner.listened().told.is_forgiven)).unwrap_or_default()
+    }
+
     /// Nobody holds the bus across a call, so this always runs; it has no panic to show for it.
     fn with<R>(&self, act: impl FnOnce(&mut Inner<U>) -> R) -> Option<R> {
         self.0.try_borrow_mut().ok().map(|mut inner| act(&mut inner))
@@ -105,6 +142,11 @@ impl<U: Read + ReadReady + Write> Inner<U> {
                     let [a, b] = &mut self.readmitted;
                     *(if side == Side::A { a } else { b }) = true;
                 }
+                Some(ToBoard::Image(image)) => self.told.image = Some(image),
+                Some(ToBoard::Order(order)) => self.told.order = Some(order),
+                Some(ToBoard::Done(duty)) => self.told.done = Some(duty),
+                Some(ToBoard::RestartFailed) => self.told.has_restart_failed = true,
+                Some(ToBoard::Forgive) => self.told.is_forgiven = true,
                 None => {}
             }
         }

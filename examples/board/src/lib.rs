@@ -5,8 +5,10 @@
 //! field    the bus to the plant side: sensors in, outputs out; and the relay on it, as an arbiter
 //! clock    milliseconds from SysTick, and sleep
 //! serve    boot, then cycle after cycle, reported over the field bus
+//! upgrade  orders and duties of an upgrade, over the field bus
 //! ```
 
 pub mod clock;
 pub mod field;
 pub mod serve;
+mod upgrade;

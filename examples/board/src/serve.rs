@@ -1,12 +1,14 @@
 //! The loop: boot as the channel that the plant side names, then cycle after cycle, each one reported.
 
 use crate::field::FieldBus;
+use crate::upgrade::Upgrading;
 use embedded_io::{Read, ReadReady, Write};
 use tank::field_bus::{ToBoard, ToPlant};
-use tank::{Plant, Reading, Tank};
+use tank::{Drive, Plant, PlantV2, Reading, Tank};
 use twinstep::journal::{Counters, JOURNAL_ENTRIES};
+use twinstep::memory::Cells;
 use twinstep::reintegrate::CopyProgress;
-use twinstep::{Arbiter, ChannelId, Config, Memory, Outcome, PairId, blocks};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Memory, Outcome, PairId, Program, Succession, blocks};
 use twinstep_hal::{Clock, Link, Lockstep};
 
 /// The longest frame of this program fits with room to spare.
@@ -14,6 +16,8 @@ pub const FRAME_BYTES: usize = 96;
 
 /// The memory of one channel.
 pub type TankMemory = Memory<Plant, { blocks::<Plant>() }>;
+/// The same of version 2.
+pub type TankV2Memory = Memory<PlantV2, { blocks::<PlantV2>() }>;
 
 /// Timing for a board whose time is that of a busy host, which may stop it for tens of
 /// milliseconds; on a real UART one millisecond would do.
@@ -24,6 +28,8 @@ const TIMING: Config = Config {
     hello_us: 40_000,
     link_delay_us: 2_000,
     copy_blocks: 8,
+    // To be shown, not to be trusted: a plant is tried on for a day.
+    trial_cycles: 20,
     ..Config::DEFAULT
 };
 
@@ -42,18 +48,45 @@ pub fn boot<U: Read + ReadReady + Write>(bus: &FieldBus<U>, clock: &mut impl Clo
     }
 }
 
-/// Serves as channel `side` for good.
+/// Serves as channel `side` for good, in version 1.
 pub fn serve<U: Read + ReadReady + Write>(
-    (side, config): (ChannelId, Config),
+    identity: (ChannelId, Config),
     memory: &'static mut TankMemory,
+    bus: &FieldBus<U>,
+    clock: impl Clock,
+    link: impl Link,
+    arbiter: impl Arbiter,
+) -> ! {
+    serve_version::<_, Tank, _>(identity, memory, None, bus, clock, link, arbiter)
+}
+
+/// Serves as channel `side` for good, in any version; `succession` is what it says of the one before.
+pub fn serve_version<U, P, M>(
+    (side, config): (ChannelId, Config),
+    memory: M,
+    succession: Option<Succession<P>>,
     bus: &FieldBus<U>,
     mut clock: impl Clock,
     link: impl Link,
     arbiter: impl Arbiter,
-) -> ! {
-    let pair = Lockstep::<Tank, _, _, FRAME_BYTES>::new(side, memory, link, arbiter, config);
+) -> !
+where
+    U: Read + ReadReady + Write,
+    P: Program<Input = Reading, Output = Drive>,
+    P::State: 'static,
+    M: TryInto<Cells<'static, P::State>>,
+    ConfigError: From<M::Error>,
+{
+    let pair = Lockstep::<P, _, _, FRAME_BYTES>::new(side, memory, link, arbiter, config);
     let Ok(mut pair) = pair else { give_up(bus, 2) };
+    if let Some(succession) = succession {
+        pair.succeed(succession);
+    }
+    if let Some(image) = bus.image() {
+        Upgrading::take_image(&mut pair, image);
+    }
 
+    let mut upgrading = Upgrading::default();
     let mut reading = Reading::default();
     let mut reported = None;
     let mut repairs = 0;
@@ -91,11 +124,13 @@ pub fn serve<U: Read + ReadReady + Write>(
         if core::mem::replace(&mut repairs, node.counters().repairs()) != repairs {
             bus.send(&repaired(cycle, node.counters()));
         }
-        let lost = short(node.lost_events());
+        upgrading.obey(&mut pair, bus, &mut clock);
+        let lost = short(pair.node().lost_events());
         for _ in 0..JOURNAL_ENTRIES {
             let Some(entry) = pair.read_event() else { break };
             bus.send(&ToPlant::Happened { lost, entry });
         }
+        upgrading.report(&pair, bus);
         if let Some(side) = bus.readmitted() {
             pair.readmit(side.into());
         }
@@ -129,6 +164,6 @@ fn repaired(cycle: u32, counters: &Counters) -> ToPlant {
     }
 }
 
-fn short(number: u32) -> u16 {
+pub(crate) fn short(number: u32) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }

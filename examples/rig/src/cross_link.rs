@@ -21,6 +21,8 @@ pub(crate) struct CrossLink {
 
 /// A death of the owner that is due.
 struct Strike {
+    /// The board that dies, if it is not the owner.
+    board: Option<ChannelId>,
     in_cycle: u32,
     /// It dies with this byte of its frames in that cycle.
     byte: u32,
@@ -49,7 +51,12 @@ impl CrossLink {
 
     /// Lets the owner die in a cycle, with this byte of its frames.
     pub(crate) fn strike(&mut self, in_cycle: u32, byte: u32) {
-        self.strike = Some(Strike { in_cycle, byte, sent: None });
+        self.strike = Some(Strike { board: None, in_cycle, byte, sent: None });
+    }
+
+    /// Lets a board die with this byte of those that it sends from now on.
+    pub(crate) fn strike_board(&mut self, board: ChannelId, byte: u32) {
+        self.strike = Some(Strike { board: Some(board), in_cycle: 0, byte, sent: Some(0) });
     }
 
     /// A board boots: half a frame of its earlier life is none.
@@ -97,7 +104,8 @@ impl CrossLink {
             judge.sees_frame(from, &out.frame, out.wire_bytes);
         }
         self.cycle = judge.votes().latest(from).map_or(self.cycle, |voted| voted.0 + 1).max(self.cycle);
-        let kills_with = if owner == Some(from) { self.strikes_now(from, judge) } else { None };
+        let victim = self.strike.as_ref().and_then(|strike| strike.board).or(owner);
+        let kills_with = if victim == Some(from) { self.strikes_now(from, judge) } else { None };
         let strike = self.cut_or_heal(judge.latest());
         let bytes = if self.is_cut { Vec::new() } else { self.damaged(byte) };
         Carried { bytes, kills_with, strike }

@@ -230,6 +230,8 @@ impl Run<'_> {
                     }
                 }
             }
+            // Nothing is upgraded here.
+            ToPlant::Upgrade { .. } | ToPlant::Answered { .. } | ToPlant::Duty(_) | ToPlant::Differed { .. } => {}
             ToPlant::Claim { .. } => bail!("core {core} asks for a relay"),
             ToPlant::Failed { code } => bail!("core {core} gave up with code {code}"),
         }

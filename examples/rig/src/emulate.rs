@@ -1,10 +1,12 @@
 //! A run on two emulated boards: the rig carries their link, and is their plant and relay.
 
+mod power;
+mod upgrade;
 mod upsets;
 
 use crate::board::{Board, Heard, Line, Socket, prefer};
 use crate::cross_link::CrossLink;
-use crate::firmware;
+use crate::firmware::{self, Images};
 use crate::frames::{Deframer, framed};
 use crate::journal::{Logged, in_words};
 use crate::judge::Judge;
@@ -16,6 +18,7 @@ use crate::rot::{PlantMemory, Rot};
 use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
 use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, ROUNDS, one_stands_by};
+use crate::upgrade::run_cells;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,6 +26,7 @@ use std::time::{Duration, Instant};
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
 use twinstep::journal::Event;
 use twinstep::{ChannelId, Config};
+use upgrade::Upgrade;
 use upsets::Upsets;
 
 /// A run in which nothing is heard of any board, or nothing driven, for so long is over.
@@ -57,11 +61,12 @@ struct Run<'p> {
     rounds: Option<Rounds>,
     rot: Option<Rot>,
     upsets: Option<Upsets>,
+    upgrade: Option<Upgrade>,
+    images: Images,
     /// Where the boards keep their mirrored memory.
     memory_at: u32,
     modes: [Option<ModeCode>; 2],
     one_stood_by: bool,
-    elf: Vec<u8>,
     journal: Vec<Logged>,
     /// The logs of each boot.
     logs: [Vec<LogDecoder>; 2],
@@ -69,19 +74,23 @@ struct Run<'p> {
     progress: &'p Progress,
 }
 
-/// Runs `plan` on two boards that boot `image`.
-pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) -> Result<Outcome> {
+/// Runs `plan` on two boards that boot these images.
+pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress) -> Result<Outcome> {
+    if plan.kind == Kind::UpgradeFaults && plan.cell.is_none() {
+        return run_cells(plan, progress, |plan| run(plan, qemu, images, progress));
+    }
+    let image = images.old();
     prefer(std::process::id()); // the link is no faster than the rig that carries it
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
     let (sender, heard) = channel();
-    let elf = std::fs::read(image).with_context(|| format!("no firmware at {}", image.display()))?;
+    let elf = std::fs::read(&image).with_context(|| format!("no firmware at {}", image.display()))?;
     let memory_port = matches!(plan.kind, Kind::Rot | Kind::Seu);
     let is_upset = plan.kind == Kind::Seu;
     let upsets = is_upset.then(|| Ram::of(&elf)).transpose()?.map(|ram| Upsets::new(plan.seed, plan.flips, ram));
     let mut run = Run {
         plan,
         rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
-        socket: Socket { qemu: qemu.into(), image: image.into(), folder: folder.path().into(), memory_port },
+        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port },
         heard: sender,
         boots: 0,
         boot_of: [0; 2],
@@ -91,15 +100,16 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         link: CrossLink::new(&plan),
         from_board: Default::default(),
         relay: Relay::new(plan.broken_relay),
-        judge: if is_upset { Judge::of_upset_boards() } else { Judge::new() },
+        judge: Judge::of(&plan),
         plant: PlantSide::new(plan.seed)?,
         rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, Config::DEFAULT.probation_cycles)),
         upsets,
+        upgrade: plan.kind.upgrades().then(|| Upgrade::new(&plan)),
+        images: images.clone(),
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
         memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,
         modes: [None; 2],
         one_stood_by: false,
-        elf,
         journal: Vec::new(),
         logs: Default::default(),
         failed: None,
@@ -118,13 +128,14 @@ impl Run<'_> {
     fn until_done(mut self, heard: &Receiver<Heard>) -> Result<Outcome> {
         let (mut latest, mut since) = (0, Instant::now());
         while !self.is_done() {
-            let wait = if self.upsets.is_some() { A_MOMENT } else { SILENCE_AT_MOST };
+            let is_watched = self.upsets.is_some() || self.upgrade.is_some();
+            let wait = if is_watched { A_MOMENT } else { SILENCE_AT_MOST };
             let busy = match heard.recv_timeout(wait) {
                 Ok(heard) => {
                     self.hear(&heard);
                     Some(CHANNELS[heard.board])
                 }
-                Err(RecvTimeoutError::Timeout) if self.upsets.is_some() => None,
+                Err(RecvTimeoutError::Timeout) if is_watched => None,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     bail!("the boards stopped talking after cycle {latest}");
                 }
@@ -137,6 +148,7 @@ impl Run<'_> {
             }
             self.go_on_with_rounds()?;
             self.go_on_with_upsets(busy)?;
+            self.go_on_with_upgrade()?;
             if let Some(failed) = self.failed.take() {
                 bail!(failed);
             }
@@ -154,6 +166,7 @@ impl Run<'_> {
         figures.rounds = self.rounds.map(Rounds::into_rounds).unwrap_or_default();
         figures.rot = self.rot.map(Rot::into_figures);
         figures.seu = self.upsets.map(|upsets| upsets.seu.into_figures());
+        figures.upgrade = self.upgrade.map(Upgrade::into_figures);
         figures.copy_budget_blocks = COPY_BLOCKS;
         let (modes, link_changes, one_stood_by) = (self.modes, self.plant.link_changes(), self.one_stood_by);
         let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
@@ -168,6 +181,10 @@ impl Run<'_> {
             // Time for the last flip to show, and for the pair to come together.
             let is_calm = latest > upsets.calm_from && latest > upsets.last_flip + LAST_CYCLES;
             return upsets.seu.is_done() && is_calm && latest >= self.plan.cycles;
+        }
+        if let Some(upgrade) = &self.upgrade {
+            let is_long_enough = latest >= self.plan.cycles || self.plan.cell.is_some();
+            return upgrade.operator.is_stuck() || upgrade.operator.is_done() && is_long_enough;
         }
         let in_rounds = self.rounds.as_ref().is_some_and(|rounds| !rounds.is_done());
         // Rounds that do not come to an end are one of the claims.
@@ -249,35 +266,6 @@ impl Run<'_> {
         }
     }
 
-    /// Boots a board, for the first time or again.
-    fn boot(&mut self, board: ChannelId) -> Result<()> {
-        self.boots += 1;
-        let at = board.index();
-        self.boards[at] = Some(Board::boot(&self.socket, at, self.boots, &self.heard)?);
-        self.boot_of[at] = self.boots;
-        if let Some(upsets) = &mut self.upsets {
-            upsets.booted(board);
-        }
-        self.nonces[at] = self.rng.u32(1..);
-        self.modes[at] = Some(ModeCode::Starting);
-        self.from_board[at] = Deframer::default();
-        self.link.booted(board);
-        self.logs[at].push(LogDecoder::new(&self.elf)?);
-        Ok(())
-    }
-
-    fn kill(&mut self, board: ChannelId, byte: u32) {
-        self.boards[board.index()] = None;
-        self.modes[board.index()] = None;
-        self.judge.died(board);
-        let cycle = self.link.kill_cycle().unwrap_or_default();
-        self.plant.injected(cycle, Some(board), format!("killed at byte {byte}"));
-        self.plant.mode(board, cycle, None);
-        if let Some(rounds) = &mut self.rounds {
-            rounds.killed(board, cycle);
-        }
-    }
-
     fn go_on_with_rounds(&mut self) -> Result<()> {
         let (latest, in_duplex) = (self.judge.latest(), self.modes == [Some(ModeCode::Duplex); 2]);
         match self.rounds.as_mut().and_then(|rounds| rounds.next(latest, in_duplex)) {
@@ -307,6 +295,7 @@ impl Run<'_> {
         match message {
             ToPlant::Ready => {
                 let (nonce, pair) = (self.nonces[board.index()], self.pair);
+                self.tell_image(board);
                 self.tell(board, &ToBoard::Boot { side: board.into(), nonce, pair, patience: 0 });
                 self.tell(board, &ToBoard::Lease { through: self.relay.through(), answers: None });
                 self.give_reading(board);
@@ -330,6 +319,9 @@ impl Run<'_> {
                     upsets.seu.wrong(Some(board), format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}"));
                 }
                 self.plant.drive(board, cycle, &output, is_new);
+                if let Some(upgrade) = &mut self.upgrade {
+                    upgrade.drove(board);
+                }
                 if is_new {
                     for board in CHANNELS {
                         self.give_reading(board);
@@ -346,6 +338,7 @@ impl Run<'_> {
                 // A board that is out of the cycle stands at an old number.
                 let shown = cycle.max(self.judge.latest());
                 self.plant.mode(board, shown, Some(mode));
+                self.answer_upgrade(board, message);
                 if let Err(error) = self.rot(board, cycle) {
                     self.failed = Some(format!("{error:#}"));
                 }
@@ -366,10 +359,16 @@ impl Run<'_> {
                 if let Some(rot) = &mut self.rot {
                     rot.happened(board, &entry.event);
                 }
+                if let (Some(upgrade), Event::UpgradeStep { to, .. }) = (&mut self.upgrade, entry.event) {
+                    upgrade.operator.stepped(entry.cycle.0, board, to);
+                }
                 let is_hit = self.upsets.is_some() || self.rot.is_some();
                 if is_hit && matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
                     self.readmit();
                 }
+            }
+            ToPlant::Upgrade { .. } | ToPlant::Answered { .. } | ToPlant::Duty(_) | ToPlant::Differed { .. } => {
+                self.answer_upgrade(board, message);
             }
             ToPlant::Failed { .. } if self.upsets.is_some() => self.boards[board.index()] = None,
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),

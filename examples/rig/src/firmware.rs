@@ -1,6 +1,7 @@
 //! Builds the firmware, and looks into its image.
 
 use crate::provision::{self, ThumbCargo};
+use crate::upgrade::Flavour;
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,29 @@ pub(crate) struct Toolchain {
     target: String,
 }
 
+/// The images of the boards' firmware.
+#[derive(Clone, Debug)]
+pub(crate) struct Images {
+    folder: PathBuf,
+}
+
+impl Images {
+    /// Returns version 1.
+    pub(crate) fn old(&self) -> PathBuf {
+        self.folder.join("firmware")
+    }
+
+    /// Returns a version 2.
+    pub(crate) fn of(&self, flavour: Flavour) -> PathBuf {
+        self.folder.join(flavour.image())
+    }
+
+    /// Returns one that goes wrong and does not compare: a negative control.
+    pub(crate) fn blind(&self) -> PathBuf {
+        self.folder.join("blind")
+    }
+}
+
 /// How to build the firmware.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Build {
@@ -33,9 +57,10 @@ impl Toolchain {
         Ok(Self { cargo: provision::thumb(target, say)?, target: target.to_owned() })
     }
 
-    /// Builds the firmware as it runs on the boards; returns the image.
-    pub(crate) fn firmware(&self) -> Result<PathBuf> {
-        Ok(self.build("firmware", &[], "target")?.join("firmware"))
+    /// Builds the firmware as it runs on the boards: version 1, or every version; returns the images.
+    pub(crate) fn firmware(&self, all_versions: bool) -> Result<Images> {
+        let images: &[&str] = if all_versions { &["--bins"] } else { &["--bin", "firmware"] };
+        Ok(Images { folder: self.build("firmware", images, "target")? })
     }
 
     /// Builds what counts instructions on a board, with the same profile; returns the image.
@@ -56,11 +81,11 @@ impl Toolchain {
         Ok(["core0", "core1"].map(|image| folder.join(image)))
     }
 
-    /// Builds a variant of the firmware without default features; returns the image.
-    pub(crate) fn variant(&self, build: Build) -> Result<PathBuf> {
+    /// Builds a variant of the firmware without default features; returns the images.
+    pub(crate) fn variant(&self, build: Build) -> Result<Images> {
         let level = format!("profile.release.opt-level={}", build.opt_level);
         let arguments = ["--no-default-features", "--features", build.features, "--config", &level];
-        Ok(self.build("firmware", &arguments, "target/variants")?.join("firmware"))
+        Ok(Images { folder: self.build("firmware", &arguments, "target/variants")? })
     }
 
     /// Builds the images of a chip's two cores at an optimisation level; returns both.
@@ -182,12 +207,15 @@ pub(crate) fn check_panic_free(say: &mut dyn FnMut(&str)) -> Result<bool> {
             holds &= panics.is_empty();
         }
         for (features, expected) in [("", false), ("one-panic", true)] {
-            let image = toolchain.variant(Build { opt_level, features })?;
-            let panics = panics_in(&image)?;
-            let found = !panics.is_empty();
+            let images = toolchain.variant(Build { opt_level, features })?;
             let what = if expected { "control with one panic" } else { "release firmware" };
-            println!("opt-level {opt_level}, {what}: {} symbols of core::panicking {panics:?}", panics.len());
-            holds &= found == expected;
+            let versions_2 = Flavour::ALL.map(|flavour| (flavour.image(), images.of(flavour)));
+            for (version, image) in std::iter::once(("v1", images.old())).chain(versions_2) {
+                let panics = panics_in(&image)?;
+                let (found, count) = (!panics.is_empty(), panics.len());
+                println!("opt-level {opt_level}, {what}, {version}: {count} symbols of core::panicking {panics:?}");
+                holds &= found == expected;
+            }
         }
     }
     println!("  {} no panic reachable", if holds { "ok    " } else { "FAILED" });

@@ -1,92 +1,28 @@
 //! The judge: what reaches the plant, against the rig's own run of the program.
 
-use crate::dualcore::Hung;
-use crate::rot::RotFigures;
-use crate::rounds::Round;
-use crate::seu::SeuFigures;
+mod figures;
+
+pub(crate) use figures::Figures;
+
+use crate::scenario::{self, Plan};
 use std::collections::{BTreeMap, VecDeque};
 use tank::field_bus::{ModeCode, OutcomeCode};
-use tank::{Drive, Reading, Tank};
+use tank::{Drive, Reading, Tank, TankV2};
 use twinstep::digest::ValueDigest;
-use twinstep::sim::{Judgement, Oracle, VoteTap};
+use twinstep::sim::{Judgement, TwoOracles, Version, VoteTap};
 use twinstep::wire::Kind;
 use twinstep::{ChannelId, Cycle, Outcome, Program, canonical};
-
-/// What a run came to, for the claims and the JSON report.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub(crate) struct Figures {
-    /// Cycles whose output reached the plant.
-    pub(crate) cycles: u32,
-    /// Gaps in the cycle numbers that reached it.
-    pub(crate) missing: u32,
-    /// Outputs that the rig's own run of the program contradicts, or that rest on a
-    /// reading which the board was never given.
-    pub(crate) wrong: u32,
-    /// Outputs released in duplex for which the link did not carry both votes.
-    pub(crate) unvoted_in_duplex: u32,
-    /// Safe outputs that reached the plant.
-    pub(crate) safe: u32,
-    /// The largest number of boards that drove in one epoch, or that served alone at once.
-    pub(crate) owners_max: usize,
-    /// Takeovers in all.
-    pub(crate) takeovers: u32,
-    /// Deadlines that passed without a result.
-    pub(crate) held: u32,
-    /// Drives of a board that the relay had cut off.
-    pub(crate) cut_off: u32,
-    /// Bytes on the link beyond input and output in a duplex cycle, each direction, both
-    /// frames with their delimiters: the most.
-    pub(crate) link_overhead_bytes_max: usize,
-    /// Cycle frames that were sent more than once.
-    pub(crate) repeated_frames: u32,
-    /// Cycles in which no output was released: missing ones and held deadlines.
-    pub(crate) blackout_cycles: u32,
-    /// The cycles in which a board took over.
-    pub(crate) takeover_cycles: Vec<u32>,
-    /// Blocks of memory that the link carried, repetitions included.
-    pub(crate) blocks_copied: u32,
-    /// The most of them in one cycle of a donor, and what it may send at most.
-    pub(crate) blocks_in_a_cycle_max: u32,
-    /// The budget that boards are configured with.
-    pub(crate) copy_budget_blocks: u32,
-    /// The rounds of death and return.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) rounds: Vec<Round>,
-    /// The core that hung and went on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) hung: Option<Hung>,
-    /// What became of bits flipped in memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rot: Option<RotFigures>,
-    /// What became of bits flipped anywhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) seu: Option<SeuFigures>,
-    /// Samples that are no reading of the plant: damaged on the board before they were fixed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) damaged_readings: Option<u32>,
-    /// Frames that the rig did not read from the cores' mailbox in time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) unheard_frames: Option<u32>,
-    /// The first cycle that the killed owner did not complete.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) kill_cycle: Option<u32>,
-    /// The cycle in which the other board took over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) takeover_cycle: Option<u32>,
-    /// Bytes of the link that were flipped, lost or repeated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) damaged_bytes: Option<u64>,
-    /// Bytes that the link carried.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) carried_bytes: Option<u64>,
-}
 
 /// Readings given to a board that it may still use.
 const READINGS_KEPT: usize = 64;
 
 /// Watches the link and the field bus of one run.
 pub(crate) struct Judge {
-    oracle: Oracle<Tank>,
+    oracle: TwoOracles<Tank, TankV2>,
+    /// What runs on each board.
+    versions: [Version; 2],
+    /// The board has joined since its boot, or begun with it, and has sampled nothing yet.
+    is_fresh: [bool; 2],
     votes: VoteTap,
     given: [VecDeque<Reading>; 2],
     modes: [ModeCode; 2],
@@ -101,6 +37,10 @@ pub(crate) struct Judge {
     unconfirmed: Vec<(u32, Drive)>,
     /// The boards' memory is damaged: what they say may be nonsense.
     are_upset: bool,
+    /// The only board with the state may be killed: the pair then begins with its first cycle again.
+    may_begin_anew: bool,
+    /// It has, and nobody was told yet.
+    has_begun_anew: bool,
     /// The last cycle of which the link carried a board's sample.
     sampled_on_link: [Option<u32>; 2],
     figures: Figures,
@@ -115,7 +55,9 @@ const VOTES_WITHIN_CYCLES: u32 = 3;
 impl Judge {
     pub(crate) fn new() -> Self {
         Self {
-            oracle: Oracle::new(),
+            oracle: TwoOracles::new(),
+            versions: [Version::Old; 2],
+            is_fresh: [true; 2],
             votes: VoteTap::default(),
             given: Default::default(),
             modes: [ModeCode::Starting; 2],
@@ -125,26 +67,69 @@ impl Judge {
             blocks: [(0, 0); 2],
             unconfirmed: Vec::new(),
             are_upset: false,
+            may_begin_anew: false,
+            has_begun_anew: false,
             sampled_on_link: [None; 2],
             figures: Figures::default(),
+        }
+    }
+
+    /// Judges the boards of a scenario.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        match plan.kind {
+            scenario::Kind::Seu => Self::of_upset_boards(),
+            scenario::Kind::UpgradeFaults => Self::of_mortal_boards(),
+            _ => Self::new(),
         }
     }
 
     /// Judges boards whose memory is damaged. A sample that is no reading counts apart: the pair agrees on what its
     /// sensors say, and a bit flipped before that is a sensor's fault. What a board says of its sample counts only
     /// where the link did not carry it, and frames of impossible cycles do not count.
-    pub(crate) fn of_upset_boards() -> Self {
+    fn of_upset_boards() -> Self {
         let figures = Figures { damaged_readings: Some(0), ..Figures::default() };
         Self { are_upset: true, figures, ..Self::new() }
+    }
+
+    /// Judges boards of which one is killed while it alone has the state.
+    fn of_mortal_boards() -> Self {
+        Self { may_begin_anew: true, ..Self::new() }
+    }
+
+    /// Whether the pair has begun with its first cycle again, once for each time.
+    pub(crate) fn took_anew(&mut self) -> bool {
+        std::mem::take(&mut self.has_begun_anew)
+    }
+
+    /// The pair has lost its state, by the sample that it begins with.
+    fn forget_state(&mut self) {
+        self.confirm_votes(0);
+        self.votes = VoteTap::default();
+        self.oracle.forget_state();
+        if self.versions == [Version::New; 2] {
+            self.oracle.begin_new();
+        }
+        self.latest = 0;
+        self.figures.states_lost += 1;
+        self.has_begun_anew = true;
     }
 
     /// Nobody has the state any more: the pair begins with its first cycle again.
     pub(crate) fn begin_anew(&mut self) {
         self.confirm_votes(0);
-        let (oracle, votes) = (Oracle::new(), VoteTap::default());
+        let (oracle, votes, versions) = (TwoOracles::new(), VoteTap::default(), self.versions);
         let figures = std::mem::take(&mut self.figures);
         let drivers = std::mem::take(&mut self.drivers);
-        *self = Self { oracle, votes, drivers, figures, are_upset: self.are_upset, ..Self::new() };
+        *self = Self { oracle, votes, versions, drivers, figures, are_upset: self.are_upset, ..Self::new() };
+        if versions == [Version::New; 2] {
+            self.oracle.begin_new();
+        }
+    }
+
+    /// Notes that a board boots this version.
+    pub(crate) fn booted(&mut self, board: ChannelId, version: Version) {
+        self.versions[board.index()] = version;
+        self.is_fresh[board.index()] = true;
     }
 
     /// Returns how many cycles reached the plant.
@@ -257,12 +242,24 @@ impl Judge {
             Some(damaged) => *damaged += u32::from(never_given),
             None => self.figures.wrong += u32::from(never_given),
         }
+        if self.may_begin_anew && cycle == 1 && self.latest > CYCLES_AHEAD {
+            self.forget_state();
+        }
+        let at = board.index();
+        if std::mem::take(&mut self.is_fresh[at]) {
+            // The first sample of a version 2 that joins a version 1: it has the state that was that one's before.
+            let other = self.versions[board.other().index()];
+            if (self.versions[at], other) == (Version::New, Version::Old) {
+                self.oracle.migrated(Cycle(cycle.saturating_sub(1)));
+            }
+        }
         self.oracle.sampled(board, Cycle(cycle), reading);
     }
 
     /// Takes the end of a board's cycle.
     pub(crate) fn settled(&mut self, board: ChannelId, cycle: u32, outcome: OutcomeCode, mode: ModeCode) {
         self.modes[board.index()] = mode;
+        self.is_fresh[board.index()] |= matches!(mode, ModeCode::Starting | ModeCode::Joining);
         let alone = self.modes.iter().filter(|mode| matches!(mode, ModeCode::Simplex | ModeCode::Donor)).count();
         self.figures.owners_max = self.figures.owners_max.max(alone);
         match outcome {
@@ -314,7 +311,8 @@ impl Judge {
         if outcome == Outcome::Agreed {
             self.unconfirmed.push((cycle, *output));
         }
-        let judgement = self.oracle.judge(board, outcome, Cycle(cycle), output);
+        let version = self.versions[board.index()];
+        let judgement = self.oracle.judge(board, version, outcome, Cycle(cycle), output);
         let is_new = cycle > self.latest;
         match judgement {
             Judgement::Right => {}

@@ -35,11 +35,12 @@ mod scenario;
 mod seu;
 mod simulate;
 mod timeline;
+mod upgrade;
 mod weather;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use firmware::Toolchain;
+use firmware::{Images, Toolchain};
 use run::{Outcome, Progress};
 use scenario::{Kind, Plan};
 use std::path::PathBuf;
@@ -70,6 +71,18 @@ enum Command {
         /// Bits to be flipped
         #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         flips: u32,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Upgrade both boards to a new version, one at a time, tried beside the old one: the outputs never stop
+    Upgrade(Options),
+    /// Go back from a new version that is wrong, or not wanted: nothing wrong is driven
+    Rollback(Options),
+    /// Kill each half in each step of an upgrade: the other one goes on, and there is a way on or back
+    UpgradeFaults {
+        /// Only this row of the table
+        #[arg(long, value_name = "ROW", value_parser = clap::value_parser!(u32).range(1..=16))]
+        only: Option<u32>,
         #[command(flatten)]
         options: Options,
     },
@@ -152,6 +165,12 @@ struct Options {
     /// Negative control of `dualcore`: cores that do not look who owns as they drive; the claims must fail
     #[arg(long)]
     broken_claim: bool,
+    /// Negative control of `upgrade` and `upgrade-faults`: no bootloader starts the new version; the claims must fail
+    #[arg(long)]
+    broken_bootloader: bool,
+    /// Negative control of `rollback`: what the new version drives is not compared; the claims must fail
+    #[arg(long)]
+    broken_trial: bool,
 }
 
 fn main() -> ExitCode {
@@ -173,7 +192,13 @@ fn run(command: Command) -> Result<bool> {
         Command::Partition(options) => run_all(&[Kind::Partition], &options),
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
-        Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, flips),
+        Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, Extent { flips, ..Extent::DEFAULT }),
+        Command::Upgrade(options) => run_all(&[Kind::Upgrade], &options),
+        Command::Rollback(options) => run_all(&[Kind::Rollback], &options),
+        Command::UpgradeFaults { only, options } => {
+            let only = only.map(|row| row as usize);
+            run_all_with(&[Kind::UpgradeFaults], &options, Extent { only, ..Extent::DEFAULT })
+        }
         Command::Dualcore(options) => run_all(&[Kind::Dualcore], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::Campaign(options) => campaign::run(&options),
@@ -194,14 +219,25 @@ fn say(line: &str) {
     eprintln!("rig: {line}");
 }
 
-/// Bits that are flipped anywhere where that is one scenario of several.
-const FEW_FLIPS: u32 = 60;
-
-fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
-    run_all_with(kinds, options, FEW_FLIPS)
+/// How much of a scenario is run.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Bits to be flipped anywhere.
+    flips: u32,
+    /// The only half to be killed, by its row.
+    only: Option<usize>,
 }
 
-fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
+impl Extent {
+    /// Few flips: that is one scenario of several.
+    const DEFAULT: Self = Self { flips: 60, only: None };
+}
+
+fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
+    run_all_with(kinds, options, Extent::DEFAULT)
+}
+
+fn run_all_with(kinds: &[Kind], options: &Options, Extent { flips, only }: Extent) -> Result<bool> {
     if kinds.len() > 1 && [&options.json, &options.svg, &options.journal].iter().any(|file| file.is_some()) {
         bail!("--json, --svg and --journal belong to one scenario, not to `all`");
     }
@@ -214,10 +250,25 @@ fn run_all_with(kinds: &[Kind], options: &Options, flips: u32) -> Result<bool> {
     if options.broken_claim && kinds != [Kind::Dualcore] {
         bail!("--broken-claim is a control of `dualcore`: elsewhere a relay is the arbiter");
     }
+    if options.broken_bootloader && !matches!(kinds, [Kind::Upgrade | Kind::UpgradeFaults]) {
+        bail!(
+            "--broken-bootloader is a control of `upgrade` and `upgrade-faults`: elsewhere nobody needs a new version"
+        );
+    }
+    if options.broken_trial && kinds != [Kind::Rollback] {
+        bail!("--broken-trial is a control of `rollback`: elsewhere every new version is right");
+    }
     let bench = if options.sim { None } else { Some(Bench::provide(kinds, options.broken_claim)?) };
     let mut passed = true;
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
-        let plan = Plan { broken_relay: options.broken_relay, flips, ..Plan::new(*kind, options.seed, options.cycles) };
+        let plan = Plan {
+            broken_relay: options.broken_relay,
+            broken_bootloader: options.broken_bootloader,
+            broken_trial: options.broken_trial,
+            flips,
+            only,
+            ..Plan::new(*kind, options.seed, options.cycles)
+        };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
             Some(bench) => bench.run(plan, &progress),
@@ -256,7 +307,7 @@ fn present(plan: &Plan, options: &Options, outcome: &Outcome) -> Result<()> {
 /// What emulated runs need: QEMU and the firmware's images.
 struct Bench {
     qemu: PathBuf,
-    board: Option<PathBuf>,
+    board: Option<Images>,
     cores: Option<[PathBuf; 2]>,
 }
 
@@ -267,7 +318,7 @@ impl Bench {
         if kinds.iter().any(|kind| *kind != Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::BOARD, &mut say)?;
             say("building the firmware");
-            bench.board = Some(toolchain.firmware()?);
+            bench.board = Some(toolchain.firmware(kinds.iter().any(|kind| kind.upgrades()))?);
         }
         if kinds.contains(&Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::TWO_CORES, &mut say)?;

@@ -3,6 +3,7 @@
 use crate::rot::Found;
 use crate::run::Outcome;
 use crate::scenario::{Kind, Plan};
+use crate::upgrade;
 use anyhow::{Context, Result};
 use serde_json::json;
 use std::fmt::Write;
@@ -47,7 +48,8 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
     }
     if figures.blocks_copied > 0 {
         let (blocks, most) = (figures.blocks_copied, figures.blocks_in_a_cycle_max);
-        let _ = writeln!(text, "{blocks} blocks of memory copied, at most {most} in a cycle");
+        let at_most = if most > 0 { format!(", at most {most} in a cycle") } else { String::new() };
+        let _ = writeln!(text, "{blocks} blocks of memory copied{at_most}");
     }
     if let Some(rot) = &figures.rot {
         for (part, found) in [("working", rot.working), ("checkpoint", rot.checkpoint), ("digests", rot.digests)] {
@@ -64,6 +66,9 @@ pub(crate) fn text(plan: &Plan, outcome: &Outcome) -> String {
         for line in seu.lines() {
             let _ = writeln!(text, "{line}");
         }
+    }
+    for line in upgrade::lines(figures) {
+        let _ = writeln!(text, "{line}");
     }
     if let Some(damaged) = figures.damaged_readings {
         let _ = writeln!(text, "{damaged} samples damaged before they were fixed; {} safe outputs", figures.safe);

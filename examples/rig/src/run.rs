@@ -39,6 +39,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// Begins another run of several.
+    pub(crate) fn cell(&self, number: usize, count: usize) {
+        self.0.set_prefix(format!("{number} of {count}"));
+    }
+
     /// Moves on to this cycle.
     pub(crate) fn at(&self, cycle: u32) {
         self.0.set_position(cycle.into());

@@ -1,6 +1,7 @@
 //! The scenarios: what is done to the pair, and what is claimed of the run.
 
 use crate::judge::Figures;
+use crate::upgrade::{self, Cell};
 use clap::ValueEnum;
 use fastrand::Rng;
 use tank::Plant;
@@ -22,6 +23,12 @@ pub(crate) enum Kind {
     Rot,
     /// Bits are flipped anywhere in the memory of running boards.
     Seu,
+    /// The boards are upgraded from version 1 to version 2 while they serve.
+    Upgrade,
+    /// They go back to version 1 from a version 2 that is wrong, or is not wanted.
+    Rollback,
+    /// In each step of an upgrade each half is killed.
+    UpgradeFaults,
     /// Two cores of one chip: each is stopped dead and comes back, and bits are flipped in their mirrored memory.
     Dualcore,
 }
@@ -32,8 +39,23 @@ pub(crate) const ROUNDS: usize = 10;
 pub(crate) const CORE_ROUNDS: usize = 5;
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Failover, Self::Noise, Self::Partition, Self::Rejoin, Self::Rot, Self::Seu, Self::Dualcore];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Failover,
+        Self::Noise,
+        Self::Partition,
+        Self::Rejoin,
+        Self::Rot,
+        Self::Seu,
+        Self::Upgrade,
+        Self::Rollback,
+        Self::UpgradeFaults,
+        Self::Dualcore,
+    ];
+
+    /// Whether it runs more than one version.
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Rollback | Self::UpgradeFaults)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -43,6 +65,9 @@ impl Kind {
             Self::Rejoin => "rejoin",
             Self::Rot => "rot",
             Self::Seu => "seu",
+            Self::Upgrade => "upgrade",
+            Self::Rollback => "rollback",
+            Self::UpgradeFaults => "upgrade-faults",
             Self::Dualcore => "dualcore",
         }
     }
@@ -65,8 +90,16 @@ pub(crate) struct Plan {
     pub(crate) byte_errors: f64,
     /// Bits to be flipped anywhere.
     pub(crate) flips: u32,
+    /// The half to be killed in an upgrade, and in which step.
+    pub(crate) cell: Option<Cell>,
+    /// Only this one of the halves to be killed.
+    pub(crate) only: Option<usize>,
     /// Negative control: the relay lets everybody through.
     pub(crate) broken_relay: bool,
+    /// Negative control: no bootloader ever starts a candidate.
+    pub(crate) broken_bootloader: bool,
+    /// Negative control: what the new version drives is not compared.
+    pub(crate) broken_trial: bool,
 }
 
 /// Bytes of a sample and a vote of the tank on the link, delimiters included.
@@ -86,7 +119,11 @@ impl Plan {
             heals_at: strikes_at + cycles / 8,
             byte_errors: if kind == Kind::Noise { 1e-3 } else { 0.0 },
             flips: 0,
+            cell: None,
+            only: None,
             broken_relay: false,
+            broken_bootloader: false,
+            broken_trial: false,
         }
     }
 
@@ -94,6 +131,9 @@ impl Plan {
     pub(crate) fn claims(&self, figures: &Figures, ending: &Ending) -> Vec<Claim> {
         if self.kind == Kind::Seu {
             return seu_claims(self, figures, ending);
+        }
+        if self.kind.upgrades() {
+            return upgrade::claims(self, figures, ending);
         }
         let mut claims = vec![
             claim(format!("at least {} cycles reached the plant", self.cycles), figures.cycles >= self.cycles),
@@ -144,7 +184,7 @@ impl Plan {
                 claims.extend(rot_claims(figures));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
-            Kind::Seu => {}
+            Kind::Seu | Kind::Upgrade | Kind::Rollback | Kind::UpgradeFaults => {}
         }
         claims
     }

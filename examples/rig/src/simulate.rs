@@ -1,5 +1,6 @@
 //! The same scenarios without boards: the library's simulated pair in virtual time.
 
+mod upgrade;
 mod upsets;
 
 use crate::journal::{Logged, in_words};
@@ -39,6 +40,12 @@ struct Inner {
     latest: u32,
     /// Cycles whose output reached the plant.
     cycles: u32,
+}
+
+impl SharedPlant {
+    fn new(seed: u64) -> Result<Self> {
+        Ok(Self(Rc::new(RefCell::new(Inner { plant: PlantSide::new(seed)?, latest: 0, cycles: 0 }))))
+    }
 }
 
 impl Inner {
@@ -87,7 +94,10 @@ const SHARES: u32 = 64;
 
 /// Runs `plan` on a simulated pair.
 pub(crate) fn run(plan: Plan, progress: &Progress) -> Result<Outcome> {
-    let world = SharedPlant(Rc::new(RefCell::new(Inner { plant: PlantSide::new(plan.seed)?, latest: 0, cycles: 0 })));
+    if plan.kind.upgrades() {
+        return upgrade::run(plan, progress);
+    }
+    let world = SharedPlant::new(plan.seed)?;
     // Frames are the simulated link's unit: bytes are flipped, and no byte is lost or repeated.
     let link = LinkFaults { flip: plan.byte_errors, ..LinkFaults::NONE };
     let config = Config { copy_blocks: COPY_BLOCKS, ..Config::DEFAULT };

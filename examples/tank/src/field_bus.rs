@@ -6,13 +6,22 @@
 //!
 //! ```text
 //! plant -> board   Boot once; Reading; Lease on every change, and as the answer to a claim;
-//!                  Readmit
+//!                  Readmit, Forgive; of an upgrade: Image before Boot and on every change,
+//!                  Order, Done, RestartFailed
 //! board -> plant   Ready; Sampled, Settled and Drive for each cycle; Claim; Copying;
-//!                  Repaired on every change; Happened for each entry of the journal; Failed
+//!                  Repaired on every change; Happened for each entry of the journal; Failed;
+//!                  of an upgrade: Upgrade on every change, Answered, Duty, Differed
 //! ```
+//!
+//! The plant side has the images and the bootloader of each board, too: a board asks by Duty for what a bootloader is
+//! to do, and is told by Image what it would read there.
 //!
 //! A message is the canonical encoding of its value. How messages are told apart in a
 //! stream of bytes is the carrier's matter.
+
+mod upgrade;
+
+pub use upgrade::{DutyCode, OrderCode, RefusalCode, StepCode};
 
 use crate::{Drive, Reading};
 use serde::{Deserialize, Serialize};
@@ -50,6 +59,38 @@ pub enum ToBoard {
         /// The channel.
         side: Side,
     },
+    /// What this board's bootloader knows.
+    Image(Image),
+    /// Go a step of an upgrade.
+    Order(OrderCode),
+    /// What was asked for has been done.
+    Done(DutyCode),
+    /// The board cannot be restarted as it asked.
+    RestartFailed,
+    /// Clear the record of the first fault: somebody has looked at it.
+    Forgive,
+}
+
+/// What a bootloader knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Whether the running image boots again after a reset.
+    pub is_confirmed: bool,
+    /// The oldest version that may be installed.
+    pub floor: u32,
+    /// What the board can be restarted into.
+    pub candidate: Option<Candidate>,
+}
+
+/// An image that a board can be restarted into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its version.
+    pub version: u32,
+    /// The version that it takes over from.
+    pub takes_version: u32,
+    /// The layout of that version's state.
+    pub takes_layout: u32,
 }
 
 /// What a board tells the plant side.
@@ -130,6 +171,45 @@ pub enum ToPlant {
         lost: u16,
         /// The entry.
         entry: Entry,
+    },
+    /// How an upgrade stands.
+    Upgrade {
+        /// The board's step.
+        step: StepCode,
+        /// The other board's.
+        partner_step: StepCode,
+        /// Cycles of the trial.
+        cycles: u16,
+        /// Of these, cycles whose outputs differed and were tolerated.
+        tolerated: u16,
+        /// Of these, cycles whose outputs were not alike.
+        differing: u16,
+        /// Whether the new version may drive.
+        is_ready: bool,
+        /// Whether the outputs were not alike too often.
+        has_failed: bool,
+        /// Why the state was not taken over.
+        cannot_migrate: Option<u16>,
+    },
+    /// What became of an order that was given to this board.
+    Answered {
+        /// The order.
+        order: OrderCode,
+        /// Why it was refused; `None`: it was not.
+        refusal: Option<RefusalCode>,
+    },
+    /// The board asks for this to be done.
+    Duty(DutyCode),
+    /// The first cycle of a trial whose outputs were not alike.
+    Differed {
+        /// The number of the cycle.
+        cycle: u32,
+        /// What both versions stepped on.
+        input: Reading,
+        /// The old version's output.
+        old: Drive,
+        /// The new version's.
+        new: Drive,
     },
 }
 
@@ -276,11 +356,20 @@ mod tests {
     const EPOCH: Epoch = Epoch::new(u32::MAX >> 1, ChannelId::B);
     const DRIVE: Drive = Drive { heater_permille: u16::MAX, valve: Valve::Open, alarms: Alarms::all() };
 
-    const TO_BOARD: [ToBoard; 4] = [
+    const TO_BOARD: [ToBoard; 9] = [
         ToBoard::Boot { side: Side::B, nonce: u32::MAX, pair: u32::MAX, patience: u8::MAX },
         ToBoard::Reading(READING),
         ToBoard::Lease { through: EPOCH, answers: Some(EPOCH) },
         ToBoard::Readmit { side: Side::B },
+        ToBoard::Image(Image {
+            is_confirmed: true,
+            floor: u32::MAX,
+            candidate: Some(Candidate { version: u32::MAX, takes_version: u32::MAX, takes_layout: u32::MAX }),
+        }),
+        ToBoard::Order(OrderCode::Abort),
+        ToBoard::Done(DutyCode::RaiseFloor),
+        ToBoard::RestartFailed,
+        ToBoard::Forgive,
     ];
 
     /// The longest entry there is.
@@ -291,7 +380,7 @@ mod tests {
         event: Event::Tried { cycles: u32::MAX, tolerated: u32::MAX, differing: u32::MAX },
     };
 
-    const TO_PLANT: [ToPlant; 9] = [
+    const TO_PLANT: [ToPlant; 13] = [
         ToPlant::Ready,
         ToPlant::Claim { to: EPOCH },
         ToPlant::Sampled { cycle: u32::MAX, reading: READING },
@@ -319,6 +408,19 @@ mod tests {
             from_peer: u16::MAX,
         },
         ToPlant::Happened { lost: u16::MAX, entry: ENTRY },
+        ToPlant::Upgrade {
+            step: StepCode::Abort,
+            partner_step: StepCode::Abort,
+            cycles: u16::MAX,
+            tolerated: u16::MAX,
+            differing: u16::MAX,
+            is_ready: true,
+            has_failed: true,
+            cannot_migrate: Some(u16::MAX),
+        },
+        ToPlant::Answered { order: OrderCode::Prepare, refusal: Some(RefusalCode::NotReady { reasons: u16::MAX }) },
+        ToPlant::Duty(DutyCode::Confirm),
+        ToPlant::Differed { cycle: u32::MAX, input: READING, old: DRIVE, new: DRIVE },
     ];
 
     #[test]
@@ -355,8 +457,11 @@ mod tests {
 
     #[test]
     fn unknown_kinds_and_values_are_refused() {
-        assert_eq!(ToBoard::decode(&[4]), None);
-        assert_eq!(ToPlant::decode(&[9]), None);
+        assert_eq!(ToBoard::decode(&[9]), None);
+        assert_eq!(ToPlant::decode(&[13]), None);
+        // An order and a duty that there are not.
+        assert_eq!(ToBoard::decode(&[5, 5]), None);
+        assert_eq!(ToPlant::decode(&[11, 4]), None);
         // A door that is neither open nor closed, and a mode that there is not.
         assert_eq!(ToBoard::decode(&[1, 0, 0, 2, 0]), None);
         assert_eq!(ToPlant::decode(&[3, 0, 0, 8, 0, 0, 0]), None);

@@ -22,19 +22,20 @@ pub struct Bootloader {
 }
 
 impl Bootloader {
-    pub(super) fn new(old_number: u32) -> Self {
+    /// Starts with one image, the old version of this number, confirmed.
+    pub fn new(old_number: u32) -> Self {
         let stable = Image { version: Version::Old, number: old_number };
         Self { stable, marked: None, running: stable, floor: 0 }
     }
 
     /// A reset: returns the version that boots. A marked image that does not start falls back.
-    pub(super) fn choose(&mut self, candidate_starts: bool) -> Version {
+    pub fn choose(&mut self, candidate_starts: bool) -> Version {
         self.running = self.marked.take().filter(|_| candidate_starts).unwrap_or(self.stable);
         self.running.version
     }
 
     /// Marks the new version to be tried at the next reset; false if it may not be installed.
-    pub(super) fn mark(&mut self, number: u32) -> bool {
+    pub fn mark(&mut self, number: u32) -> bool {
         let is_allowed = number >= self.floor;
         if is_allowed {
             self.marked = Some(Image { version: Version::New, number });
@@ -43,22 +44,29 @@ impl Bootloader {
     }
 
     /// Lets the image before boot at the next reset; false if there is none any more.
-    pub(super) fn revert(&mut self) -> bool {
+    pub fn revert(&mut self) -> bool {
         self.marked = None;
         self.stable.version == Version::Old
     }
 
-    pub(super) fn confirm(&mut self) {
+    /// Lets the running image boot from now on.
+    pub fn confirm(&mut self) {
         self.stable = self.running;
     }
 
-    pub(super) fn raise_floor(&mut self) {
+    /// Refuses images older than the running one from now on.
+    pub fn raise_floor(&mut self) {
         self.floor = self.floor.max(self.running.number);
     }
 
     /// Whether the running image boots again after a reset.
     pub fn is_confirmed(&self) -> bool {
         self.stable == self.running
+    }
+
+    /// Returns the image that was booted last.
+    pub fn running(&self) -> Image {
+        self.running
     }
 
     /// Returns the image that boots after a reset that nothing was said before.
