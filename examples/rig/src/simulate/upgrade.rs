@@ -42,6 +42,8 @@ struct Run<'m, F: tank::Flaw> {
     steps: [Step; 2],
     striking: Option<ChannelId>,
     is_off: [bool; 2],
+    /// Who owned last: for a moment of a switchover nobody does.
+    owner: ChannelId,
     states_lost: u32,
     journal: Vec<Logged>,
 }
@@ -109,6 +111,7 @@ fn run_round<F: tank::Flaw>(
         steps: [Step::Idle; 2],
         striking: None,
         is_off: [false; 2],
+        owner: ChannelId::A,
         states_lost: 0,
         journal: Vec::new(),
     };
@@ -204,10 +207,15 @@ impl<F: tank::Flaw> Run<'_, F> {
                 }
             }
             Act::Kill(board) => {
+                self.owner = self.pair.owner().unwrap_or(self.owner);
                 let byte = self.plan.cell.map_or(1, |cell| cell.byte);
                 self.pair.fail_at_byte(board, byte.into(), Failure::Dies);
                 self.striking = Some(board);
             }
+        }
+        for board in CHANNELS {
+            let status = self.pair.status(board);
+            self.steps[board.index()] = status.map_or(self.steps[board.index()], |status| status.step);
         }
     }
 
@@ -218,8 +226,7 @@ impl<F: tank::Flaw> Run<'_, F> {
             self.world.0.borrow_mut().begin_anew();
         }
         if let Some(board) = self.striking.take_if(|board| self.pair.deaths(*board) > 0) {
-            let owner = self.pair.owner().unwrap_or(board);
-            let step = self.steps[owner.index()];
+            let step = self.steps[self.owner.index()];
             self.operator.killed(board, Some(step));
             let what = format!("killed in {step}, back after {BACK_AFTER_PERIODS} periods");
             let latest = self.latest();

@@ -58,6 +58,8 @@ impl Cell {
                 let most = match (step, half) {
                     // Once the old half has heard of a commit it leaves: from then on it is a merge.
                     (Step::Commit, Half::Owner) => BYTES_OF_A_WORD,
+                    // It is over within the cycle.
+                    (Step::Switchover, _) => BYTES_OF_A_WORD,
                     _ if cell.is_redundant() => BYTES_OF_A_CYCLE,
                     _ => BYTES_OF_A_DONOR,
                 };
