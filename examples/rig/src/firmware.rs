@@ -163,13 +163,14 @@ pub(crate) fn symbol(name: &str, elf: &[u8]) -> Result<u32> {
     Ok(symbol.with_context(|| format!("the firmware has no {name}"))?.address() as u32)
 }
 
-/// Returns the address of the first instruction of a function of this project, by its name without its path.
+/// Returns the address of the first instruction of a function of this project, by its name without its path;
+/// `module::name` if several modules have one of that name.
 pub(crate) fn function(name: &str, elf: &[u8]) -> Option<u32> {
     let file = object::File::parse(elf).ok()?;
     let symbol = file.symbols().find(|symbol| {
         let path = path_of(symbol);
         let is_ours = ["twinstep", "tank", "board"].iter().any(|krate| path.contains(krate));
-        symbol.kind() == SymbolKind::Text && is_ours && last_part(&path) == name
+        symbol.kind() == SymbolKind::Text && is_ours && is_named(&path, name)
     })?;
     Some(symbol.address() as u32 & !1) // without the mark of Thumb code
 }
@@ -182,6 +183,14 @@ pub(crate) fn function_at(address: u32, elf: &[u8]) -> Option<String> {
         symbol.kind() == SymbolKind::Text && (start..start + symbol.size()).contains(&address.into())
     })?;
     Some(last_part(&path_of(&symbol)).to_owned())
+}
+
+/// Whether a path is that of a function of this name.
+fn is_named(path: &str, name: &str) -> bool {
+    match name.rsplit_once("::") {
+        Some((of, name)) => last_part(path) == name && path.contains(of),
+        None => last_part(path) == name,
+    }
 }
 
 fn path_of<'d>(symbol: &impl ObjectSymbol<'d>) -> String {
@@ -224,7 +233,7 @@ pub(crate) fn check_panic_free(say: &mut dyn FnMut(&str)) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_part;
+    use super::{is_named, last_part};
 
     #[test]
     fn a_function_is_named_without_its_path_and_types() {
@@ -237,5 +246,13 @@ mod tests {
         ] {
             assert_eq!(last_part(path), name);
         }
+    }
+
+    #[test]
+    fn a_name_may_say_in_which_module() {
+        let sends = ["board::field::Inner<U>::send", "<twinstep_hal::lockstep::Lockstep<P, L, A>>::send::<C>"];
+        assert_eq!(sends.map(|path| is_named(path, "send")), [true; 2]);
+        assert_eq!(sends.map(|path| is_named(path, "board::field::send")), [true, false]);
+        assert!(!is_named("board::field::Inner<U>::listened", "board::field::send"));
     }
 }

@@ -10,7 +10,7 @@ use tank::field_bus::{ModeCode, ToPlant};
 use twinstep::{ChannelId, Config};
 
 /// With a verdict, a core reports its sample first, by this function. Then it opens the output.
-const BEFORE_OPENING: &str = "send";
+const BEFORE_OPENING: &str = "board::field::send";
 /// Cycles of the other core until the one that hangs goes on.
 const HANGS_FOR_CYCLES: u32 = 3;
 /// Cycles in duplex before, beside those of the probation: by then the other core may own.
