@@ -87,7 +87,7 @@ pub struct Config {
     /// written are as many as those sent, and if for 64 cycles nothing was gained. It cannot be
     /// changed while the only channel with the state serves: choose it generously.
     pub copy_limit_cycles: u32,
-    /// Clean duplex cycles before a channel that has joined may own the outputs on the other
+    /// Clean cycles of duplex, or of a trial, before a channel that has joined may own the outputs on the other
     /// one's silence; 0 lets it at once. Until then that one's silent death stops the outputs.
     /// What the other one says itself, that it is empty or stands by, always counts.
     pub probation_cycles: u16,
@@ -106,7 +106,7 @@ pub struct Config {
     pub solo_boot_after_us: Option<u32>,
     /// Cycles that a new version is tried for before the outputs may be left to it.
     pub trial_cycles: u32,
-    /// Cycles of a trial whose outputs may be not alike. Once the new version drives, the old version's output is driven in
+    /// Cycles of a trial whose outputs may be not alike, counted anew once the new version drives. Once the new version drives, the old version's output is driven in
     /// each of them, and the next one ends the trial.
     pub trial_differences: u32,
 }

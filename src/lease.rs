@@ -22,10 +22,12 @@ pub enum Grounds {
     /// half of a period; until the answer is there nothing is released, so one within half a
     /// period costs nothing. A refusal means that somebody else owns: the claimant stands by.
     PeerJoins,
-    /// The owner has let go of the outputs in favour of the claimant, and said so.
+    /// The owner has let go of the outputs in favour of the claimant, and said so. An arbiter of pins grants it once it
+    /// sees the other channel's released; while it is pending the cycle is held.
     HandedOver,
     /// The claimant had let go of them, and nobody has answered. To be refused by an arbiter that cannot
-    /// tell whether the other channel has them.
+    /// tell whether the other channel has them, or may still take them. Refused, the claimant stands by: if the other
+    /// channel is dead then, the outputs stop until it is back.
     TakesBack,
 }
 
@@ -64,7 +66,9 @@ pub trait Arbiter {
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool;
 
     /// The channel that owns `epoch` lets go of the outputs in favour of the other one, which claims them next.
-    /// For arbiters that have to do something about it, such as a pin to be released; one with a memory waits for the claim.
+    /// Called once for each hand-over, between two cycles: at the switchover of an upgrade, and at an abort once the new version
+    /// drives. For arbiters that have to do something about it, such as a pin to be released: from then on they confirm `epoch`
+    /// no longer. One with a memory waits for the claim.
     fn let_go(&mut self, epoch: Epoch, me: ChannelId) {
         let _ = (epoch, me);
     }

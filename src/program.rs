@@ -26,10 +26,10 @@ pub trait Program {
     const SAFE: Self::Output;
 
     /// The program's version: raise it with every change. Channels whose versions
-    /// differ do not pair.
+    /// differ do not pair, except a [`Successor`](crate::Successor) with the version before it.
     const VERSION: u32;
 
-    /// Hash of the state's layout: channels whose layouts differ do not pair. This one covers size
+    /// Hash of the state's layout: channels of one version whose layouts differ do not pair. This one covers size
     /// and alignment; name offsets to have the order of the fields in it too, and the size of
     /// what arrays hold: `layout_hash::<Plant>(&[offset_of!(Plant, integral), size_of::<Entry>()])`.
     /// It does not see types: a field that changes its meaning needs a new [`VERSION`](Self::VERSION).

@@ -40,13 +40,22 @@
 //! |---|---|---|
 //! | [`begin`](Images::begin), [`write`](Images::write) | erase and write the slot that is not running (`flash_area_*`) | `prepare_update`, `write_firmware` |
 //! | [`verify`](Images::verify) | `bootutil_img_validate`, or leave it to the reset | `hash`, or `verify_and_mark_updated` together with `boot` |
-//! | [`boot`](Images::boot) | `boot_set_pending_multi(image, 0)`: the trailer's magic, `image_ok` unset | `mark_updated` |
+//! | [`boot`](Images::boot) | `boot_set_next(area of the slot that is not running, false, false)`; not `boot_set_pending_multi`, which always means the secondary slot | `mark_updated` |
 //! | the trial begins | `copy_done` is set at the reset | the partitions are swapped; `get_state` gives `State::Swap` |
-//! | [`confirm`](Images::confirm) | `boot_set_confirmed`: `image_ok` is set | `mark_booted` |
+//! | [`confirm`](Images::confirm) | `boot_set_next(area of the running slot, true, true)`; not `boot_set_confirmed_multi`, which always means the primary slot | `mark_booted` |
 //! | a reset without it | the unconfirmed image is erased, the other one is booted | swapped back; `State::Revert` |
 //! | [`revert`](Images::revert) on trial | reset without a confirm; or erase the trailer, if it is only marked | reset without a `mark_booted` |
-//! | [`revert`](Images::revert) after a confirm | mark and confirm the other slot; direct-xip takes the higher version, so this needs one | `mark_updated` again: the image before is in the DFU partition |
+//! | a staged image that is not marked | erased at the next reset if its version is higher: write MCUboot's header last, in `boot` | stays |
+//! | [`status`](Images::status) | `Marked`: the other slot's magic is good, `copy_done` unset; `OnTrial`: the running slot has `copy_done` and no `image_ok`; else `Stable` | `get_state`, and whether `mark_updated` was called |
+//! | [`revert`](Images::revert) after a confirm | mark and confirm the other slot; direct-xip boots the higher version, so the old program has to be built again under a higher one | `mark_updated` again: the image before is in the DFU partition |
 //! | [`raise_floor`](Images::raise_floor) | the security counter, which MCUboot raises as it confirms: switch that off and raise it here | none: keep it in a page of your own and refuse in `begin` |
+//!
+//! The rows follow those projects' documentation; no implementation for them is part of this crate. Where their header stands first,
+//! keep the 64 bytes of [`ImageHeader`] elsewhere, MCUboot's in a protected TLV, and return them from `verify` and `status`.
+//! They are written after linking, by a tool of yours: export `VERSION` and `LAYOUT` in a `#[used]` static and read them from the ELF.
+//!
+//! An image runs only at the address that it is linked for, unless the flash swaps banks or the bootloader swaps slots; no header
+//! says which. If your halves run from different slots, build the image for both and stage each half's own.
 //!
 //! Two rules for any implementation. What is not known means *do not boot it*. And the floor goes up only when both
 //! halves have committed to the new version; before that, one half would be shut out from going back.

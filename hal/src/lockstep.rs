@@ -199,8 +199,8 @@ where
         self.node.order(clock.now(), order)
     }
 
-    /// Returns what the firmware is to do, if anything. Look after each cycle. A restart is to be done
-    /// after the cycle in which it was asked for at the earliest: the peer has been told by then.
+    /// Returns what the firmware is to do, if anything. Look after each cycle. When a restart is asked for, the peer has been
+    /// told: reset at once, after driving this cycle's verdict.
     pub fn duty(&self) -> Option<Duty> {
         self.node.duty()
     }

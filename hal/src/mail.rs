@@ -2,8 +2,9 @@
 
 /// Parcels both ways, kept by the user: [`Lockstep::cycle_with`](crate::Lockstep::cycle_with) carries them.
 ///
-/// They go while both halves are in duplex, after a cycle's verdict, as long as one still gets through before the
-/// next start. Any of them may be lost, and one that the link repeats comes twice: what is sent has to say where it belongs.
+/// They go while both halves are in duplex, not in a trial, after a cycle's verdict, as long as one still gets through before the
+/// next start. What a parcel takes is judged by [`link_delay_us`](twinstep::Config::link_delay_us), a sample's frame: send none that
+/// take longer, or raise that. One has [`Node::PARCEL_BYTES`](twinstep::Node::PARCEL_BYTES) at most. Any of them may be lost, and one that the link repeats comes twice: what is sent has to say where it belongs.
 /// [`transfer`](crate::images::transfer) does, for images.
 pub trait Mail {
     /// Parcels sent in a cycle at most.

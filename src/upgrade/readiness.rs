@@ -16,7 +16,7 @@ bitflags::bitflags! {
         const BARRED = 8;
         /// There is no image here to restart into.
         const NO_CANDIDATE = 16;
-        /// Nor on the partner, or it is of another version there; or the partner has not said yet.
+        /// The partner has no image to restart into, or one of another version, or has not said yet.
         const PARTNER_HAS_NO_CANDIDATE = 32;
         /// The candidate does not take over from the version that runs.
         const NO_SUCCESSOR = 64;

@@ -12,7 +12,7 @@ pub enum Refusal {
     OutOfOrder(Step),
     /// The trial has not been long enough.
     TrialNotDone {
-        /// Cycles still to go.
+        /// Cycles still to go; 65535 are at least so many.
         cycles_left: u16,
     },
     /// The outputs were not alike too often.

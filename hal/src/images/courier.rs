@@ -7,8 +7,10 @@ use crate::mail::Mail;
 /// Carries an image to the other half, or takes one from there: hand it to
 /// [`Lockstep::cycle_with`](crate::Lockstep::cycle_with), and call [`tend`](Self::tend) after each cycle.
 ///
-/// A parcel of `PAYLOAD` bytes brings 14 less of the image: choose as many as a frame of the link takes, less 12. With 200 bytes
-/// and a cycle of 20 ms, 64 KiB take 7 s.
+/// A parcel of `PAYLOAD` bytes brings 14 less of the image: at least [`PAYLOAD_BYTES_AT_LEAST`](super::transfer::PAYLOAD_BYTES_AT_LEAST),
+/// at most [`Node::PARCEL_BYTES`](twinstep::Node::PARCEL_BYTES), and no more than the time allows that [`Mail`] speaks of. With 200 bytes,
+/// cycles of 20 ms and 921600 baud, 64 KiB take 7 s. Once [`received`](Self::received) says that all is there, call
+/// [`Updater::staged`](crate::Updater::staged).
 pub struct Courier<const PAYLOAD: usize> {
     sender: Option<Sender<PAYLOAD>>,
     receiver: Receiver<PAYLOAD>,
@@ -55,7 +57,8 @@ impl<const PAYLOAD: usize> Courier<PAYLOAD> {
     }
 
     /// Goes on: takes what came, and gets ready what is to go. `read` fills its slice with the image that is sent, and then
-    /// its signature, from an offset on.
+    /// its signature, from an offset on: from flash that is mapped into memory, or by another handle of its driver, since `images`
+    /// is in use.
     ///
     /// # Errors
     /// That of `read`.

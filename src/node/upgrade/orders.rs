@@ -27,14 +27,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     /// Says of the running image whether it is confirmed, and what the oldest version is that may be installed.
-    /// Without a word of it, it counts as confirmed, and nobody keeps a floor.
+    /// Without a word of it, nobody keeps a floor, and the image counts as confirmed, unless it is a
+    /// [successor](Self::succeed): that counts as on trial.
     pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
         self.recall();
         (self.upgrade.is_confirmed, self.upgrade.floor) = (is_confirmed, Some(floor));
         self.remember();
     }
 
-    /// Returns all that speaks against beginning an upgrade; empty: [`Order::Split`] can be given.
+    /// Returns all that speaks against beginning an upgrade; empty: [`Order::Prepare`] is accepted, and then
+    /// [`Order::Split`].
     /// Changes nothing.
     pub fn readiness(&self) -> NotReady {
         let upgrade = &self.upgrade;
@@ -62,7 +64,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         reasons
     }
 
-    /// Gives an order. The channel that owns carries it out at once; the other one passes it on, and
+    /// Gives an order. The channel that owns carries it out at once; on the other one `Ok` means that it is on its way, and
     /// [`upgrade`](Self::upgrade) tells what the owner said.
     ///
     /// # Errors
