@@ -153,3 +153,25 @@ fn an_upgrade_that_was_aborted_can_be_begun_again() {
     run_until(&mut pair, 200, "duplex of the new version", |pair| in_duplex(pair, Version::New));
     assert_flawless(&pair);
 }
+
+/// A half whose candidate does not start cannot follow after the commit: it tries a few times, and then it is left to a person.
+#[test]
+fn a_half_that_cannot_follow_does_not_restart_for_ever() {
+    let mut memory = Memories::new();
+    let mut pair = Pair::<SOUND>::new(&setup(7), &mut memory, sensor(7)).unwrap();
+    bring_to(&mut pair, Step::NewDrives);
+    let new = pair.owner().unwrap();
+    pair.spoil_candidate(new.other());
+    pair.order(new, Order::Commit).unwrap();
+    run_until(&mut pair, 400, "given up", |pair| step(pair, new) == Some(Step::NewDrives));
+    let (mut boots, mut was_off) = (0, false);
+    for _ in 0..200 {
+        pair.run(1);
+        let is_off = pair.mode(new.other()).is_none();
+        boots += u32::from(was_off && !is_off);
+        was_off = is_off;
+    }
+    assert_eq!(boots, 0, "{}", describe(&pair));
+    assert_eq!((pair.mode(new), pair.version(new)), (Some(Mode::Simplex), Some(Version::New)));
+    assert_flawless(&pair);
+}
