@@ -49,9 +49,8 @@ pub(crate) struct Judge {
 /// Cycles of frames beyond the last driven one that make sense.
 const CYCLES_AHEAD: u32 = 8;
 
-/// Cycles within which the votes of a driven output must have been read from the link. While a board is started anew the
-/// field bus may be read before the link is, some cycles at once. The votes of twice as many are kept.
-const VOTES_WITHIN_CYCLES: u32 = 8;
+/// Cycles within which the votes of a driven output must have been read from the link.
+const VOTES_WITHIN_CYCLES: u32 = 3;
 
 impl Judge {
     pub(crate) fn new() -> Self {
