@@ -25,6 +25,21 @@ fn a_transient_of_a_step_costs_nothing() {
     assert!(masked > 100, "{masked}");
 }
 
+/// The same with any single step gone wrong, the second one of a cycle, too.
+#[test]
+fn whichever_step_goes_wrong_nobody_leaves() {
+    for step in 1..12 {
+        let mut memory = Memories::new();
+        let mut pair = Pair::<SOUND>::new(&setup(8), &mut memory, sensor(8)).unwrap();
+        bring_to(&mut pair, Step::OldDrives);
+        super::successor::GLITCH_IN.set(step);
+        pair.run(6);
+        super::successor::GLITCH_IN.set(0);
+        assert_eq!(pair.report().self_exclusions, 0, "step {step}: {}", describe(&pair));
+        assert_eq!([A, B].map(|channel| pair.mode(channel)), [Some(Mode::Trial); 2], "step {step}");
+    }
+}
+
 /// An order that was on its way as its addressee died is not carried out in a later upgrade.
 #[test]
 fn an_order_dies_with_the_owner_it_was_for() {
@@ -45,12 +60,17 @@ fn an_order_dies_with_the_owner_it_was_for() {
 /// What the owner says as it hands over waits in the line until after it has taken the outputs back.
 #[test]
 fn a_late_word_that_the_outputs_are_left_takes_nothing() {
-    for stall_us in (2_000..40_000).step_by(500) {
+    for (offset_us, stall_us) in
+        (0..20).step_by(2).flat_map(|ms| (12..34).map(move |stall| (ms * 1_000, stall * 1_000)))
+    {
         for arbiter in [ArbiterKind::Relay { asks: 1 }, ArbiterKind::Relay { asks: 3 }] {
             let mut memory = Memories::new();
             let mut pair = Pair::<SOUND>::new(&with_arbiter(2, arbiter), &mut memory, sensor(2)).unwrap();
-            bring_to(&mut pair, Step::Switchover);
+            bring_to(&mut pair, Step::OldDrives);
             let old = pair.owner().unwrap();
+            run_until(&mut pair, 100, "ready", |pair| pair.status(old).unwrap().is_ready);
+            pair.run_us(offset_us);
+            pair.order(old, Order::Switchover).unwrap();
             pair.disturb(old, Disturbance::Stalled { for_us: stall_us });
             pair.run(30);
             assert_flawless(&pair);
