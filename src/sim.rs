@@ -52,6 +52,7 @@ mod storage;
 mod trace;
 mod upgrade;
 mod votes;
+mod wire;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
 pub use disturbance::Disturbance;
@@ -64,3 +65,4 @@ pub use storage::Storage;
 pub use trace::{Traced, TracedEvent};
 pub use upgrade::{Bootloader, Half, Image, Memories, TwoOracles, UpgradePair, Version};
 pub use votes::VoteTap;
+pub use wire::{ByteTimes, LineModel, Wire};

@@ -1,0 +1,122 @@
+//! A serial line as it is in time: bytes leave one after the other, and arrive some time later.
+
+/// What a serial line does to time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineModel {
+    /// Bits a second. A byte takes ten of them: a start bit, eight data bits, a stop bit.
+    pub baud: u32,
+    /// Bytes that the sender's UART takes at once. Who has more to send waits until there is room.
+    /// A driver that sends by interrupt or DMA counts as a UART with its buffer's size.
+    pub fifo_bytes: u32,
+    /// Time from the end of a byte's last bit to the moment at which the receiver has it, in microseconds.
+    pub latency_us: u32,
+}
+
+impl LineModel {
+    /// A line so fast, with a buffer so large, that its time does not matter.
+    pub const INSTANT: Self = Self { baud: u32::MAX, fifo_bytes: u32::MAX, latency_us: 0 };
+
+    /// Returns how long a byte takes on the line, in nanoseconds; a line of no baud counts as one of 1 baud.
+    pub const fn byte_ns(&self) -> u64 {
+        let baud = if self.baud == 0 { 1 } else { self.baud };
+        BITS_A_BYTE * NS_A_SECOND / baud as u64
+    }
+
+    /// Returns how long so many bytes take, from the first bit until the receiver has the last byte, in microseconds.
+    pub const fn transfer_us(&self, bytes: u64) -> u64 {
+        bytes.saturating_mul(self.byte_ns()).div_ceil(NS_A_US) + self.latency_us as u64
+    }
+}
+
+const BITS_A_BYTE: u64 = 10;
+const NS_A_SECOND: u64 = 1_000_000_000;
+const NS_A_US: u64 = 1_000;
+
+/// One direction of a serial line. Times are true time in nanoseconds, and do not go back.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    model: LineModel,
+    /// When the last byte that was sent has left the sender.
+    free_at_ns: u64,
+}
+
+/// When a byte is where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteTimes {
+    /// The sender's UART takes it: until then, the sender waits.
+    pub accepted_ns: u64,
+    /// Its last bit has left the sender. A sender that stops earlier does not send it.
+    pub left_ns: u64,
+    /// The receiver has it.
+    pub arrives_ns: u64,
+}
+
+impl Wire {
+    /// Makes an idle line.
+    pub const fn new(model: LineModel) -> Self {
+        Self { model, free_at_ns: 0 }
+    }
+
+    /// Sends a byte at `now_ns`, behind all that were sent before.
+    pub fn send(&mut self, now_ns: u64) -> ByteTimes {
+        let byte_ns = self.model.byte_ns();
+        // The byte that is being shifted out is in the FIFO no longer.
+        let waiting_ns = u64::from(self.model.fifo_bytes).saturating_add(1).saturating_mul(byte_ns);
+        let begins_ns = self.free_at_ns.max(now_ns);
+        let left_ns = begins_ns + byte_ns;
+        self.free_at_ns = left_ns;
+        ByteTimes {
+            accepted_ns: left_ns.saturating_sub(waiting_ns).max(now_ns),
+            left_ns,
+            arrives_ns: left_ns + u64::from(self.model.latency_us) * NS_A_US,
+        }
+    }
+
+    /// The sender has stopped: what it had queued is gone.
+    pub fn reset(&mut self) {
+        self.free_at_ns = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    const LINE: LineModel = LineModel { baud: 115_200, fifo_bytes: 16, latency_us: 100 };
+
+    #[test]
+    fn bytes_follow_one_another_at_the_baud_rate() {
+        let mut wire = Wire::new(LINE);
+        let sent: Vec<ByteTimes> = (0..30).map(|_| wire.send(1_000)).collect();
+        let byte_ns = LINE.byte_ns();
+        assert_eq!(byte_ns, 86_805);
+        for (place, times) in (1..).zip(&sent) {
+            assert_eq!(times.left_ns, 1_000 + place * byte_ns);
+            assert_eq!(times.arrives_ns, times.left_ns + 100_000);
+        }
+        // 30 bytes take 2.6 ms, and the sender of the last one waited for 13 of them to leave.
+        assert_eq!(LINE.transfer_us(30), 2_605 + 100);
+        assert_eq!(sent[29].accepted_ns, 1_000 + 13 * byte_ns);
+    }
+
+    #[test]
+    fn a_sender_waits_only_for_what_the_fifo_does_not_take() {
+        let mut wire = Wire::new(LINE);
+        let accepted = |wire: &mut Wire, now| wire.send(now).accepted_ns;
+        // One is shifted out at once, sixteen wait in the FIFO.
+        assert!((0..17).all(|_| accepted(&mut wire, 0) == 0));
+        assert_eq!(accepted(&mut wire, 0), LINE.byte_ns());
+        // Later there is room again.
+        let later = 18 * LINE.byte_ns();
+        assert_eq!(accepted(&mut wire, later), later);
+    }
+
+    #[test]
+    fn an_instant_line_takes_no_time_to_speak_of() {
+        let mut wire = Wire::new(LineModel::INSTANT);
+        let last = (0..1_000).map(|_| wire.send(5)).last();
+        assert!(last.is_some_and(|times| times.accepted_ns == 5 && times.arrives_ns < 5 + 3_000));
+        assert!(LineModel { baud: 0, ..LINE }.byte_ns() == 10_000_000_000, "no division by zero");
+    }
+}
