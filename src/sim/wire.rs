@@ -72,6 +72,13 @@ impl Wire {
         }
     }
 
+    /// Returns how many bytes the sender's UART takes at `now_ns` without a wait.
+    pub fn room_bytes(&self, now_ns: u64) -> u32 {
+        let queued = self.free_at_ns.saturating_sub(now_ns).div_ceil(self.model.byte_ns());
+        let room = u64::from(self.model.fifo_bytes).saturating_add(1).saturating_sub(queued);
+        u32::try_from(room).unwrap_or(u32::MAX)
+    }
+
     /// The sender has stopped: what it had queued is gone.
     pub fn reset(&mut self) {
         self.free_at_ns = 0;
@@ -105,8 +112,11 @@ mod tests {
         let mut wire = Wire::new(LINE);
         let accepted = |wire: &mut Wire, now| wire.send(now).accepted_ns;
         // One is shifted out at once, sixteen wait in the FIFO.
+        assert_eq!(wire.room_bytes(0), 17);
         assert!((0..17).all(|_| accepted(&mut wire, 0) == 0));
+        assert_eq!(wire.room_bytes(0), 0);
         assert_eq!(accepted(&mut wire, 0), LINE.byte_ns());
+        assert_eq!((wire.room_bytes(LINE.byte_ns()), wire.room_bytes(3 * LINE.byte_ns())), (0, 2));
         // Later there is room again.
         let later = 18 * LINE.byte_ns();
         assert_eq!(accepted(&mut wire, later), later);

@@ -19,29 +19,19 @@ pub type TankMemory = Memory<Plant, { blocks::<Plant>() }>;
 /// The same of version 2.
 pub type TankV2Memory = Memory<PlantV2, { blocks::<PlantV2>() }>;
 
-/// Timing for a board whose time is that of a busy host, which may stop it for tens of
-/// milliseconds; on a real UART one millisecond would do.
-const TIMING: Config = Config {
-    period_us: 120_000,
-    vote_window_us: 85_000,
-    retransmit_us: 12_000,
-    hello_us: 40_000,
-    link_delay_us: 2_000,
-    copy_blocks: 8,
-    // To be shown, not to be trusted: a plant is tried on for a day.
-    trial_cycles: 20,
-    ..Config::DEFAULT
-};
-
 /// Says that the board is ready until it is told who it is.
-pub fn boot<U: Read + ReadReady + Write>(bus: &FieldBus<U>, clock: &mut impl Clock) -> (ChannelId, Config) {
+pub fn boot<U: Read + ReadReady + Write>(
+    bus: &FieldBus<U>,
+    clock: &mut impl Clock,
+    timing: Config,
+) -> (ChannelId, Config) {
     const ASK_AGAIN_US: u32 = 50_000;
     loop {
         bus.send(&ToPlant::Ready);
         let again = clock.now().plus_us(ASK_AGAIN_US);
         while clock.now() < again {
             if let Some(ToBoard::Boot { side, nonce, pair, patience }) = bus.boot() {
-                return (side.into(), Config { nonce, pair: PairId(pair), patience, ..TIMING });
+                return (side.into(), Config { nonce, pair: PairId(pair), patience, ..timing });
             }
             clock.wait_until(again);
         }

@@ -22,7 +22,7 @@ pub fn run(core: usize, memory: &'static mut TankMemory) -> ! {
         uart.sleep();
         bus.listen();
     });
-    let identity = boot(&bus, &mut clock);
+    let identity = boot(&bus, &mut clock, ::tank::TIMING);
     // What waits in the mailbox is for this core's former life.
     let link = MailboxLink::new(SHARED.mailbox.attach(identity.0));
     let arbiter = SharedClaim::new(&SHARED.claim);

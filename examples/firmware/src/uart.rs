@@ -4,10 +4,10 @@ use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use lm3s6965::Interrupt;
 
-/// UART0: the cross link to the other board.
-pub const CROSS_LINK: Uart = Uart(0x4000_C000);
-/// UART1: the field bus to the plant.
-pub const FIELD_BUS: Uart = Uart(0x4000_D000);
+/// The tether; in real time the cross link to the other board.
+pub const UART0: Uart = Uart(0x4000_C000);
+/// In real time the field bus to the plant.
+pub const UART1: Uart = Uart(0x4000_D000);
 
 // Register offsets, PrimeCell UART (PL011) technical reference manual.
 const DATA: usize = 0x00;
@@ -35,13 +35,13 @@ pub fn may_wake() {
 pub fn sleep() {
     // With interrupts masked, one that becomes pending before `wfi` still ends it.
     cortex_m::interrupt::free(|_| {
-        CROSS_LINK.wake_on_receive(true);
-        FIELD_BUS.wake_on_receive(true);
-        if !CROSS_LINK.has_received() && !FIELD_BUS.has_received() {
+        UART0.wake_on_receive(true);
+        UART1.wake_on_receive(true);
+        if !UART0.has_received() && !UART1.has_received() {
             cortex_m::asm::wfi();
         }
-        CROSS_LINK.wake_on_receive(false);
-        FIELD_BUS.wake_on_receive(false);
+        UART0.wake_on_receive(false);
+        UART1.wake_on_receive(false);
         NVIC::unpend(Interrupt::UART0);
         NVIC::unpend(Interrupt::UART1);
     });
@@ -66,6 +66,29 @@ impl Uart {
     /// Whether a received byte waits.
     pub fn has_received(&self) -> bool {
         self.read_register(FLAGS) & RECEIVE_EMPTY == 0
+    }
+
+    /// Sleeps until a byte has arrived, or any other interrupt comes.
+    pub fn sleep(&self) {
+        cortex_m::interrupt::free(|_| {
+            self.wake_on_receive(true);
+            if !self.has_received() {
+                cortex_m::asm::wfi();
+            }
+            self.wake_on_receive(false);
+            NVIC::unpend(Interrupt::UART0);
+        });
+    }
+
+    /// Takes a byte that waits.
+    pub fn received(&self) -> u8 {
+        self.read_register(DATA) as u8
+    }
+
+    /// Sends a byte, as soon as there is room for it.
+    pub fn transmit(&self, byte: u8) {
+        while self.read_register(FLAGS) & TRANSMIT_FULL != 0 {}
+        self.write_register(DATA, u32::from(byte));
     }
 
     fn read_register(&self, offset: usize) -> u32 {
@@ -94,7 +117,7 @@ impl Read for Uart {
                     return Ok(count);
                 }
             }
-            *place = self.read_register(DATA) as u8;
+            *place = self.received();
             count += 1;
         }
         Ok(count)
@@ -110,8 +133,7 @@ impl ReadReady for Uart {
 impl Write for Uart {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
         for byte in bytes {
-            while self.read_register(FLAGS) & TRANSMIT_FULL != 0 {}
-            self.write_register(DATA, u32::from(*byte));
+            self.transmit(*byte);
         }
         Ok(bytes.len())
     }

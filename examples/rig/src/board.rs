@@ -1,44 +1,26 @@
-//! One emulated board: a QEMU process with its two serial lines on sockets.
+//! One emulated board: a QEMU process at the other end of a tether, which works in turns.
 
+use crate::debugger::Debugger;
 use crate::qtest::Qtest;
+use crate::tether::{Done, TetherEnd};
 use anyhow::{Context, Result, bail};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::Sender;
-use std::thread;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-/// The lines of a board that the rig listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// UART0, to the other board.
-    CrossLink,
-    /// UART1, to the plant.
-    FieldBus,
-    /// The log over semihosting.
-    Log,
-}
-
-/// Bytes that came from a board; none: the line is closed.
-pub(crate) struct Heard {
-    pub(crate) board: usize,
-    /// Which boot of the board said it.
-    pub(crate) boot: u32,
-    pub(crate) line: Line,
-    pub(crate) bytes: Vec<u8>,
-}
+use tether::TurnHeader;
 
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
     /// The port to its memory, if it was asked for.
     pub(crate) memory: Option<Qtest>,
+    /// The port to its registers, if it was asked for.
+    pub(crate) debugger: Option<Debugger>,
     process: Child,
-    cross_link: UnixStream,
-    field_bus: UnixStream,
-    /// Nothing is sent before this: the board does not read.
-    deaf_until: Instant,
+    tether: TetherEnd,
+    log: Option<JoinHandle<Vec<u8>>>,
 }
 
 /// What boards are plugged into.
@@ -49,40 +31,42 @@ pub(crate) struct Socket {
     pub(crate) folder: PathBuf,
     /// Whether the boards have a port to their memory.
     pub(crate) memory_port: bool,
+    /// Whether the boards have a port to their registers.
+    pub(crate) debug_port: bool,
 }
 
 /// QEMU's name for a board.
-const MACHINE: &str = "lm3s6965evb";
+pub(crate) const MACHINE: &str = "lm3s6965evb";
+/// An instruction takes 2^9 ns of the emulator's time, whatever the host does.
+pub(crate) const ICOUNT: [&str; 2] = ["-icount", "shift=9"];
+/// Ticks of SysTick in ten instructions: 12.5 MHz.
+pub(crate) const TICKS_IN_TEN_INSTRUCTIONS: u32 = 64;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(20);
-/// How long a board may take to read what no longer fits into the socket: some cycles' bytes do.
-const SEND_WITHIN: Duration = Duration::from_millis(100);
-const DEAF_FOR: Duration = Duration::from_secs(1);
+/// Wall time: an emulator that does not connect by then is broken.
+const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 
 impl Board {
-    /// Boots board number `board`; what it says goes to `heard`.
-    pub(crate) fn boot(socket: &Socket, board: usize, boot: u32, heard: &Sender<Heard>) -> Result<Self> {
-        let Socket { qemu, image, folder, memory_port } = socket;
-        let listen = |name: &str| {
-            let path = folder.join(format!("{name}-{board}-{boot}"));
-            let listener = UnixListener::bind(&path).with_context(|| format!("port {} is taken", path.display()))?;
-            Ok::<_, anyhow::Error>((listener, path))
-        };
-        let (cross_link, cross_path) = listen("cross")?;
-        let (field_bus, field_path) = listen("field")?;
-        let chardev = |id: &str, path: &Path| format!("socket,id={id},path={}", path.display());
+    /// Boots board number `board`.
+    pub(crate) fn boot(socket: &Socket, board: usize, boot: u32) -> Result<Self> {
+        let Socket { qemu, image, folder, memory_port, debug_port } = socket;
+        let listen = |name: &str| listen(&folder.join(format!("{name}-{board}-{boot}")));
+        let (tether, tether_path) = listen("tether")?;
         let mut command = Command::new(qemu);
+        command.args(["-accel", "tcg"]).args(ICOUNT);
         let memory_port = memory_port.then(|| listen("memory")).transpose()?;
         if let Some((_, path)) = &memory_port {
-            command.args(["-accel", "tcg", "-qtest-log", "none", "-qtest"]).arg(format!("unix:{}", path.display()));
+            command.args(["-qtest-log", "none", "-qtest"]).arg(format!("unix:{}", path.display()));
+        }
+        let debug_port = debug_port.then(|| listen("debug")).transpose()?;
+        if let Some((_, path)) = &debug_port {
+            command.args(["-chardev", &format!("socket,id=debug,path={}", path.display()), "-gdb", "chardev:debug"]);
         }
         let mut process = command
-            .args(["-M", MACHINE, "-display", "none", "-monitor", "none"])
+            .args(["-M", MACHINE, "-display", "none", "-monitor", "none", "-watchdog-action", "poweroff"])
             .args(["-chardev", "stdio,id=log,signal=off"])
             .args(["-semihosting-config", "enable=on,target=native,chardev=log"])
-            .args(["-chardev", &chardev("cross", &cross_path), "-serial", "chardev:cross"])
-            .args(["-chardev", &chardev("field", &field_path), "-serial", "chardev:field"])
-            .arg("-kernel")
+            .args(["-chardev", &format!("socket,id=tether,path={}", tether_path.display())])
+            .args(["-serial", "chardev:tether", "-kernel"])
             .arg(image)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -90,54 +74,63 @@ impl Board {
             .spawn()
             .with_context(|| format!("cannot start {}", qemu.display()))?;
         prefer(process.id());
-        let log = process.stdout.take();
-        let cross_link = accept(&cross_link, &mut process, MACHINE)?;
-        let field_bus = accept(&field_bus, &mut process, MACHINE)?;
-        let memory = memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
-        let from = |line| Heard { board, boot, line, bytes: Vec::new() };
-        listen_to(cross_link.try_clone()?, heard.clone(), from(Line::CrossLink));
-        listen_to(field_bus.try_clone()?, heard.clone(), from(Line::FieldBus));
-        if let Some(log) = log {
-            listen_to(log, heard.clone(), from(Line::Log));
-        }
-        Ok(Self { memory, process, cross_link, field_bus, deaf_until: Instant::now() })
-    }
-
-    /// Sends bytes to the board. A board that is gone or hangs hears nothing; that is no error, and must not hold up
-    /// the other one.
-    pub(crate) fn send(&mut self, line: Line, bytes: &[u8]) {
-        if Instant::now() < self.deaf_until {
-            return;
-        }
-        let stream = match line {
-            Line::CrossLink => &mut self.cross_link,
-            Line::FieldBus => &mut self.field_bus,
-            Line::Log => return,
-        };
-        let sent = stream.write_all(bytes);
-        if sent.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)) {
-            self.deaf_until = Instant::now() + DEAF_FOR;
+        let log = process.stdout.take().map(read_to_its_end);
+        // In a closure, so that QEMU is stopped whatever fails in it.
+        let connected = (|| {
+            // QEMU connects in the order in which it makes its ports: it waits for none of these.
+            let tether = TetherEnd::new(accept(&tether, &mut process, MACHINE)?)?;
+            let memory =
+                memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
+            let debugger =
+                debug_port.map(|(port, _)| Debugger::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
+            Ok::<_, anyhow::Error>((tether, memory, debugger))
+        })();
+        match connected {
+            Ok((tether, memory, debugger)) => Ok(Self { memory, debugger, process, tether, log }),
+            Err(error) => {
+                stop(&mut process);
+                Err(error)
+            }
         }
     }
 
-    /// Returns whether the process still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+    /// Lets the board work for a turn; `None`: it has stopped for good.
+    ///
+    /// # Errors
+    /// If the emulator hangs.
+    pub(crate) fn turn(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>> {
+        self.tether.turn(header, link, field)
+    }
+
+    /// Returns what the board has logged until now, once it is stopped.
+    pub(crate) fn into_log(mut self) -> Vec<u8> {
+        stop(&mut self.process);
+        self.log.take().and_then(|log| log.join().ok()).unwrap_or_default()
     }
 }
 
 impl Drop for Board {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        stop(&mut self.process);
     }
 }
 
-/// Asks the host to run a process before others, so that a busy host does not look like a
-/// dead board. Where that is not allowed the run goes on without.
+pub(crate) fn stop(process: &mut Child) {
+    let _ = process.kill();
+    let _ = process.wait();
+}
+
+/// Asks the host to run a process before others: the run is over sooner then. Where that is not allowed it goes on
+/// without.
 pub(crate) fn prefer(process: u32) {
     let arguments = ["-n", "-10", "-p", &process.to_string()];
     let _ = Command::new("renice").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+/// Opens a port that QEMU connects to.
+pub(crate) fn listen(path: &Path) -> Result<(UnixListener, PathBuf)> {
+    let listener = UnixListener::bind(path).with_context(|| format!("port {} is taken", path.display()))?;
+    Ok((listener, path.to_owned()))
 }
 
 /// Waits until a QEMU that was started with `machine` has connected.
@@ -148,7 +141,6 @@ pub(crate) fn accept(listener: &UnixListener, process: &mut Child, machine: &str
         match listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false)?;
-                stream.set_write_timeout(Some(SEND_WITHIN))?;
                 return Ok(stream);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -164,15 +156,11 @@ pub(crate) fn accept(listener: &UnixListener, process: &mut Child, machine: &str
     }
 }
 
-fn listen_to(mut stream: impl Read + Send + 'static, heard: Sender<Heard>, from: Heard) {
+/// Reads on a thread of its own, so that a board that logs a lot does not wait for us.
+fn read_to_its_end(mut stream: ChildStdout) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        loop {
-            let count = stream.read(&mut buffer).unwrap_or(0);
-            let bytes = buffer.get(..count).unwrap_or_default().to_vec();
-            if heard.send(Heard { bytes, ..from }).is_err() || count == 0 {
-                return;
-            }
-        }
-    });
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    })
 }

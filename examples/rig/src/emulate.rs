@@ -1,11 +1,13 @@
-//! A run on two emulated boards: the rig carries their link, and is their plant and relay.
+//! A run on two emulated boards in virtual time: the rig carries their link, and is their plant and relay.
 
+mod boards;
 mod power;
 mod upgrade;
 mod upsets;
 
-use crate::board::{Board, Heard, Line, Socket, prefer};
+use crate::board::{Socket, TICKS_IN_TEN_INSTRUCTIONS, prefer};
 use crate::cross_link::CrossLink;
+use crate::engine::{Engine, Happened};
 use crate::firmware::{self, Images};
 use crate::frames::{Deframer, framed};
 use crate::journal::{Logged, in_words};
@@ -20,37 +22,34 @@ use crate::run::{Outcome, Progress};
 use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, ROUNDS, one_stands_by};
 use crate::upgrade::run_cells;
 use anyhow::{Context, Result, bail};
+use boards::Boards;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use tank::TIMING;
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
+use twinstep::ChannelId;
 use twinstep::journal::Event;
-use twinstep::{ChannelId, Config};
 use upgrade::Upgrade;
 use upsets::Upsets;
 
-/// A run in which nothing is heard of any board, or nothing driven, for so long is over.
-const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
-
-/// What the firmware sends of its state in a cycle at most.
-const COPY_BLOCKS: u32 = 8;
+/// A run in which nothing is driven for so many periods is over, and its claims fail.
+const SILENT_PERIODS_AT_MOST: u64 = 200;
+const PERIOD_NS: u64 = TIMING.period_us as u64 * 1_000;
+/// How often the run is looked at where nothing happens.
+const LOOK_NS: u64 = PERIOD_NS / 20;
 
 /// Cycles after the last flip in which it may show: memory is checked in 17.
 const LAST_CYCLES: u32 = 20;
-
-/// Less than a cycle.
-const A_MOMENT: Duration = Duration::from_millis(20);
 
 /// One run.
 struct Run<'p> {
     plan: Plan,
     rng: fastrand::Rng,
     socket: Socket,
-    heard: Sender<Heard>,
+    engine: Engine,
+    boards: Boards,
     boots: u32,
-    /// The latest boot of each board.
-    boot_of: [u32; 2],
-    boards: [Option<Board>; 2],
+    /// The engine's number of the life that each board is in, or was in last.
+    lives: [u32; 2],
     nonces: [u32; 2],
     pair: u32,
     link: CrossLink,
@@ -80,9 +79,8 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
         return run_cells(plan, progress, |plan| run(plan, qemu, images, progress));
     }
     let image = images.old();
-    prefer(std::process::id()); // the link is no faster than the rig that carries it
+    prefer(std::process::id());
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
-    let (sender, heard) = channel();
     let elf = std::fs::read(&image).with_context(|| format!("no firmware at {}", image.display()))?;
     let memory_port = matches!(plan.kind, Kind::Rot | Kind::Seu);
     let is_upset = plan.kind == Kind::Seu;
@@ -90,11 +88,11 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
     let mut run = Run {
         plan,
         rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
-        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port },
-        heard: sender,
+        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port, debug_port: false },
+        engine: Engine::new(plan.pace, TICKS_IN_TEN_INSTRUCTIONS),
+        boards: Boards::default(),
         boots: 0,
-        boot_of: [0; 2],
-        boards: [None, None],
+        lives: [0; 2],
         nonces: [0; 2],
         pair: 0,
         link: CrossLink::new(&plan),
@@ -102,11 +100,11 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
         relay: Relay::new(plan.broken_relay),
         judge: Judge::of(&plan),
         plant: PlantSide::new(plan.seed)?,
-        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, Config::DEFAULT.probation_cycles)),
+        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, TIMING.probation_cycles)),
         upsets,
         upgrade: plan.kind.upgrades().then(|| Upgrade::new(&plan)),
         images: images.clone(),
-        rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, Config::DEFAULT.scrub_blocks)),
+        rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, TIMING.scrub_blocks)),
         memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,
         modes: [None; 2],
         one_stood_by: false,
@@ -119,32 +117,22 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
     for board in CHANNELS {
         run.boot(board)?;
     }
-    run.until_done(&heard)
+    run.until_done()
 }
 
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
 impl Run<'_> {
-    fn until_done(mut self, heard: &Receiver<Heard>) -> Result<Outcome> {
-        let (mut latest, mut since) = (0, Instant::now());
+    fn until_done(mut self) -> Result<Outcome> {
+        let (mut latest, mut since_ns) = (0, 0);
+        self.engine.alarm(LOOK_NS);
         while !self.is_done() {
-            let is_watched = self.upsets.is_some() || self.upgrade.is_some();
-            let wait = if is_watched { A_MOMENT } else { SILENCE_AT_MOST };
-            let busy = match heard.recv_timeout(wait) {
-                Ok(heard) => {
-                    self.hear(&heard);
-                    Some(CHANNELS[heard.board])
-                }
-                Err(RecvTimeoutError::Timeout) if is_watched => None,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    bail!("the boards stopped talking after cycle {latest}");
-                }
-            };
+            let Some(happened) = self.engine.next(&mut self.boards)? else { break };
+            let busy = self.hear(&happened);
             if self.judge.cycles() > latest {
-                (latest, since) = (self.judge.cycles(), Instant::now());
-            } else if since.elapsed() > SILENCE_AT_MOST {
-                let [a, b] = self.modes.map(|mode| mode.map_or("dead".into(), |mode| format!("{mode:?}")));
-                bail!("no output reached the plant after cycle {latest}; A is {a}, B is {b}");
+                (latest, since_ns) = (self.judge.cycles(), self.engine.now_ns());
+            } else if self.engine.now_ns() - since_ns > SILENT_PERIODS_AT_MOST * PERIOD_NS {
+                break;
             }
             self.go_on_with_rounds()?;
             self.go_on_with_upsets(busy)?;
@@ -154,7 +142,7 @@ impl Run<'_> {
             }
             self.progress.at(self.judge.cycles());
         }
-        self.read_what_is_left(heard);
+        self.hear_what_is_left()?;
         let mut figures = self.judge.into_figures();
         if self.plan.kind == Kind::Noise {
             figures.damaged_bytes = Some(self.link.damaged_bytes());
@@ -167,10 +155,15 @@ impl Run<'_> {
         figures.rot = self.rot.map(Rot::into_figures);
         figures.seu = self.upsets.map(|upsets| upsets.seu.into_figures());
         figures.upgrade = self.upgrade.map(Upgrade::into_figures);
-        figures.copy_budget_blocks = COPY_BLOCKS;
+        figures.copy_budget_blocks = TIMING.copy_blocks.into();
         let (modes, link_changes, one_stood_by) = (self.modes, self.plant.link_changes(), self.one_stood_by);
         let ending = Ending { modes, link_changes, one_stood_by, checks_link_overhead: true };
         let claims = self.plan.claims(&figures, &ending);
+        for board in CHANNELS {
+            if let (Some(log), Some(bytes)) = (self.logs[board.index()].last_mut(), self.boards.unplug(board)) {
+                log.push(&bytes);
+            }
+        }
         let logs = self.logs.map(|boots| boots.into_iter().flat_map(LogDecoder::into_lines).collect());
         Ok(Outcome { record: self.plant.record(&self.plan), figures, claims, journal: self.journal, logs })
     }
@@ -191,78 +184,62 @@ impl Run<'_> {
         latest >= self.plan.cycles && (!in_rounds || latest >= 3 * self.plan.cycles)
     }
 
-    /// Reads on for a moment: the votes of the last drive may still be on their way.
-    fn read_what_is_left(&mut self, heard: &Receiver<Heard>) {
-        let last = self.judge.latest();
-        while let Ok(heard) = heard.recv_timeout(A_MOMENT) {
-            if self.judge.latest() > last {
-                return;
+    /// Goes on for a moment: the votes of the last drive may still be on their way.
+    fn hear_what_is_left(&mut self) -> Result<()> {
+        let (last, until_ns) = (self.judge.latest(), self.engine.now_ns() + PERIOD_NS / 4);
+        while self.engine.now_ns() < until_ns && self.judge.latest() == last {
+            let Some(happened) = self.engine.next(&mut self.boards)? else { return Ok(()) };
+            if let Happened::Left { .. } | Happened::Alarm = happened {
+                self.hear(&happened);
             }
-            self.hear(&heard);
         }
+        Ok(())
     }
 
-    fn hear(&mut self, heard: &Heard) {
-        let from = CHANNELS[heard.board];
-        if self.boot_of[heard.board] != heard.boot {
-            return;
-        }
-        let Some(board) = &mut self.boards[heard.board] else {
-            // Its last words, after the kill.
-            if heard.line == Line::CrossLink {
-                self.overhear(from, &heard.bytes);
-            }
-            return;
-        };
-        if heard.bytes.is_empty() {
-            if heard.line != Line::Log && !board.is_running() && self.upsets.is_some() {
-                self.boards[heard.board] = None;
-            } else if heard.line != Line::Log && !board.is_running() {
-                self.failed = Some(format!("board {from} stopped by itself"));
-            }
-            return;
-        }
-        match heard.line {
-            Line::Log => {
-                if let Some(log) = self.logs[heard.board].last_mut() {
-                    log.push(&heard.bytes);
+    /// Looks at what happened; returns the board that is at work.
+    fn hear(&mut self, happened: &Happened) -> Option<ChannelId> {
+        match happened {
+            Happened::Left { from, life, byte, arrives_ns } => {
+                if self.engine.is_alive(*from, *life) {
+                    self.carry(*from, *byte, *arrives_ns);
+                } else if self.lives[from.index()] == *life {
+                    // What the board had sent and the link no longer carries: its last words.
+                    self.link.overhear(*from, *byte, &mut self.judge);
                 }
+                return Some(*from);
             }
-            Line::CrossLink => self.carry(from, &heard.bytes),
-            Line::FieldBus => {
-                for byte in &heard.bytes {
-                    let message = self.from_board[heard.board].push(*byte);
+            Happened::Said { from, bytes } => {
+                for byte in bytes {
+                    let message = self.from_board[from.index()].push(*byte);
                     if let Some(message) = message.and_then(|message| ToPlant::decode(&message.frame)) {
-                        self.answer(from, message);
+                        self.answer(*from, message);
                     }
                 }
+                return Some(*from);
             }
+            Happened::Worked(_) => {}
+            Happened::Stopped { board, .. } => {
+                self.unplug(*board);
+                if self.upsets.is_none() {
+                    self.failed = Some(format!("board {board} stopped by itself"));
+                }
+            }
+            Happened::Alarm => self.engine.alarm(self.engine.now_ns() + LOOK_NS),
         }
+        None
     }
 
-    /// Carries bytes across the link, up to the moment of a kill.
-    fn carry(&mut self, from: ChannelId, bytes: &[u8]) {
-        for (at, byte) in bytes.iter().enumerate() {
-            if self.boards[from.index()].is_none() {
-                self.overhear(from, &bytes[at..]);
-                return;
-            }
-            let carried = self.link.carry(from, *byte, self.relay.board(), &mut self.judge);
-            if let Some(other) = &mut self.boards[from.other().index()] {
-                other.send(Line::CrossLink, &carried.bytes);
-            }
-            if let Some(what) = carried.strike {
-                self.plant.injected(self.link.cycle(), None, what);
-            }
-            if let Some(byte) = carried.kills_with {
-                self.kill(from, byte);
-            }
+    /// Carries a byte across the link, up to the moment of a kill.
+    fn carry(&mut self, from: ChannelId, byte: u8, arrives_ns: u64) {
+        let carried = self.link.carry(from, byte, self.relay.board(), &mut self.judge);
+        for byte in carried.bytes {
+            self.engine.deliver(from.other(), byte, arrives_ns);
         }
-    }
-
-    fn overhear(&mut self, from: ChannelId, bytes: &[u8]) {
-        for byte in bytes {
-            self.link.overhear(from, *byte, &mut self.judge);
+        if let Some(what) = carried.strike {
+            self.plant.injected(self.link.cycle(), None, what);
+        }
+        if let Some(byte) = carried.kills_with {
+            self.kill(from, byte);
         }
     }
 
@@ -283,7 +260,7 @@ impl Run<'_> {
     fn rot(&mut self, board: ChannelId, cycle: u32) -> Result<()> {
         let Some(rot) = &mut self.rot else { return Ok(()) };
         let Some(flip) = rot.next(board, cycle) else { return Ok(()) };
-        let memory = self.boards[board.index()].as_mut().and_then(|board| board.memory.as_mut());
+        let memory = self.boards.memory(board);
         let (offset, bit) = flip.place();
         memory.context("the board has no port to its memory")?.flip_bit(self.memory_at + offset as u32, bit)?;
         rot.flipped(flip, cycle);
@@ -331,7 +308,7 @@ impl Run<'_> {
             ToPlant::Settled { cycle, outcome, mode, .. } => {
                 self.modes[board.index()] = Some(mode);
                 if let Some(upsets) = &mut self.upsets {
-                    upsets.heard(board);
+                    upsets.heard(board, self.engine.now_ns());
                 }
                 self.one_stood_by |= one_stands_by(self.modes);
                 self.judge.settled(board, cycle, outcome, mode);
@@ -370,7 +347,7 @@ impl Run<'_> {
             ToPlant::Upgrade { .. } | ToPlant::Answered { .. } | ToPlant::Duty(_) | ToPlant::Differed { .. } => {
                 self.answer_upgrade(board, message);
             }
-            ToPlant::Failed { .. } if self.upsets.is_some() => self.boards[board.index()] = None,
+            ToPlant::Failed { .. } if self.upsets.is_some() => self.unplug(board),
             ToPlant::Failed { code } => self.failed = Some(format!("board {board} gave up with code {code}")),
         }
     }
@@ -384,8 +361,6 @@ impl Run<'_> {
     fn tell(&mut self, board: ChannelId, message: &ToBoard) {
         let mut buffer = [0; MAX_MESSAGE_BYTES];
         let Some(length) = message.encode(&mut buffer) else { return };
-        if let Some(board) = &mut self.boards[board.index()] {
-            board.send(Line::FieldBus, &framed(&buffer[..length]));
-        }
+        self.engine.tell(board, framed(&buffer[..length]));
     }
 }

@@ -10,8 +10,10 @@ mod chart;
 mod congruence;
 mod counts;
 mod cross_link;
+mod debugger;
 mod dualcore;
 mod emulate;
+mod engine;
 mod firmware;
 mod frames;
 mod fuzz;
@@ -34,17 +36,20 @@ mod run;
 mod scenario;
 mod seu;
 mod simulate;
+mod tether;
 mod timeline;
 mod upgrade;
 mod weather;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use engine::Pace;
 use firmware::{Images, Toolchain};
 use run::{Outcome, Progress};
 use scenario::{Kind, Plan};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twinstep::sim::LineModel;
 
 /// Two boards of the heated tank under faults, judged at the plant.
 #[derive(Parser)]
@@ -156,6 +161,18 @@ struct Options {
     /// Write the events of both channels here, for `cargo rig journal`
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// Instructions that a board executes in a microsecond
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    mhz: u32,
+    /// Bits a second on the cross link
+    #[arg(long, default_value_t = 115_200, value_parser = clap::value_parser!(u32).range(300..=100_000_000))]
+    baud: u32,
+    /// Bytes that a board's UART takes before its sender has to wait
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65_000))]
+    fifo: u32,
+    /// Time from a byte's last bit until the other board has it, in microseconds
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    latency_us: u32,
     /// Print the boards' decoded logs
     #[arg(long)]
     log: bool,
@@ -171,6 +188,13 @@ struct Options {
     /// Negative control of `rollback`: what the new version drives is not compared; the claims must fail
     #[arg(long)]
     broken_trial: bool,
+}
+
+impl Options {
+    fn pace(&self) -> Pace {
+        let link = LineModel { baud: self.baud, fifo_bytes: self.fifo, latency_us: self.latency_us };
+        Pace { mhz: Some(self.mhz), link, ..Pace::DEFAULT }
+    }
 }
 
 fn main() -> ExitCode {
@@ -265,6 +289,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, Extent { flips, only }: Exten
             broken_relay: options.broken_relay,
             broken_bootloader: options.broken_bootloader,
             broken_trial: options.broken_trial,
+            pace: options.pace(),
             flips,
             only,
             ..Plan::new(*kind, options.seed, options.cycles)

@@ -1,5 +1,6 @@
 //! The scenarios: what is done to the pair, and what is claimed of the run.
 
+use crate::engine::Pace;
 use crate::judge::Figures;
 use crate::upgrade::{self, Cell};
 use clap::ValueEnum;
@@ -88,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) heals_at: u32,
     /// The share of bytes that the link damages.
     pub(crate) byte_errors: f64,
+    /// What time and lines are like.
+    pub(crate) pace: Pace,
     /// Bits to be flipped anywhere.
     pub(crate) flips: u32,
     /// The half to be killed in an upgrade, and in which step.
@@ -118,6 +121,7 @@ impl Plan {
             strike_byte: rng.u32(1..=EXCHANGE_BYTES),
             heals_at: strikes_at + cycles / 8,
             byte_errors: if kind == Kind::Noise { 1e-3 } else { 0.0 },
+            pace: Pace::DEFAULT,
             flips: 0,
             cell: None,
             only: None,

@@ -37,6 +37,15 @@ pub use migration::Refusal;
 pub use trend::{TREND_ENTRIES, TrendEntry};
 
 use serde::{Deserialize, Serialize};
+use twinstep::Config;
+
+/// Timing and policy of the boards and of the rig that judges them. Pair and nonce are filled in at boot.
+pub const TIMING: Config = Config {
+    copy_blocks: 8,
+    // To be shown, not to be trusted: a plant is tried on for a day.
+    trial_cycles: 20,
+    ..Config::DEFAULT
+};
 
 /// What a channel samples each cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,10 +22,11 @@ impl Run<'_> {
             Some(flavour) => self.images.of(flavour),
         };
         self.judge.booted(board, version);
-        self.boards[at] = Some(Board::boot(&self.socket, at, self.boots, &self.heard)?);
-        self.boot_of[at] = self.boots;
+        self.unplug(board);
+        self.boards.plug(board, Board::boot(&self.socket, at, self.boots)?);
+        self.lives[at] = self.engine.boot(board);
         if let Some(upsets) = &mut self.upsets {
-            upsets.booted(board);
+            upsets.booted(board, self.engine.now_ns());
         }
         self.nonces[at] = self.rng.u32(1..);
         self.modes[at] = Some(ModeCode::Starting);
@@ -35,8 +36,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A board is gone, with all that it had not sent yet.
+    pub(super) fn unplug(&mut self, board: ChannelId) {
+        self.engine.kill(board);
+        let bytes = self.boards.unplug(board);
+        if let (Some(log), Some(bytes)) = (self.logs[board.index()].last_mut(), bytes) {
+            log.push(&bytes);
+        }
+    }
+
     pub(super) fn kill(&mut self, board: ChannelId, byte: u32) {
-        self.boards[board.index()] = None;
+        self.unplug(board);
         self.modes[board.index()] = None;
         self.judge.died(board);
         let cycle = self.link.kill_cycle().unwrap_or_default();
@@ -46,7 +56,7 @@ impl Run<'_> {
             rounds.killed(board, cycle);
         }
         if let Some(upgrade) = &mut self.upgrade {
-            upgrade.killed(board, self.relay.board());
+            upgrade.killed(board, self.relay.board(), self.engine.now_ns());
         }
     }
 }

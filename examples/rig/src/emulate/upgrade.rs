@@ -1,20 +1,15 @@
 //! Upgrades on emulated boards. The rig has what a bootloader and its flash would have: a board that restarts is a new
 //! QEMU with the image that the bootloader chooses.
 
-use super::{CHANNELS, Run};
-use crate::board::Board;
+use super::{CHANNELS, PERIOD_NS, Run};
 use crate::scenario::Plan;
 use crate::upgrade::{Act, BACK_AFTER_PERIODS, Flavour, Operator, Seen, UpgradeFigures, View, order_name, rounds};
 use anyhow::Result;
-use std::time::{Duration, Instant};
 use tank::Tank;
 use tank::field_bus::{DutyCode, Image, ToBoard, ToPlant};
 use twinstep::sim::{Bootloader, Version};
 use twinstep::upgrade::{Counts, Order};
 use twinstep::{ChannelId, Program};
-
-/// A period of the firmware.
-const PERIOD: Duration = Duration::from_millis(120);
 
 /// The state of the upgrades of a run.
 pub(super) struct Upgrade {
@@ -25,9 +20,8 @@ pub(super) struct Upgrade {
     /// What is in both boards' flash beside what runs.
     offered: Option<Flavour>,
     seen: [Seen; 2],
-    began: Instant,
     /// When a board that was killed boots again.
-    boots_at: [Option<Instant>; 2],
+    boots_at: [Option<u64>; 2],
 }
 
 impl Upgrade {
@@ -38,7 +32,6 @@ impl Upgrade {
             is_broken: plan.broken_bootloader,
             offered: None,
             seen: [Seen::booted(Tank::VERSION, true, 0); 2],
-            began: Instant::now(),
             boots_at: [None; 2],
         }
     }
@@ -66,10 +59,10 @@ impl Upgrade {
     }
 
     /// Notes the death of a board.
-    pub(super) fn killed(&mut self, board: ChannelId, owner: Option<ChannelId>) {
+    pub(super) fn killed(&mut self, board: ChannelId, owner: Option<ChannelId>, now_ns: u64) {
         let step = owner.map(|owner| self.seen[owner.index()].step);
         self.operator.killed(board, step);
-        self.boots_at[board.index()] = Some(Instant::now() + PERIOD * BACK_AFTER_PERIODS);
+        self.boots_at[board.index()] = Some(now_ns + PERIOD_NS * u64::from(BACK_AFTER_PERIODS));
     }
 
     /// Notes that a board drove.
@@ -105,7 +98,7 @@ impl Run<'_> {
     /// Lets the operator look at the boards, and boots those whose time has come.
     pub(super) fn go_on_with_upgrade(&mut self) -> Result<()> {
         let Some(upgrade) = &mut self.upgrade else { return Ok(()) };
-        let now = Instant::now();
+        let now = self.engine.now_ns();
         let due = CHANNELS.into_iter().find(|board| upgrade.boots_at[board.index()].is_some_and(|at| now >= at));
         if let Some(board) = due {
             upgrade.boots_at[board.index()] = None;
@@ -144,11 +137,10 @@ impl Run<'_> {
             let loader = &upgrade.loaders[board.index()];
             let seen =
                 Seen { is_confirmed: loader.is_confirmed(), floor: loader.floor(), ..upgrade.seen[board.index()] };
-            self.boards[board.index()].as_ref().map(|_: &Board| seen)
+            self.boards.has(board).then_some(seen)
         };
-        let since = self.upgrade.as_ref().map_or(Duration::ZERO, |upgrade| upgrade.began.elapsed());
         View {
-            now: since.as_secs_f64() / PERIOD.as_secs_f64(),
+            now: self.engine.now_ns() as f64 / PERIOD_NS as f64,
             latest: self.judge.latest(),
             owner: self.relay.board(),
             boards: CHANNELS.map(seen),
@@ -201,7 +193,7 @@ impl Run<'_> {
     }
 
     fn restart_as_asked(&mut self, board: ChannelId) -> Result<()> {
-        self.boards[board.index()] = None;
+        self.unplug(board);
         self.judge.died(board);
         let latest = self.judge.latest();
         self.plant.mode(board, latest, None);

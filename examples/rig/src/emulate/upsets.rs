@@ -2,22 +2,21 @@
 //! the technician of both.
 
 use super::{CHANNELS, Run};
-use crate::board::Board;
 use crate::ram::Ram;
 use crate::seu::Seu;
 use anyhow::{Context, Result};
-use std::time::{Duration, Instant};
+use tank::TIMING;
 use tank::field_bus::{ModeCode, ToBoard};
-use twinstep::{ChannelId, Config};
+use twinstep::ChannelId;
 
 /// A board is flipped so long after the other one, on the average: two cycles.
-const FLIP_EVERY_MS: std::ops::Range<u64> = 160..320;
-/// The watchdog: nothing heard of a board for so long. A cycle takes 120 ms.
-const SILENT_AT_MOST: Duration = Duration::from_millis(1_500);
+const FLIP_EVERY_NS: std::ops::Range<u64> = 130_000_000..270_000_000;
+/// The watchdog: nothing heard of a board for so long. A cycle takes 100 ms.
+const SILENT_AT_MOST_NS: u64 = 1_200_000_000;
 /// No bit is flipped on a board that was not heard for so long: it may hang already.
-const ALIVE_WITHIN: Duration = Duration::from_millis(400);
+const ALIVE_WITHIN_NS: u64 = 350_000_000;
 /// The technician: a pair out of duplex for so long does not find back by itself.
-const APART_AT_MOST: Duration = Duration::from_secs(8);
+const APART_AT_MOST_NS: u64 = 7_000_000_000;
 /// The pair settles before the first flip.
 const FIRST_FLIP: u32 = 10;
 
@@ -28,15 +27,15 @@ pub(super) struct Upsets {
     ram: Ram,
     /// The lowest byte of the stack that was ever used, once it was looked at.
     stack_from: Option<u32>,
-    due: Instant,
+    due_ns: u64,
     /// The flip waits for the board's next bytes: it is at work then.
     when_busy: bool,
     /// No flip before this cycle, counted over the run: the boards have just come together.
     pub(super) calm_from: u32,
     /// The cycle of the last flip, counted over the run.
     pub(super) last_flip: u32,
-    heard: [Instant; 2],
-    together: Instant,
+    heard_ns: [u64; 2],
+    together_ns: u64,
     /// Restarts of one board since both were last in duplex.
     in_vain: u32,
 }
@@ -46,30 +45,29 @@ const RESTARTS_AT_MOST: u32 = 3;
 
 impl Upsets {
     pub(super) fn new(seed: u64, flips: u32, ram: Ram) -> Self {
-        let now = Instant::now();
         Self {
             seu: Seu::new(flips),
             rng: fastrand::Rng::with_seed(seed ^ 0x5E0),
             ram,
             stack_from: None,
-            due: now,
+            due_ns: 0,
             when_busy: false,
             calm_from: FIRST_FLIP,
             last_flip: 0,
-            heard: [now; 2],
-            together: now,
+            heard_ns: [0; 2],
+            together_ns: 0,
             in_vain: 0,
         }
     }
 
     /// Notes that a board is alive.
-    pub(super) fn heard(&mut self, board: ChannelId) {
-        self.heard[board.index()] = Instant::now();
+    pub(super) fn heard(&mut self, board: ChannelId, now_ns: u64) {
+        self.heard_ns[board.index()] = now_ns;
     }
 
     /// Notes that a board was booted: it gets time to do so.
-    pub(super) fn booted(&mut self, board: ChannelId) {
-        self.heard[board.index()] = Instant::now() + SILENT_AT_MOST;
+    pub(super) fn booted(&mut self, board: ChannelId, now_ns: u64) {
+        self.heard_ns[board.index()] = now_ns + SILENT_AT_MOST_NS;
     }
 }
 
@@ -82,12 +80,13 @@ enum Care {
 impl Run<'_> {
     /// Looks after the boards, and flips a bit if one is due; `busy` is a board that has just sent something.
     pub(super) fn go_on_with_upsets(&mut self, busy: Option<ChannelId>) -> Result<()> {
+        let now_ns = self.engine.now_ns();
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         if self.modes == [Some(ModeCode::Duplex); 2] {
-            (upsets.together, upsets.in_vain) = (Instant::now(), 0);
+            (upsets.together_ns, upsets.in_vain) = (now_ns, 0);
         } else {
             // Until its probation is over a board that has joined may not own: a second fault would be none of one.
-            upsets.calm_from = self.judge.cycles() + u32::from(Config::DEFAULT.probation_cycles) + 2;
+            upsets.calm_from = self.judge.cycles() + u32::from(TIMING.probation_cycles) + 2;
         }
         match self.care() {
             Some(Care::Restart(board, why)) => return self.restart(board, why),
@@ -96,8 +95,8 @@ impl Run<'_> {
         }
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         let board = upsets.seu.turn();
-        let is_alive = upsets.heard[board.index()].elapsed() < ALIVE_WITHIN;
-        let is_due = Instant::now() >= upsets.due && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
+        let is_alive = now_ns.saturating_sub(upsets.heard_ns[board.index()]) < ALIVE_WITHIN_NS;
+        let is_due = now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
         if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) {
             self.flip(board)?;
         }
@@ -105,7 +104,7 @@ impl Run<'_> {
     }
 
     fn care(&self) -> Option<Care> {
-        let upsets = self.upsets.as_ref()?;
+        let (upsets, now_ns) = (self.upsets.as_ref()?, self.engine.now_ns());
         let is_safe = |board: ChannelId| self.modes[board.index()] == Some(ModeCode::Safe);
         let serves_alone =
             |board: ChannelId| matches!(self.modes[board.index()], Some(ModeCode::Simplex | ModeCode::Donor));
@@ -116,17 +115,17 @@ impl Run<'_> {
             return Some(Care::RestartBoth { are_safe: false });
         }
         for board in CHANNELS {
-            if self.boards[board.index()].is_none() {
+            if !self.boards.has(board) {
                 return Some(Care::Restart(board, "it stopped"));
             }
-            if upsets.heard[board.index()].elapsed() > SILENT_AT_MOST {
+            if now_ns.saturating_sub(upsets.heard_ns[board.index()]) > SILENT_AT_MOST_NS {
                 return Some(Care::Restart(board, "it was silent"));
             }
             if is_safe(board) && serves_alone(board.other()) {
                 return Some(Care::Restart(board, "it is in the safe state"));
             }
         }
-        if upsets.together.elapsed() > APART_AT_MOST {
+        if now_ns - upsets.together_ns > APART_AT_MOST_NS {
             let alone = CHANNELS.into_iter().find(|board| serves_alone(*board));
             let astray = alone.map(|board| Care::Restart(board.other(), "it did not come back"));
             return Some(astray.unwrap_or(Care::RestartBoth { are_safe: false }));
@@ -138,7 +137,7 @@ impl Run<'_> {
         self.reboot(board)?;
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         upsets.seu.restarted(board, why);
-        (upsets.together, upsets.in_vain) = (Instant::now(), upsets.in_vain + 1);
+        (upsets.together_ns, upsets.in_vain) = (self.engine.now_ns(), upsets.in_vain + 1);
         if self.modes == [Some(ModeCode::Starting); 2] {
             upsets.seu.outage("neither had the state");
             self.begin_anew();
@@ -156,13 +155,13 @@ impl Run<'_> {
         } else {
             upsets.seu.outage("neither served, or the one that did kept the other one out");
         }
-        (upsets.together, upsets.in_vain) = (Instant::now(), 0);
+        (upsets.together_ns, upsets.in_vain) = (self.engine.now_ns(), 0);
         self.begin_anew();
         Ok(())
     }
 
     fn reboot(&mut self, board: ChannelId) -> Result<()> {
-        self.boards[board.index()] = None;
+        self.unplug(board);
         self.judge.died(board);
         self.plant.mode(board, self.judge.latest(), None);
         self.plant.injected(self.judge.latest(), Some(board), "booted again");
@@ -186,11 +185,7 @@ impl Run<'_> {
     }
 
     fn flip(&mut self, board: ChannelId) -> Result<()> {
-        let (Some(upsets), Some(Board { memory: Some(memory), .. })) =
-            (&mut self.upsets, &mut self.boards[board.index()])
-        else {
-            return Ok(());
-        };
+        let (Some(upsets), Some(memory)) = (&mut self.upsets, self.boards.memory(board)) else { return Ok(()) };
         let stack_from = match upsets.stack_from {
             Some(from) => from,
             None => {
@@ -201,14 +196,14 @@ impl Run<'_> {
         let place = upsets.ram.pick(&mut upsets.rng, stack_from);
         let bit = upsets.rng.u8(0..8);
         if memory.upset_bit(place.address, bit).is_err() {
-            self.boards[board.index()] = None; // it has just stopped
+            self.unplug(board); // it has just stopped
             return Ok(());
         }
         upsets.last_flip = self.judge.cycles();
         let cycle = self.judge.latest() + 1;
         let text = format!("{:#010x} bit {bit}, {}", place.address, place.symbol);
         upsets.seu.flipped(board, cycle, place.region, text);
-        upsets.due = Instant::now() + Duration::from_millis(upsets.rng.u64(FLIP_EVERY_MS));
+        upsets.due_ns = self.engine.now_ns() + upsets.rng.u64(FLIP_EVERY_NS);
         upsets.when_busy = upsets.rng.bool();
         self.plant.injected(cycle, Some(board), place.region);
         Ok(())

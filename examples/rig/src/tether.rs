@@ -1,0 +1,195 @@
+//! The rig's end of a tether: gives a turn, and reads what the board did in it.
+
+use anyhow::{Context, Result};
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use tether::{FIELD_BYTES, LINK_BYTES, TURN_HEADER_BYTES, Tag, TurnHeader};
+
+/// What a board did in a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) said: Vec<Said>,
+    /// The ticks of its counter that its work took.
+    pub(crate) ticks: u32,
+    pub(crate) rest: Rest,
+}
+
+/// Bytes that a board sent, and at which tick of its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) line: Line,
+    pub(crate) ticks: u32,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The lines of a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// To the other board.
+    CrossLink,
+    /// To the plant.
+    FieldBus,
+}
+
+/// What a board waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Until this time of its own clock, or until a message has come.
+    Until {
+        /// In microseconds.
+        us: u64,
+    },
+    /// Until the link has taken all that it was given.
+    Taken,
+    /// Nothing: its program has stopped before the instruction at this address.
+    Stopped(u32),
+}
+
+/// Wall time: an emulator that is silent for so long hangs. A board that hangs is ended by its own watchdog before, after
+/// some million instructions.
+const HUNG_AFTER: Duration = Duration::from_secs(120);
+
+/// The rig's end.
+pub(crate) struct TetherEnd {
+    stream: BufReader<UnixStream>,
+    has_booted: bool,
+}
+
+impl TetherEnd {
+    /// Takes the port of a board that was just started.
+    pub(crate) fn new(stream: UnixStream) -> Result<Self> {
+        Self::with_patience(stream, HUNG_AFTER)
+    }
+
+    fn with_patience(stream: UnixStream, patience: Duration) -> Result<Self> {
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Self { stream: BufReader::new(stream), has_booted: false })
+    }
+
+    /// The board begins with its boot again.
+    pub(crate) fn begins_anew(&mut self) {
+        self.has_booted = false;
+    }
+
+    /// Gives a turn, and waits for its end; `None` if the board is gone, or says what no board says.
+    ///
+    /// # Errors
+    /// If the emulator hangs.
+    pub(crate) fn turn(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>> {
+        if !self.has_booted {
+            match unless_gone(self.tag())? {
+                Some(Some(Tag::Booted)) => self.has_booted = true,
+                _ => return Ok(None),
+            }
+        }
+        Ok(unless_gone(self.give(header, link, field))?.flatten())
+    }
+
+    fn give(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> std::io::Result<Option<Done>> {
+        // The drivers' buffers are no larger; the rig keeps to them.
+        let (link, field) = (&link[..link.len().min(LINK_BYTES)], &field[..field.len().min(FIELD_BYTES)]);
+        let header = TurnHeader { link_bytes: link.len() as u16, ..header };
+        let length = (TURN_HEADER_BYTES + link.len() + field.len()) as u16;
+        let turn = [&length.to_le_bytes()[..], &header.to_bytes(), link, field].concat();
+        self.stream.get_mut().write_all(&turn)?;
+        self.records()
+    }
+
+    /// Reads records up to the one that ends the turn.
+    fn records(&mut self) -> std::io::Result<Option<Done>> {
+        let mut said = Vec::new();
+        loop {
+            let Some(tag) = self.tag()? else { return Ok(None) };
+            let ticks = if tag == Tag::Booted { 0 } else { self.number()? };
+            match tag {
+                Tag::Booted => return Ok(None), // in the middle of its work
+                Tag::Link | Tag::Field => {
+                    let length = self.take::<2>()?;
+                    let mut bytes = vec![0; u16::from_le_bytes(length).into()];
+                    self.stream.read_exact(&mut bytes)?;
+                    let line = if tag == Tag::Link { Line::CrossLink } else { Line::FieldBus };
+                    said.push(Said { line, ticks, bytes });
+                }
+                Tag::Until => {
+                    let us = u64::from_le_bytes(self.take()?);
+                    return Ok(Some(Done { said, ticks, rest: Rest::Until { us } }));
+                }
+                Tag::Taken => return Ok(Some(Done { said, ticks, rest: Rest::Taken })),
+                Tag::Stopped => return Ok(Some(Done { said, ticks: 0, rest: Rest::Stopped(ticks) })),
+            }
+        }
+    }
+
+    fn tag(&mut self) -> std::io::Result<Option<Tag>> {
+        self.take().map(|[number]| Tag::of(number))
+    }
+
+    fn number(&mut self) -> std::io::Result<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn take<const N: usize>(&mut self) -> std::io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A board that is gone is none of the rig's errors; an emulator that hangs is.
+fn unless_gone<T>(result: std::io::Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(error).with_context(|| format!("the emulator hangs: it said nothing for {HUNG_AFTER:?}"))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends() -> (TetherEnd, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        (TetherEnd::with_patience(here, Duration::from_millis(50)).unwrap(), there)
+    }
+
+    const HEADER: TurnHeader = TurnHeader { now_us: 7, tick_ns_q16: 1 << 16, room_bytes: 17, link_bytes: 0 };
+
+    #[test]
+    fn a_turn_is_given_and_its_records_are_read() {
+        let (mut tether, mut board) = ends();
+        board.write_all(&[1]).unwrap();
+        board.write_all(&[2, 10, 0, 0, 0, 2, 0, 0xAA, 0xBB]).unwrap();
+        board.write_all(&[3, 20, 0, 0, 0, 1, 0, 0xCC]).unwrap();
+        board.write_all(&[4, 30, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        let done = tether.turn(HEADER, &[1, 2], &[3]).unwrap().unwrap();
+        let said = |line, ticks, bytes: &[u8]| Said { line, ticks, bytes: bytes.to_vec() };
+        assert_eq!(done.said, [said(Line::CrossLink, 10, &[0xAA, 0xBB]), said(Line::FieldBus, 20, &[0xCC])]);
+        assert_eq!((done.ticks, done.rest), (30, Rest::Until { us: 9 }));
+        let mut turn = [0; 21];
+        board.read_exact(&mut turn).unwrap();
+        assert_eq!((turn[0], &turn[16..]), (19, &[2, 0, 1, 2, 3][..]), "its length, and what came on both lines");
+    }
+
+    #[test]
+    fn a_board_that_is_gone_or_says_nonsense_is_a_dead_board() {
+        for said in [&[1, 9][..], &[1, 2, 0, 0], &[7], &[1, 1]] {
+            let (mut tether, mut board) = ends();
+            board.write_all(said).unwrap();
+            board.shutdown(std::net::Shutdown::Write).unwrap();
+            assert_eq!(tether.turn(HEADER, &[], &[]).unwrap(), None, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn an_emulator_that_hangs_is_an_error() {
+        let (mut tether, mut board) = ends();
+        board.write_all(&[1]).unwrap();
+        let error = tether.turn(HEADER, &[], &[]).unwrap_err();
+        assert!(format!("{error:#}").contains("the emulator hangs"), "{error:#}");
+    }
+}
