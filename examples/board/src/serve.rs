@@ -8,7 +8,9 @@ use tank::{Drive, Plant, PlantV2, Reading, Tank};
 use twinstep::journal::{Counters, JOURNAL_ENTRIES};
 use twinstep::memory::Cells;
 use twinstep::reintegrate::CopyProgress;
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Memory, Outcome, PairId, Program, Succession, blocks};
+use twinstep::{
+    Arbiter, ChannelId, Config, ConfigError, Instant, Memory, Outcome, PairId, Program, Succession, blocks,
+};
 use twinstep_hal::{Clock, Link, Lockstep};
 
 /// The longest frame of this program fits with room to spare.
@@ -68,7 +70,7 @@ where
     ConfigError: From<M::Error>,
 {
     let pair = Lockstep::<P, _, _, FRAME_BYTES>::new(side, memory, link, arbiter, config);
-    let Ok(mut pair) = pair else { give_up(bus, 2) };
+    let Ok(mut pair) = pair else { give_up(bus, &mut clock, 2) };
     if let Some(succession) = succession {
         pair.succeed(succession);
     }
@@ -86,7 +88,7 @@ where
             sampled = bus.reading();
             sampled
         }) else {
-            give_up(bus, 3);
+            give_up(bus, &mut clock, 3);
         };
         #[cfg(feature = "one-panic")]
         assert!(sampled.tank_centi_c != 12_345, "a control for the check that there is no panic");
@@ -128,10 +130,10 @@ where
 }
 
 /// Reports why the board stops, and stops.
-pub fn give_up<U: Read + ReadReady + Write>(bus: &FieldBus<U>, code: u8) -> ! {
+fn give_up<U: Read + ReadReady + Write>(bus: &FieldBus<U>, clock: &mut impl Clock, code: u8) -> ! {
     bus.send(&ToPlant::Failed { code });
     loop {
-        cortex_m::asm::wfi();
+        clock.wait_until(Instant::from_micros(u64::MAX));
     }
 }
 

@@ -8,7 +8,7 @@ use core::cell::RefCell;
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
 use heapless::Deque;
-use tether::{FIELD_BYTES, LINK_BYTES, TURN_HEADER_BYTES, Tag, TurnHeader};
+use tether::{FIELD_BYTES, LINK_BYTES, RESET, TURN_HEADER_BYTES, Tag, TurnHeader};
 use twinstep::Instant;
 use twinstep_hal::Clock;
 
@@ -19,6 +19,9 @@ pub trait Chip {
 
     /// Gives the rig a byte.
     fn send(&mut self, byte: u8);
+
+    /// Begins anew, as from a reset.
+    fn reset(&mut self) -> !;
 
     /// A turn begins: from now on the chip works.
     fn begins(&mut self) {}
@@ -55,6 +58,11 @@ impl<C: Chip> Tether<C> {
         Self(RefCell::new(inner))
     }
 
+    /// Rings the doorbell of the other core: there is something for it in the memory of both.
+    pub fn ring(&self) {
+        self.with(|inner| inner.write(Tag::Link, &[]));
+    }
+
     /// Nobody holds the tether across a call, so this always runs; it has no panic to show for it.
     fn with<R: Default>(&self, act: impl FnOnce(&mut Inner<C>) -> R) -> R {
         self.0.try_borrow_mut().map(|mut inner| act(&mut inner)).unwrap_or_default()
@@ -65,6 +73,9 @@ impl<C: Chip> Inner<C> {
     /// Sleeps until the rig has given a whole turn, and begins it. Nothing of this is counted.
     fn take_turn(&mut self) {
         let length = u16::from_le_bytes([self.chip.receive(), self.chip.receive()]);
+        if length == RESET {
+            self.chip.reset();
+        }
         let mut header = [0; TURN_HEADER_BYTES];
         for byte in &mut header {
             *byte = self.chip.receive();

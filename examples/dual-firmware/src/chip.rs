@@ -1,8 +1,5 @@
 //! Registers of the chip: which core this is, and the start of core 1.
 
-/// The clock of both cores as QEMU models it.
-pub const CORE_HZ: u32 = 20_000_000;
-
 // Arm SSE-200 technical reference manual, by secure addresses.
 const CPU_ID: usize = 0x5001_F000;
 const INITIAL_VECTORS_OF_CORE_1: usize = 0x5002_1114;

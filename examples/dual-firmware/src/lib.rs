@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! chip      registers of the chip: which core this is, and the start of core 1
-//! uart      the UART of each core, its field bus to sensors and actuators
-//! stop      what a core that is stopped dead does, until it is started anew
+//! uart      the UART of each core, its end of the tether
+//! stop      what a core that is stopped does, until it goes on or begins anew
 //! tank      the loop, with the mailbox for a cross link and one shared word for an arbiter
 //! ```
 //!

@@ -1,8 +1,7 @@
-//! The CMSDK UART of a core, polled, with an interrupt that only wakes.
+//! The CMSDK UART of a core, its end of the tether: polled, with an interrupt that only wakes.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 // Register offsets, Cortex-M System Design Kit technical reference manual.
 const DATA: usize = 0x00;
@@ -48,6 +47,20 @@ impl Uart {
         uart
     }
 
+    /// Waits for a byte, asleep.
+    pub fn receive(self) -> u8 {
+        while !self.has_received() {
+            self.sleep();
+        }
+        self.read_register(DATA) as u8
+    }
+
+    /// Sends a byte, as soon as there is room for it.
+    pub fn transmit(self, byte: u8) {
+        while self.read_register(STATE) & TRANSMIT_FULL != 0 {}
+        self.write_register(DATA, u32::from(byte));
+    }
+
     /// Lets the UART wake its core.
     pub fn may_wake(self) {
         // SAFETY: no critical section relies on this interrupt being masked.
@@ -55,7 +68,7 @@ impl Uart {
     }
 
     /// Sleeps until a byte has arrived, or any other interrupt comes.
-    pub fn sleep(self) {
+    fn sleep(self) {
         // With interrupts masked, one that becomes pending before `wfi` still ends it.
         cortex_m::interrupt::free(|_| {
             self.write_register(CONTROL, ENABLE_BOTH_WAYS | RECEIVE_INTERRUPT);
@@ -88,46 +101,5 @@ impl Uart {
     fn write_register(self, offset: usize, value: u32) {
         // SAFETY: as above; the UART does no DMA, so a write has no effect on memory.
         unsafe { (self.register(offset) as *mut u32).write_volatile(value) }
-    }
-}
-
-impl ErrorType for Uart {
-    type Error = embedded_io::ErrorKind;
-}
-
-impl Read for Uart {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
-        let mut count = 0;
-        for place in buffer {
-            // Waits for the first byte only, as `Read` promises.
-            while !self.has_received() {
-                if count > 0 {
-                    return Ok(count);
-                }
-            }
-            *place = self.read_register(DATA) as u8;
-            count += 1;
-        }
-        Ok(count)
-    }
-}
-
-impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Self::Error> {
-        Ok(self.has_received())
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
-        for byte in bytes {
-            while self.read_register(STATE) & TRANSMIT_FULL != 0 {}
-            self.write_register(DATA, u32::from(*byte));
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Self::Error> {
-        Ok(())
     }
 }

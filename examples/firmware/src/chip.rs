@@ -27,6 +27,10 @@ impl Chip for TetheredChip {
         self.0.transmit(byte);
     }
 
+    fn reset(&mut self) -> ! {
+        cortex_m::peripheral::SCB::sys_reset()
+    }
+
     fn begins(&mut self) {
         watchdog::ends_in(watchdog::LONGEST_TURN);
     }

@@ -21,7 +21,7 @@ mod uart;
 
 use board::clock::SysTickClock;
 use board::field::{FieldBus, Relay};
-use board::serve::{FRAME_BYTES, boot, give_up, serve_version};
+use board::serve::{FRAME_BYTES, boot, serve_version};
 use board::virtual_time::{FieldPort, LinkPort, Tether, TetherClock};
 use chip::TetheredChip;
 #[cfg(feature = "log")]
@@ -72,7 +72,7 @@ where
     ConfigError: From<M::Error>,
 {
     let bus = FieldBus::new(UART1.enabled());
-    let Some(core) = cortex_m::Peripherals::take() else { give_up(&bus, 1) };
+    let Some(core) = cortex_m::Peripherals::take() else { stop() };
     uart::may_wake();
     let mut clock = SysTickClock::start(core.SYST, CORE_HZ, || {
         uart::sleep();

@@ -1,6 +1,7 @@
 //! One emulated board: a QEMU process at the other end of a tether, which works in turns.
 
 use crate::debugger::Debugger;
+use crate::engine::Given;
 use crate::qtest::Qtest;
 use crate::tether::{Done, TetherEnd};
 use anyhow::{Context, Result, bail};
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tether::TurnHeader;
 
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
@@ -39,8 +39,8 @@ pub(crate) struct Socket {
 pub(crate) const MACHINE: &str = "lm3s6965evb";
 /// An instruction takes 2^9 ns of the emulator's time, whatever the host does.
 pub(crate) const ICOUNT: [&str; 2] = ["-icount", "shift=9"];
-/// Ticks of SysTick in ten instructions: 12.5 MHz.
-pub(crate) const TICKS_IN_TEN_INSTRUCTIONS: u32 = 64;
+/// Ticks of SysTick, at 12.5 MHz, in a hundred instructions.
+pub(crate) const TICKS_IN_A_HUNDRED_INSTRUCTIONS: u32 = 640;
 
 /// Wall time: an emulator that does not connect by then is broken.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
@@ -98,8 +98,8 @@ impl Board {
     ///
     /// # Errors
     /// If the emulator hangs.
-    pub(crate) fn turn(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>> {
-        self.tether.turn(header, link, field)
+    pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
+        self.tether.turn(given)
     }
 
     /// Returns what the board has logged until now, once it is stopped.

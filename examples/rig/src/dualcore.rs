@@ -1,8 +1,9 @@
 //! A run on the two cores of one emulated chip. Their link and their arbiter are in memory that both share; the rig is
 //! the plant on the field bus of each, stops and restarts cores, flips bits, and listens to the mailbox.
 //!
-//! First come the rounds of death and return, then a core that hangs and goes on. Then, with both cores in duplex for good, bits of their mirrored memory
-//! are flipped, as a stray write of the other core would: at most one at a time on each.
+//! First come the rounds of death and return, then a core that hangs and goes on. Then, with both cores in duplex for
+//! good, bits of their mirrored memory are flipped, as a stray write of the other core would: at most one at a time on
+//! each.
 
 mod chip;
 mod core;
@@ -13,6 +14,8 @@ mod stops;
 
 use self::core::{Core, shared_at};
 use crate::board::prefer;
+use crate::engine::{Engine, Happened};
+use crate::frames::{Deframer, framed};
 use crate::journal::Logged;
 use crate::judge::Judge;
 use crate::plant_side::PlantSide;
@@ -21,28 +24,25 @@ use crate::rounds::Rounds;
 use crate::run::{Outcome, Progress};
 use crate::scenario::{CORE_ROUNDS, Ending, Plan};
 use anyhow::{Context, Result, bail};
-use chip::Chip;
+use chip::{Chip, TICKS_IN_A_HUNDRED_INSTRUCTIONS};
 use hang::Hang;
 pub(crate) use hang::Hung;
 use overheard::Overheard;
 use owners::Owners;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 use stops::Stop;
-use tank::field_bus::{ModeCode, OutcomeCode, ToBoard, ToPlant};
+use tank::TIMING;
+use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, OutcomeCode, ToBoard, ToPlant};
+use twinstep::ChannelId;
 use twinstep::journal::Event;
-use twinstep::{ChannelId, Config};
 
-/// A run in which nothing is driven for so long is over.
-const SILENCE_AT_MOST: Duration = Duration::from_secs(20);
-/// How long the rig rests where nothing was said.
-const A_REST: Duration = Duration::from_millis(1);
+/// A run in which nothing is driven for so many periods is over, and its claims fail.
+const SILENT_PERIODS_AT_MOST: u64 = 200;
+const PERIOD_NS: u64 = TIMING.period_us as u64 * 1_000;
+/// How often the run is looked at where nothing happens.
+const LOOK_NS: u64 = PERIOD_NS / 20;
 /// Cycles of flips at least, whatever the length of the run: memory is checked in 17.
 const FLIP_CYCLES_AT_LEAST: u32 = 80;
-/// What the firmware sends of its state in a cycle at most.
-const COPY_BLOCKS: u32 = 8;
-
 const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 
 /// One run.
@@ -50,15 +50,16 @@ struct Run<'p> {
     plan: Plan,
     rng: fastrand::Rng,
     chip: Chip,
+    engine: Engine,
     cores: [Core; 2],
+    from_core: [Deframer; 2],
     overheard: Overheard,
-    /// How often both field buses were read.
-    round: u64,
     owners: Owners,
     judge: Judge,
     plant: PlantSide,
     rounds: Rounds,
     stop: Stop,
+    is_stopped: [bool; 2],
     hang: Hang,
     /// The core that hung has gone on, and said nothing yet.
     is_first_word_due: bool,
@@ -84,17 +85,19 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &[PathBuf; 2], progress: &Pro
     let [elf_a, elf_b] = [elf(&images[0])?, elf(&images[1])?];
     let shared_at = shared_at(&elf_a)?;
     let mut rng = fastrand::Rng::with_seed(plan.seed ^ 0xD0A1);
-    let run = Run {
+    let mut run = Run {
         plan,
         chip: Chip::power_up(qemu, images, folder.path())?,
-        cores: [Core::new(ChannelId::A, elf_a)?, Core::new(ChannelId::B, elf_b)?],
+        engine: Engine::new(plan.pace, TICKS_IN_A_HUNDRED_INSTRUCTIONS).with_doorbells(),
+        cores: [Core::new(elf_a)?, Core::new(elf_b)?],
+        from_core: Default::default(),
         overheard: Overheard::new(shared_at),
-        round: 0,
         owners: Owners::default(),
         judge: Judge::new(),
         plant: PlantSide::new(plan.seed)?,
-        rounds: Rounds::new(CORE_ROUNDS, plan.seed, Config::DEFAULT.probation_cycles),
+        rounds: Rounds::new(CORE_ROUNDS, plan.seed, TIMING.probation_cycles),
         stop: Stop::None,
+        is_stopped: [false; 2],
         hang: Hang::NotYet,
         is_first_word_due: false,
         settled: [0; 2],
@@ -108,33 +111,34 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &[PathBuf; 2], progress: &Pro
         journal: Vec::new(),
         progress,
     };
+    for core in CHANNELS {
+        run.engine.boot(core);
+    }
     run.until_done()
 }
 
 impl Run<'_> {
     fn until_done(mut self) -> Result<Outcome> {
-        let (mut latest, mut since) = (0, Instant::now());
+        let (mut latest, mut since_ns) = (0, 0);
+        self.engine.alarm_every(LOOK_NS);
         while !self.is_done() {
-            let was_silent = !self.listen()?;
+            let Some(happened) = self.engine.next(&mut self.chip)? else { break };
+            self.hear(happened)?;
             self.go_on_with_rounds()?;
             self.go_on_with_hang()?;
             self.begin_to_flip();
             if self.judge.cycles() > latest {
-                (latest, since) = (self.judge.cycles(), Instant::now());
+                (latest, since_ns) = (self.judge.cycles(), self.engine.now_ns());
                 self.progress.at(latest);
-            } else if since.elapsed() > SILENCE_AT_MOST {
-                let [a, b] = self.modes.map(|mode| mode.map_or("stopped".into(), |mode| format!("{mode:?}")));
-                bail!("no output reached the plant after cycle {latest}; A is {a}, B is {b}");
-            }
-            if was_silent {
-                thread::sleep(A_REST);
+            } else if self.engine.now_ns() - since_ns > SILENT_PERIODS_AT_MOST * PERIOD_NS {
+                break;
             }
         }
         let mut figures = self.judge.into_figures();
         figures.rounds = self.rounds.into_rounds();
         figures.hung = self.hang.outcome();
         figures.rot = self.rot.map(Rot::into_figures);
-        figures.copy_budget_blocks = COPY_BLOCKS;
+        figures.copy_budget_blocks = TIMING.copy_blocks.into();
         figures.unheard_frames = Some(self.overheard.missed());
         let ending = Ending { modes: self.modes, link_changes: 0, one_stood_by: false, checks_link_overhead: false };
         let claims = self.plan.claims(&figures, &ending);
@@ -157,30 +161,34 @@ impl Run<'_> {
             return;
         }
         let until = self.plan.cycles.max(self.judge.latest() + FLIP_CYCLES_AT_LEAST);
-        self.rot = Some(Rot::new(self.plan.seed, until, Config::DEFAULT.scrub_blocks));
+        self.rot = Some(Rot::new(self.plan.seed, until, TIMING.scrub_blocks));
         self.until = Some(until);
     }
 
-    /// Takes what both cores have said; returns whether there was anything.
-    fn listen(&mut self) -> Result<bool> {
-        self.round += 1;
-        let mut anything = self.stop.awaits_sample();
-        if anything {
-            self.overhear()?;
-        }
-        for core in CHANNELS {
-            let messages = self.chip.hear(core)?;
-            if messages.is_empty() {
-                continue;
-            }
-            anything = true;
+    fn hear(&mut self, happened: Happened) -> Result<()> {
+        match happened {
             // What a core says rests on frames that are in the mailbox by now.
-            self.overhear()?;
-            for message in messages {
-                self.answer(core, message)?;
+            Happened::Worked(_) => self.overhear(),
+            Happened::Said { from, turn, bytes } => {
+                for byte in bytes {
+                    let message = self.from_core[from.index()].push(byte);
+                    if let Some(message) = message.and_then(|message| ToPlant::decode(&message.frame)) {
+                        self.answer(from, message, turn)?;
+                    }
+                }
+                Ok(())
             }
+            Happened::Stopped { board, at } => {
+                self.overhear()?; // its last words
+                if !self.stops_as_due(board, at) && !matches!(self.hang, Hang::Hanging(core) if core == board) {
+                    bail!("core {board} stopped by itself, in {}", self.cores[board.index()].function_at(at));
+                }
+                Ok(())
+            }
+            Happened::Gone(_) => bail!("the emulated chip stopped by itself"),
+            Happened::Left { .. } => bail!("a core has no line to the other one"),
+            Happened::Alarm => Ok(()),
         }
-        Ok(anything)
     }
 
     fn overhear(&mut self) -> Result<()> {
@@ -190,17 +198,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn answer(&mut self, core: ChannelId, message: ToPlant) -> Result<()> {
+    fn answer(&mut self, core: ChannelId, message: ToPlant, turn: u64) -> Result<()> {
         self.first_word(core, &message);
         match message {
             ToPlant::Ready => {
                 let nonce = self.nonces[core.index()];
-                self.chip.tell(core, &ToBoard::Boot { side: core.into(), nonce, pair: self.pair, patience: 0 });
+                self.tell(core, &ToBoard::Boot { side: core.into(), nonce, pair: self.pair, patience: 0 });
                 self.give_reading(core);
             }
             ToPlant::Sampled { cycle, reading } => self.judge.says_sampled(core, cycle, reading),
             ToPlant::Drive { cycle, epoch, outcome, output } => {
-                if !self.owners.drives(core, epoch, self.round) {
+                if !self.owners.drives(core, epoch, turn) {
                     self.judge.drove_unowned();
                 }
                 let is_new = self.judge.drives(core, epoch.counter(), outcome, cycle, &output);
@@ -212,6 +220,8 @@ impl Run<'_> {
                     }
                 }
             }
+            // One that has stopped since is in no mode.
+            ToPlant::Settled { .. } if self.is_stopped[core.index()] => {}
             ToPlant::Settled { cycle, outcome, mode, .. } => self.settled(core, cycle, outcome, mode)?,
             ToPlant::Copying { cycle, done_blocks, total_blocks, .. } => {
                 self.plant.copied(cycle, done_blocks.into(), total_blocks.into());
@@ -257,22 +267,20 @@ impl Run<'_> {
     fn readmit(&mut self) {
         for core in CHANNELS {
             for side in CHANNELS {
-                self.chip.tell(core, &ToBoard::Readmit { side: side.into() });
+                self.tell(core, &ToBoard::Readmit { side: side.into() });
             }
         }
     }
 
-    /// A core that stands still is told nothing: it would take it for news when it boots.
     fn give_reading(&mut self, core: ChannelId) {
-        if self.stands_still(core) {
-            return;
-        }
         let reading = self.plant.reading(core);
         self.judge.gave(core, reading);
-        self.chip.tell(core, &ToBoard::Reading(reading));
+        self.tell(core, &ToBoard::Reading(reading));
     }
 
-    fn stands_still(&self, core: ChannelId) -> bool {
-        !matches!(self.hang, Hang::Overtaken(..)) && self.modes[core.index()].is_none()
+    fn tell(&mut self, core: ChannelId, message: &ToBoard) {
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
+        let Some(length) = message.encode(&mut buffer) else { return };
+        self.engine.tell(core, framed(&buffer[..length]));
     }
 }

@@ -5,7 +5,7 @@ mod power;
 mod upgrade;
 mod upsets;
 
-use crate::board::{Socket, TICKS_IN_TEN_INSTRUCTIONS, prefer};
+use crate::board::{Socket, TICKS_IN_A_HUNDRED_INSTRUCTIONS, prefer};
 use crate::cross_link::CrossLink;
 use crate::engine::{Engine, Happened};
 use crate::firmware::{self, Images};
@@ -89,7 +89,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
         plan,
         rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
         socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port, debug_port: false },
-        engine: Engine::new(plan.pace, TICKS_IN_TEN_INSTRUCTIONS),
+        engine: Engine::new(plan.pace, TICKS_IN_A_HUNDRED_INSTRUCTIONS),
         boards: Boards::default(),
         boots: 0,
         lives: [0; 2],
@@ -125,7 +125,7 @@ const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 impl Run<'_> {
     fn until_done(mut self) -> Result<Outcome> {
         let (mut latest, mut since_ns) = (0, 0);
-        self.engine.alarm(LOOK_NS);
+        self.engine.alarm_every(LOOK_NS);
         while !self.is_done() {
             let Some(happened) = self.engine.next(&mut self.boards)? else { break };
             let busy = self.hear(&happened);
@@ -208,7 +208,7 @@ impl Run<'_> {
                 }
                 return Some(*from);
             }
-            Happened::Said { from, bytes } => {
+            Happened::Said { from, bytes, .. } => {
                 for byte in bytes {
                     let message = self.from_board[from.index()].push(*byte);
                     if let Some(message) = message.and_then(|message| ToPlant::decode(&message.frame)) {
@@ -217,14 +217,14 @@ impl Run<'_> {
                 }
                 return Some(*from);
             }
-            Happened::Worked(_) => {}
-            Happened::Stopped { board, .. } => {
+            Happened::Worked(_) | Happened::Alarm => {}
+            // A board's program is never stopped here: one that says so is upset.
+            Happened::Gone(board) | Happened::Stopped { board, .. } => {
                 self.unplug(*board);
                 if self.upsets.is_none() {
                     self.failed = Some(format!("board {board} stopped by itself"));
                 }
             }
-            Happened::Alarm => self.engine.alarm(self.engine.now_ns() + LOOK_NS),
         }
         None
     }

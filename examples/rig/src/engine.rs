@@ -9,7 +9,7 @@ mod queue;
 mod seat;
 
 use crate::tether::{Done, Line, Rest};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use queue::Queue;
 use seat::Seat;
 use tether::TurnHeader;
@@ -22,7 +22,16 @@ pub(crate) trait Machines {
     ///
     /// # Errors
     /// If the emulator hangs.
-    fn turn(&mut self, board: ChannelId, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>>;
+    fn turn(&mut self, board: ChannelId, given: &Given) -> Result<Option<Done>>;
+}
+
+/// What a board is given for a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The time, and what has arrived on link and field bus.
+    Turn { header: TurnHeader, link: Vec<u8>, field: Vec<u8> },
+    /// It goes on with the turn in which its program stopped.
+    GoOn,
 }
 
 /// What time and lines are like.
@@ -51,7 +60,6 @@ const FIELD_BUS: LineModel = LineModel { baud: 2_000_000, fifo_bytes: 4096, late
 const BOOT_NS: u64 = 5_000_000;
 /// The least that a turn takes, where work takes no time.
 const LEAST_TURN_NS: u64 = 1_000;
-const NS_A_US: u64 = 1_000;
 
 /// What happened that the run has to look at.
 #[derive(Debug)]
@@ -64,12 +72,14 @@ pub(crate) enum Happened {
         byte: u8,
         arrives_ns: u64,
     },
-    /// A board's bytes have reached the plant side.
-    Said { from: ChannelId, bytes: Vec<u8> },
-    /// A board has ended a turn, and sent a doorbell to the other one's core if it has no line to it.
+    /// A board's bytes, of its turn of this number, have reached the plant side.
+    Said { from: ChannelId, turn: u64, bytes: Vec<u8> },
+    /// A board has ended a turn.
     Worked(ChannelId),
-    /// A board has stopped for good, or its program has, before the instruction at this address.
-    Stopped { board: ChannelId, at: Option<u32> },
+    /// A board is gone.
+    Gone(ChannelId),
+    /// A board's program has stopped before the instruction at this address. It may go on.
+    Stopped { board: ChannelId, at: u32 },
     /// A time has come that the run asked for.
     Alarm,
 }
@@ -79,17 +89,19 @@ enum Due {
     Turn { board: ChannelId, life: u32, generation: u64 },
     Left { from: ChannelId, life: u32, byte: u8, arrives_ns: u64 },
     Arrives { at: ChannelId, byte: u8 },
-    Said { from: ChannelId, life: u32, bytes: Vec<u8> },
+    Said { from: ChannelId, life: u32, turn: u64, bytes: Vec<u8> },
+    GoesOn { board: ChannelId, life: u32 },
     Told { at: ChannelId, life: u32, bytes: Vec<u8> },
     Rung { at: ChannelId },
-    Alarm,
+    Alarm { again_after_ns: Option<u64> },
 }
 
 /// The boards, their lines, and what is due.
 pub(crate) struct Engine {
-    pace: Pace,
     tick_ns_q16: u32,
     now_ns: u64,
+    /// How many turns were given.
+    turns: u64,
     queue: Queue<Due>,
     seats: [Seat; 2],
     /// Where both are cores of one chip a send is a doorbell, and the bytes are in their memory.
@@ -97,14 +109,14 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts at time 0, with no board; `ticks_in_ten_instructions` is how the boards' counters count.
-    pub(crate) fn new(pace: Pace, ticks_in_ten_instructions: u32) -> Self {
+    /// Starts at time 0, with no board. So fast count the boards' counters.
+    pub(crate) fn new(pace: Pace, ticks_in_a_hundred_instructions: u32) -> Self {
         let seats = pace.drift_ppm.map(|drift_ppm| Seat::new(pace.link, FIELD_BUS, drift_ppm));
         let tick_ns_q16 = pace.mhz.map_or(0, |mhz| {
             let instruction_ns_q16 = (1_000_u64 << 16) / u64::from(mhz);
-            u32::try_from(instruction_ns_q16 * 10 / u64::from(ticks_in_ten_instructions)).unwrap_or(u32::MAX)
+            u32::try_from(instruction_ns_q16 * 100 / u64::from(ticks_in_a_hundred_instructions)).unwrap_or(u32::MAX)
         });
-        Self { pace, tick_ns_q16, now_ns: 0, queue: Queue::new(), seats, rings: false }
+        Self { tick_ns_q16, now_ns: 0, turns: 0, queue: Queue::new(), seats, rings: false }
     }
 
     /// The boards are cores of one chip: a send rings the other one's doorbell.
@@ -116,11 +128,6 @@ impl Engine {
     /// Returns the time since the run began.
     pub(crate) fn now_ns(&self) -> u64 {
         self.now_ns
-    }
-
-    /// Returns the same in microseconds.
-    pub(crate) fn now_us(&self) -> u64 {
-        self.now_ns / NS_A_US
     }
 
     /// A board is powered up now; returns the number of its life.
@@ -138,10 +145,15 @@ impl Engine {
         self.seats[board.index()].kill();
     }
 
-    /// A board does nothing until this time, as if it had been stopped by a debugger; its clock goes on.
-    pub(crate) fn stall(&mut self, board: ChannelId, until_ns: u64) {
-        let seat = &mut self.seats[board.index()];
-        seat.busy_until_ns = seat.busy_until_ns.max(until_ns);
+    /// A board gets no turn any more, though what it has sent goes its way: its processor has stopped.
+    pub(crate) fn stop(&mut self, board: ChannelId) {
+        self.seats[board.index()].stop();
+    }
+
+    /// A board whose program has stopped goes on with it, now.
+    pub(crate) fn go_on(&mut self, board: ChannelId) {
+        let life = self.seats[board.index()].life;
+        self.queue.push(self.now_ns, Due::GoesOn { board, life });
     }
 
     /// Returns whether a board is alive in the life that it had.
@@ -165,7 +177,12 @@ impl Engine {
 
     /// The run is woken at this time.
     pub(crate) fn alarm(&mut self, at_ns: u64) {
-        self.queue.push(at_ns, Due::Alarm);
+        self.queue.push(at_ns, Due::Alarm { again_after_ns: None });
+    }
+
+    /// The run is woken from now on each time that so much has gone by, also where nothing happens.
+    pub(crate) fn alarm_every(&mut self, span_ns: u64) {
+        self.queue.push(self.now_ns + span_ns, Due::Alarm { again_after_ns: Some(span_ns) });
     }
 
     /// Goes on to the next thing that the run has to look at; `None`: nothing is due any more.
@@ -185,7 +202,12 @@ impl Engine {
                         self.queue.push(seat.busy_until_ns, Due::Turn { board, life, generation });
                         continue;
                     }
-                    return self.turn(board, machines).map(Some);
+                    return self.begin_turn(board, machines).map(Some);
+                }
+                Due::GoesOn { board, life } => {
+                    if self.is_alive(board, life) {
+                        return self.turn(board, &Given::GoOn, machines).map(Some);
+                    }
                 }
                 Due::Left { from, life, byte, arrives_ns } => {
                     return Ok(Some(Happened::Left { from, life, byte, arrives_ns }));
@@ -201,13 +223,18 @@ impl Engine {
                         self.wake(at);
                     }
                 }
-                Due::Said { from, life, bytes } => {
+                Due::Said { from, life, turn, bytes } => {
                     if self.is_alive(from, life) {
-                        return Ok(Some(Happened::Said { from, bytes }));
+                        return Ok(Some(Happened::Said { from, turn, bytes }));
                     }
                 }
                 Due::Rung { at } => self.wake(at),
-                Due::Alarm => return Ok(Some(Happened::Alarm)),
+                Due::Alarm { again_after_ns } => {
+                    if let Some(span_ns) = again_after_ns {
+                        self.alarm_every(span_ns);
+                    }
+                    return Ok(Some(Happened::Alarm));
+                }
             }
         }
         Ok(None)
@@ -222,58 +249,67 @@ impl Engine {
         }
     }
 
-    fn turn(&mut self, board: ChannelId, machines: &mut dyn Machines) -> Result<Happened> {
-        let (now_ns, tick_ns_q16) = (self.now_ns, self.tick_ns_q16);
+    fn begin_turn(&mut self, board: ChannelId, machines: &mut dyn Machines) -> Result<Happened> {
         let seat = &mut self.seats[board.index()];
         let (link, field) = seat.begin_turn();
         let header = TurnHeader {
-            now_us: seat.clock_us(now_ns),
-            tick_ns_q16,
-            room_bytes: u16::try_from(seat.link_out.room_bytes(now_ns)).unwrap_or(u16::MAX),
-            link_bytes: 0, // the tether counts them
+            now_us: seat.clock_us(self.now_ns),
+            tick_ns_q16: self.tick_ns_q16,
+            room_bytes: u16::try_from(seat.link_out.room_bytes(self.now_ns)).unwrap_or(u16::MAX),
+            link_bytes: link.len() as u16, // a driver's buffer holds no more
         };
-        let Some(done) = machines.turn(board, header, &link, &field)? else {
-            seat.kill();
-            return Ok(Happened::Stopped { board, at: None });
+        self.turn(board, &Given::Turn { header, link, field }, machines)
+    }
+
+    fn turn(&mut self, board: ChannelId, given: &Given, machines: &mut dyn Machines) -> Result<Happened> {
+        let (now_ns, tick_ns_q16) = (self.now_ns, self.tick_ns_q16);
+        self.turns += 1;
+        let at = || format!("{board} after {} ms of virtual time", now_ns / 1_000_000);
+        let Some(done) = machines.turn(board, given).with_context(at)? else {
+            self.kill(board);
+            return Ok(Happened::Gone(board));
         };
+        let taken_ns = self.send(board, &done);
+        let seat = &mut self.seats[board.index()];
+        let ends_ns = now_ns + tether::ns_of(done.ticks, tick_ns_q16).max(LEAST_TURN_NS);
+        let wakes_ns = match done.rest {
+            Rest::Until { us } => seat.true_ns(us).max(ends_ns),
+            Rest::Taken => taken_ns.max(ends_ns),
+            Rest::Stopped(at) => {
+                seat.stop();
+                return Ok(Happened::Stopped { board, at });
+            }
+        };
+        seat.rest(ends_ns, matches!(done.rest, Rest::Until { .. }));
+        self.queue.push(wakes_ns, Due::Turn { board, life: seat.life, generation: seat.generation });
+        Ok(Happened::Worked(board))
+    }
+
+    /// Puts what a board sent in a turn on its lines; returns when its UART has taken all of it.
+    fn send(&mut self, board: ChannelId, done: &Done) -> u64 {
+        let (seat, turn) = (&mut self.seats[board.index()], self.turns);
         let life = seat.life;
-        let mut taken_ns = now_ns;
-        for said in done.said {
-            let at_ns = now_ns + tether::ns_of(said.ticks, tick_ns_q16);
+        let mut taken_ns = self.now_ns;
+        for said in &done.said {
+            let at_ns = self.now_ns + tether::ns_of(said.ticks, self.tick_ns_q16);
             match said.line {
                 Line::CrossLink if self.rings => self.queue.push(at_ns, Due::Rung { at: board.other() }),
                 Line::CrossLink => {
-                    for byte in said.bytes {
+                    for byte in &said.bytes {
                         let times = seat.link_out.send(at_ns);
                         taken_ns = times.accepted_ns;
-                        let due = Due::Left { from: board, life, byte, arrives_ns: times.arrives_ns };
+                        let due = Due::Left { from: board, life, byte: *byte, arrives_ns: times.arrives_ns };
                         self.queue.push(times.left_ns, due);
                     }
                 }
                 Line::FieldBus => {
                     let left_ns = said.bytes.iter().map(|_| seat.bus_out.send(at_ns).left_ns).last();
-                    self.queue.push(left_ns.unwrap_or(at_ns), Due::Said { from: board, life, bytes: said.bytes });
+                    let due = Due::Said { from: board, life, turn, bytes: said.bytes.clone() };
+                    self.queue.push(left_ns.unwrap_or(at_ns), due);
                 }
             }
         }
-        let worked_ns = tether::ns_of(done.ticks, tick_ns_q16).max(LEAST_TURN_NS);
-        let ends_ns = now_ns + worked_ns;
-        let wakes_ns = match done.rest {
-            Rest::Until { us } => seat.true_ns(us).max(ends_ns),
-            Rest::Taken => taken_ns.max(ends_ns),
-            Rest::Stopped(at) => {
-                seat.kill();
-                return Ok(Happened::Stopped { board, at: Some(at) });
-            }
-        };
-        seat.rest(ends_ns, matches!(done.rest, Rest::Until { .. }));
-        self.queue.push(wakes_ns, Due::Turn { board, life, generation: seat.generation });
-        Ok(Happened::Worked(board))
-    }
-
-    /// Returns the pace.
-    pub(crate) fn pace(&self) -> Pace {
-        self.pace
+        taken_ns
     }
 }
 

@@ -17,6 +17,7 @@ mod engine;
 mod firmware;
 mod frames;
 mod fuzz;
+mod instructions;
 mod journal;
 mod judge;
 mod log;

@@ -1,10 +1,11 @@
 //! The rig's end of a tether: gives a turn, and reads what the board did in it.
 
+use crate::engine::Given;
 use anyhow::{Context, Result};
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use tether::{FIELD_BYTES, LINK_BYTES, TURN_HEADER_BYTES, Tag, TurnHeader};
+use tether::{GO_ON, RESET, TURN_HEADER_BYTES, Tag};
 
 /// What a board did in a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,32 +69,46 @@ impl TetherEnd {
         Ok(Self { stream: BufReader::new(stream), has_booted: false })
     }
 
-    /// The board begins with its boot again.
-    pub(crate) fn begins_anew(&mut self) {
+    /// Lets a board, or a core, begin anew, whose program has stopped or which waits for a turn.
+    ///
+    /// # Errors
+    /// If the emulator is gone.
+    pub(crate) fn reset(&mut self) -> Result<()> {
         self.has_booted = false;
+        self.stream.get_mut().write_all(&RESET.to_le_bytes()).context("the emulator is gone")
+    }
+
+    /// Waits until the board waits for its first turn; returns whether it does.
+    ///
+    /// # Errors
+    /// If the emulator hangs.
+    pub(crate) fn boots(&mut self) -> Result<bool> {
+        if !self.has_booted {
+            self.has_booted = unless_gone(self.tag())? == Some(Some(Tag::Booted));
+        }
+        Ok(self.has_booted)
     }
 
     /// Gives a turn, and waits for its end; `None` if the board is gone, or says what no board says.
     ///
     /// # Errors
     /// If the emulator hangs.
-    pub(crate) fn turn(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>> {
-        if !self.has_booted {
-            match unless_gone(self.tag())? {
-                Some(Some(Tag::Booted)) => self.has_booted = true,
-                _ => return Ok(None),
-            }
+    pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
+        if !self.boots()? {
+            return Ok(None);
         }
-        Ok(unless_gone(self.give(header, link, field))?.flatten())
+        Ok(unless_gone(self.give(given))?.flatten())
     }
 
-    fn give(&mut self, header: TurnHeader, link: &[u8], field: &[u8]) -> std::io::Result<Option<Done>> {
-        // The drivers' buffers are no larger; the rig keeps to them.
-        let (link, field) = (&link[..link.len().min(LINK_BYTES)], &field[..field.len().min(FIELD_BYTES)]);
-        let header = TurnHeader { link_bytes: link.len() as u16, ..header };
-        let length = (TURN_HEADER_BYTES + link.len() + field.len()) as u16;
-        let turn = [&length.to_le_bytes()[..], &header.to_bytes(), link, field].concat();
-        self.stream.get_mut().write_all(&turn)?;
+    fn give(&mut self, given: &Given) -> std::io::Result<Option<Done>> {
+        let bytes = match given {
+            Given::Turn { header, link, field } => {
+                let length = (TURN_HEADER_BYTES + link.len() + field.len()) as u16;
+                [&length.to_le_bytes()[..], &header.to_bytes(), link, field].concat()
+            }
+            Given::GoOn => GO_ON.to_le_bytes().to_vec(),
+        };
+        self.stream.get_mut().write_all(&bytes)?;
         self.records()
     }
 
@@ -151,13 +166,17 @@ fn unless_gone<T>(result: std::io::Result<T>) -> Result<Option<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tether::TurnHeader;
 
     fn ends() -> (TetherEnd, UnixStream) {
         let (here, there) = UnixStream::pair().unwrap();
         (TetherEnd::with_patience(here, Duration::from_millis(50)).unwrap(), there)
     }
 
-    const HEADER: TurnHeader = TurnHeader { now_us: 7, tick_ns_q16: 1 << 16, room_bytes: 17, link_bytes: 0 };
+    fn given(link: &[u8], field: &[u8]) -> Given {
+        let header = TurnHeader { now_us: 7, tick_ns_q16: 1 << 16, room_bytes: 17, link_bytes: link.len() as u16 };
+        Given::Turn { header, link: link.to_vec(), field: field.to_vec() }
+    }
 
     #[test]
     fn a_turn_is_given_and_its_records_are_read() {
@@ -166,7 +185,7 @@ mod tests {
         board.write_all(&[2, 10, 0, 0, 0, 2, 0, 0xAA, 0xBB]).unwrap();
         board.write_all(&[3, 20, 0, 0, 0, 1, 0, 0xCC]).unwrap();
         board.write_all(&[4, 30, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-        let done = tether.turn(HEADER, &[1, 2], &[3]).unwrap().unwrap();
+        let done = tether.turn(&given(&[1, 2], &[3])).unwrap().unwrap();
         let said = |line, ticks, bytes: &[u8]| Said { line, ticks, bytes: bytes.to_vec() };
         assert_eq!(done.said, [said(Line::CrossLink, 10, &[0xAA, 0xBB]), said(Line::FieldBus, 20, &[0xCC])]);
         assert_eq!((done.ticks, done.rest), (30, Rest::Until { us: 9 }));
@@ -181,7 +200,7 @@ mod tests {
             let (mut tether, mut board) = ends();
             board.write_all(said).unwrap();
             board.shutdown(std::net::Shutdown::Write).unwrap();
-            assert_eq!(tether.turn(HEADER, &[], &[]).unwrap(), None, "{said:?}");
+            assert_eq!(tether.turn(&given(&[], &[])).unwrap(), None, "{said:?}");
         }
     }
 
@@ -189,7 +208,7 @@ mod tests {
     fn an_emulator_that_hangs_is_an_error() {
         let (mut tether, mut board) = ends();
         board.write_all(&[1]).unwrap();
-        let error = tether.turn(HEADER, &[], &[]).unwrap_err();
+        let error = tether.turn(&given(&[], &[])).unwrap_err();
         assert!(format!("{error:#}").contains("the emulator hangs"), "{error:#}");
     }
 }

@@ -10,7 +10,8 @@
 //! ```text
 //! rig -> board    a turn:
 //!                 u16 length of all that follows, u64 now in microseconds, u32 nanoseconds of a tick * 65536,
-//!                 u16 bytes that the link takes now, u16 n, n bytes from the link, the rest from the field bus
+//!                 u16 bytes that the link takes now, u16 n, n bytes from the link, the rest from the field bus;
+//!                 or in place of the length `GO_ON` or `RESET`, for a program that has stopped
 //! board -> rig    records, the first one when it has booted, the last one of each turn `Until` or `Taken`:
 //!   1 Booted
 //!   2 Link        u32 ticks since the turn began, u16 n, n bytes for the link
@@ -19,6 +20,11 @@
 //!   5 Taken       u32 ticks: the board waits until the link has taken all that it was given
 //!   6 Stopped     u32 address: the program stopped before this instruction, and nothing of it goes on
 //! ```
+
+/// In place of a turn's length: the program goes on with the instruction that it stopped before.
+pub const GO_ON: u16 = 0xFFFE;
+/// In place of a turn's length: the program begins anew, as from a reset.
+pub const RESET: u16 = 0xFFFF;
 
 /// The longest turn, beside its length: a header, and what the lines bring at once.
 pub const MAX_TURN_BYTES: usize = TURN_HEADER_BYTES + LINK_BYTES + FIELD_BYTES;

@@ -2,9 +2,8 @@
 #![no_std]
 #![no_main]
 
-use board::clock::tick;
 use board::serve::TankMemory;
-use cortex_m_rt::{entry, exception};
+use cortex_m_rt::entry;
 use dual_firmware::{chip, tank};
 
 #[entry]
@@ -12,11 +11,6 @@ fn main() -> ! {
     static mut MEMORY: TankMemory = TankMemory::new();
     chip::start_core_1(); // a core 0 that begins anew finds it serving
     tank::run(0, MEMORY)
-}
-
-#[exception]
-fn SysTick() {
-    tick();
 }
 
 /// No panic is reachable; the language asks for it.

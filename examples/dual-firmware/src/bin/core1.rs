@@ -2,20 +2,14 @@
 #![no_std]
 #![no_main]
 
-use board::clock::tick;
 use board::serve::TankMemory;
-use cortex_m_rt::{entry, exception};
+use cortex_m_rt::entry;
 use dual_firmware::tank;
 
 #[entry]
 fn main() -> ! {
     static mut MEMORY: TankMemory = TankMemory::new();
     tank::run(1, MEMORY)
-}
-
-#[exception]
-fn SysTick() {
-    tick();
 }
 
 /// No panic is reachable; the language asks for it.

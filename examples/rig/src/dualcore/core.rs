@@ -1,98 +1,88 @@
-//! One core of the chip, by the addresses of its image: it can be stopped dead, and started anew.
+//! One core of the chip, by the addresses of its image: it can be stopped at an instruction of its program.
 
 use crate::firmware;
+use crate::instructions::{Function, functions};
 use crate::qtest::Qtest;
 use crate::rot::PlantMemory;
 use anyhow::{Context, Result, ensure};
-use std::mem::offset_of;
-use tank::two_cores::{Life, Shared};
-use twinstep::ChannelId;
+use fastrand::Rng;
 
 /// The upper byte of an instruction that is undefined, whatever its lower one: `udf`.
 const UNDEFINED: u8 = 0xDE;
 
-/// `b .`
-const BRANCH_TO_ITSELF: u16 = 0xE7FE;
-
 /// What a core comes by in every cycle, of what the compiler leaves as functions of their own: from the sample to
 /// the message with the output.
-pub(super) const WAYPOINTS: [&str; 8] =
+const WAYPOINTS: [&str; 8] =
     ["transmit_sample", "step_both", "transmit_vote", "check_vote", "commit", "commit_and_release", "confirms", "send"];
 
-/// Where a core's image and its share of the memory are.
+/// Where a core's image is.
 pub(super) struct Core {
     /// Where it keeps its mirrored memory.
     pub(super) memory_at: u32,
     elf: Vec<u8>,
-    /// Its SysTick handler, which runs every millisecond.
-    handler_at: u32,
-    life_at: u32,
+    /// What the library, the program and the loop are made of.
+    functions: Vec<Function>,
     /// The bytes that were written over, and where.
     healthy: Vec<(u32, u8)>,
-    /// The instruction that the core hangs at, and what was there.
-    hung: Option<(u32, u16)>,
 }
 
 impl Core {
     /// Reads the addresses from the image of a core.
-    pub(super) fn new(core: ChannelId, elf: Vec<u8>) -> Result<Self> {
-        let handler_at = firmware::symbol("SysTick", &elf)? & !1; // without the mark of Thumb code
-        let life = offset_of!(Shared, lives) + core.index() * size_of::<Life>();
-        let life_at = shared_at(&elf)? + life as u32;
+    pub(super) fn new(elf: Vec<u8>) -> Result<Self> {
         let memory_at = firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?;
-        Ok(Self { memory_at, elf, handler_at, life_at, healthy: Vec::new(), hung: None })
+        // Not the tether: what has the core in hand must not break.
+        let is_ours = |path: &str| {
+            ["twinstep", "tank", "board"].iter().any(|part| path.contains(part)) && !path.contains("virtual_time")
+        };
+        let functions = functions(&elf, is_ours)?;
+        ensure!(!functions.is_empty(), "the core's image has no functions of the library");
+        Ok(Self { memory_at, elf, functions, healthy: Vec::new() })
     }
 
-    /// Stops the core within a millisecond of its time, wherever it is in its program.
-    pub(super) fn stop(&mut self, memory: &mut Qtest) -> Result<()> {
-        self.undefine(self.handler_at, memory)
+    /// Stops the core before it executes an instruction drawn of all, the next time; returns in which function that is.
+    pub(super) fn stop_somewhere(&mut self, rng: &mut Rng, memory: &mut Qtest) -> Result<String> {
+        let count: usize = self.functions.iter().map(|function| function.instructions.len()).sum();
+        let mut place = rng.usize(0..count);
+        for function in &self.functions {
+            if let Some(at) = function.instructions.get(place) {
+                let (at, path) = (*at, function.path.clone());
+                self.undefine(at, memory)?;
+                return Ok(path);
+            }
+            place -= function.instructions.len();
+        }
+        anyhow::bail!("the core's image has no instruction {place}")
     }
 
-    /// Stops the core as it enters a function the next time; returns whether its image has one of that name.
-    pub(super) fn stop_at(&mut self, function: &str, memory: &mut Qtest) -> Result<bool> {
-        let at = firmware::function(function, &self.elf);
-        at.map_or(Ok(false), |at| self.undefine(at, memory).map(|()| true))
+    /// Stops the core as it enters one of the functions that it comes by in every cycle.
+    pub(super) fn stop_at_waypoint(&mut self, rng: &mut Rng, memory: &mut Qtest) -> Result<()> {
+        let there: Vec<u32> = WAYPOINTS.iter().filter_map(|name| firmware::function(name, &self.elf)).collect();
+        let at = *rng.choice(&there).context("the firmware has none of the functions of a cycle")?;
+        self.undefine(at, memory)
     }
 
-    /// One byte, so that the core meets either instruction whole.
-    fn undefine(&mut self, instruction_at: u32, memory: &mut Qtest) -> Result<()> {
-        let upper = instruction_at + 1;
-        let healthy = memory.read_byte(upper)?;
-        ensure!(healthy != UNDEFINED, "the core is stopped already");
-        self.healthy.push((upper, healthy));
-        memory.write_byte(upper, UNDEFINED)
-    }
-
-    /// Lets the core hang as it enters a function the next time: its clock runs on, its program does not.
-    pub(super) fn hang_at(&mut self, function: &str, memory: &mut Qtest) -> Result<()> {
+    /// Stops the core as it enters a function the next time.
+    pub(super) fn stop_at(&mut self, function: &str, memory: &mut Qtest) -> Result<()> {
         let at =
             firmware::function(function, &self.elf).with_context(|| format!("the firmware has no `{function}`"))?;
-        self.hung = Some((at, memory.read_half(at)?));
-        memory.write_half(at, BRANCH_TO_ITSELF)
+        self.undefine(at, memory)
     }
 
-    /// Lets a core that hangs go on, as if nothing had been.
-    pub(super) fn go_on(&mut self, memory: &mut Qtest) -> Result<()> {
-        self.hung.take().map_or(Ok(()), |(at, healthy)| memory.write_half(at, healthy))
-    }
-
-    /// Returns the address of the instruction that the core stopped before, once it stands still.
-    pub(super) fn stopped_at(&self, memory: &mut Qtest) -> Result<Option<u32>> {
-        let address = memory.read_word(self.life_at + offset_of!(Life, stopped_at) as u32)?;
-        Ok((address != 0).then_some(address))
-    }
-
-    /// Lets a core that stands still begin anew.
-    pub(super) fn start_anew(&mut self, memory: &mut Qtest) -> Result<()> {
-        for (at, healthy) in self.healthy.drain(..) {
-            memory.write_byte(at, healthy)?;
-        }
-        memory.write_byte(self.life_at + offset_of!(Life, restart) as u32, 1)
+    /// Puts back what was written over.
+    pub(super) fn heal(&mut self, memory: &mut Qtest) -> Result<()> {
+        self.healthy.drain(..).try_for_each(|(at, healthy)| memory.write_byte(at, healthy))
     }
 
     /// Returns what the core does at an address.
     pub(super) fn function_at(&self, address: u32) -> String {
         firmware::function_at(address, &self.elf).unwrap_or_else(|| format!("{address:#010x}"))
+    }
+
+    fn undefine(&mut self, instruction_at: u32, memory: &mut Qtest) -> Result<()> {
+        self.heal(memory)?;
+        let upper = instruction_at + 1;
+        self.healthy.push((upper, memory.read_byte(upper)?));
+        memory.write_byte(upper, UNDEFINED)
     }
 }
 

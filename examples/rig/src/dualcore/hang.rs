@@ -6,8 +6,9 @@
 use super::Run;
 use anyhow::Result;
 use serde::Serialize;
+use tank::TIMING;
 use tank::field_bus::{ModeCode, ToPlant};
-use twinstep::{ChannelId, Config};
+use twinstep::ChannelId;
 
 /// With a verdict, a core reports its sample first, by this function. Then it opens the output.
 const BEFORE_OPENING: &str = "board::field::send";
@@ -35,7 +36,7 @@ pub(super) enum Hang {
     NotYet,
     /// Due after this cycle.
     After(u32),
-    /// This core hangs as it drives next.
+    /// This core hangs as it drives next, or does so.
     Hanging(ChannelId),
     /// It was overtaken.
     Overtaken(ChannelId, Hung),
@@ -68,11 +69,11 @@ impl Run<'_> {
         let (latest, memory) = (self.judge.latest(), &mut self.chip.memory);
         match self.hang {
             Hang::NotYet if self.rounds.is_done() => {
-                self.hang = Hang::After(latest + u32::from(Config::DEFAULT.probation_cycles) + CALM_CYCLES);
+                self.hang = Hang::After(latest + u32::from(TIMING.probation_cycles) + CALM_CYCLES);
             }
             // After all that it says of a cycle, so that the next thing is the next sample.
             Hang::After(cycle) if latest >= cycle && self.settled[self.driver.index()] == latest => {
-                self.cores[self.driver.index()].hang_at(BEFORE_OPENING, memory)?;
+                self.cores[self.driver.index()].stop_at(BEFORE_OPENING, memory)?;
                 self.hang = Hang::Hanging(self.driver);
             }
             Hang::Hanging(core) if self.driver != core => {
@@ -84,7 +85,8 @@ impl Run<'_> {
             Hang::Overtaken(core, hung @ Hung { hung_in, went_on_after: None, .. })
                 if latest >= hung_in + HANGS_FOR_CYCLES =>
             {
-                self.cores[core.index()].go_on(memory)?;
+                self.cores[core.index()].heal(memory)?;
+                self.engine.go_on(core);
                 self.plant.injected(latest, Some(core), "goes on");
                 self.modes[core.index()] = None; // until it says what it makes of it
                 self.is_first_word_due = true;

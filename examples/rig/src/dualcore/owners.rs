@@ -4,26 +4,22 @@ use twinstep::{ChannelId, Epoch};
 
 /// Follows the epochs that reach the plant.
 ///
-/// The two field buses are read by turns, so what comes from both in neighbouring rounds has no order. What comes two
-/// rounds later was not there when the earlier one had been read: it was driven after it.
+/// A core looks whether it owns and drives within one turn, and the turns of both cores come one after the other. So the
+/// number of a drive's turn says whether it came before or after a claim.
 #[derive(Default)]
 pub(super) struct Owners {
-    /// The newest epoch that drove, and the round in which it was first heard.
+    /// The newest epoch that drove, and in which turn first.
     newest: Option<(Epoch, u64)>,
 }
 
-/// Rounds within which the order of two drives is not known.
-const UNORDERED_ROUNDS: u64 = 2;
-
 impl Owners {
-    /// Takes a drive heard in a round; returns whether its core may have owned the outputs as it drove.
-    pub(super) fn drives(&mut self, core: ChannelId, epoch: Epoch, round: u64) -> bool {
+    /// Takes a drive of a turn; returns whether its core may have owned the outputs as it drove.
+    pub(super) fn drives(&mut self, core: ChannelId, epoch: Epoch, turn: u64) -> bool {
         let Some((newest, since)) = self.newest.filter(|(newest, _)| epoch.counter() <= newest.counter()) else {
-            self.newest = Some((epoch, round));
+            self.newest = Some((epoch, turn));
             return epoch.owner() == core;
         };
-        let is_unordered = round < since + UNORDERED_ROUNDS;
-        epoch.owner() == core && (epoch == newest || epoch.counter() < newest.counter() && is_unordered)
+        epoch.owner() == core && (epoch == newest || epoch.counter() < newest.counter() && turn < since)
     }
 }
 
@@ -35,7 +31,7 @@ mod tests {
     /// Which of these drives are legitimate.
     fn judged<const N: usize>(drives: [(ChannelId, Epoch, u64); N]) -> [bool; N] {
         let mut owners = Owners::default();
-        drives.map(|(core, epoch, round)| owners.drives(core, epoch, round))
+        drives.map(|(core, epoch, turn)| owners.drives(core, epoch, turn))
     }
 
     #[test]
@@ -47,9 +43,9 @@ mod tests {
     #[test]
     fn an_older_epoch_that_drives_after_a_newer_one_is_a_second_owner() {
         let (first, second) = (Epoch::new(1, A), Epoch::new(2, B));
-        assert_eq!(judged([(A, first, 1), (B, second, 20), (A, first, 22)]), [true, true, false]);
-        // Heard at once: the older one may have driven first.
-        assert_eq!(judged([(B, second, 20), (A, first, 20), (A, first, 21)]), [true; 3]);
+        assert_eq!(judged([(A, first, 1), (B, second, 20), (A, first, 21)]), [true, true, false]);
+        // Heard later, but driven in an earlier turn.
+        assert_eq!(judged([(B, second, 20), (A, first, 19)]), [true; 2]);
     }
 
     #[test]

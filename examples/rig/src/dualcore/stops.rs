@@ -1,111 +1,99 @@
 //! Stops a core dead at some moment of a cycle, and starts it anew.
 
-use super::Run;
-use super::core::WAYPOINTS;
+use super::{PERIOD_NS, Run};
 use crate::rounds::Act;
 use anyhow::Result;
-use std::time::{Duration, Instant};
 use tank::field_bus::ModeCode;
 use twinstep::ChannelId;
 
-/// A stop may come anywhere in a cycle, which takes 120 ms.
-const WITHIN_A_CYCLE_MS: std::ops::Range<u64> = 0..120;
 /// Or while both wait for each other: so long after the core's sample.
-const AFTER_SAMPLE_MS: std::ops::Range<u64> = 0..4;
-/// Or at one of the waypoints, where a core comes by in this time; else its clock stops it.
-const WAYPOINT_WITHIN: Duration = Duration::from_millis(600);
+const AFTER_SAMPLE_NS: std::ops::Range<u64> = 0..4_000_000;
+/// A core comes by an instruction in this time, or does not in every cycle; by a waypoint it does.
+const INSTRUCTION_WITHIN_NS: u64 = 2 * PERIOD_NS;
 
 /// How far a stop is.
+#[derive(Clone, Copy)]
 pub(super) enum Stop {
     /// None is due.
     None,
     /// Due when this core's sample of a cycle is in the mailbox, and so long after.
-    OnSample { core: ChannelId, cycle: u32, after: Duration },
-    /// Due at a moment.
-    At { core: ChannelId, moment: Instant },
-    /// The core is about to enter the function that stops it, or else to be stopped at a moment.
-    AtWaypoint { core: ChannelId, or_at: Instant },
-    /// The core is about to stop.
-    Stopping(ChannelId),
-    /// The core is about to start.
-    Starting(ChannelId),
-}
-
-impl Stop {
-    /// Whether the mailbox has to be looked at without a hint from the field buses.
-    pub(super) fn awaits_sample(&self) -> bool {
-        matches!(self, Self::OnSample { .. })
-    }
+    OnSample { core: ChannelId, cycle: u32, after_ns: u64 },
+    /// Due at a moment, between two turns.
+    At { core: ChannelId, moment_ns: u64 },
+    /// The core is about to execute the instruction that stops it, or else is stopped at a waypoint from then on.
+    AtInstruction { core: ChannelId, or_at_ns: u64 },
+    /// The core is about to enter the function that stops it.
+    AtWaypoint { core: ChannelId },
 }
 
 impl Run<'_> {
     /// Does what is due.
     pub(super) fn go_on_with_rounds(&mut self) -> Result<()> {
+        let now_ns = self.engine.now_ns();
         match self.stop {
-            Stop::None => self.next_act(),
-            Stop::OnSample { core, cycle, after } => {
+            Stop::None => self.next_act()?,
+            Stop::OnSample { core, cycle, after_ns } => {
                 if self.judge.sampled_on_link(core).is_some_and(|sampled| sampled >= cycle) {
-                    self.stop = Stop::At { core, moment: Instant::now() + after };
+                    self.stop_at_moment(core, now_ns + after_ns);
                 }
-                Ok(())
             }
-            Stop::At { core, moment } => {
-                if Instant::now() >= moment {
-                    self.cores[core.index()].stop(&mut self.chip.memory)?;
-                    self.stop = Stop::Stopping(core);
-                }
-                Ok(())
+            Stop::At { core, moment_ns } if now_ns >= moment_ns => {
+                self.engine.stop(core);
+                self.stopped(core, "its sleep");
             }
-            Stop::AtWaypoint { core, or_at } => {
-                let at = self.cores[core.index()].stopped_at(&mut self.chip.memory)?;
-                if at.is_none() && Instant::now() >= or_at {
-                    self.stop = Stop::At { core, moment: or_at };
-                }
-                at.map_or(Ok(()), |at| self.stopped(core, at))
+            Stop::AtInstruction { core, or_at_ns } if now_ns >= or_at_ns => {
+                self.cores[core.index()].stop_at_waypoint(&mut self.rng, &mut self.chip.memory)?;
+                self.stop = Stop::AtWaypoint { core };
             }
-            Stop::Stopping(core) => {
-                let at = self.cores[core.index()].stopped_at(&mut self.chip.memory)?;
-                at.map_or(Ok(()), |at| self.stopped(core, at))
-            }
-            Stop::Starting(core) => {
-                // Until it begins it says nothing.
-                if self.cores[core.index()].stopped_at(&mut self.chip.memory)?.is_none() {
-                    self.stop = Stop::None;
-                }
-                Ok(())
-            }
+            Stop::At { .. } | Stop::AtInstruction { .. } | Stop::AtWaypoint { .. } => {}
         }
+        Ok(())
+    }
+
+    /// Takes that a core's program has stopped; returns whether that was a stop that was due.
+    pub(super) fn stops_as_due(&mut self, core: ChannelId, at: u32) -> bool {
+        let is_due =
+            matches!(self.stop, Stop::AtInstruction { core: due, .. } | Stop::AtWaypoint { core: due } if due == core);
+        if is_due {
+            let function = self.cores[core.index()].function_at(at);
+            self.stopped(core, &function);
+        }
+        is_due
+    }
+
+    fn stop_at_moment(&mut self, core: ChannelId, moment_ns: u64) {
+        self.stop = Stop::At { core, moment_ns };
+        self.engine.alarm(moment_ns);
     }
 
     fn next_act(&mut self) -> Result<()> {
         let (latest, in_duplex) = (self.judge.latest(), self.modes == [Some(ModeCode::Duplex); 2]);
         match self.rounds.next(latest, in_duplex) {
             Some(Act::Kill { in_cycle }) => {
-                let core = self.driver;
-                self.stop = match self.rng.u8(0..4) {
+                let (core, now_ns) = (self.driver, self.engine.now_ns());
+                match self.rng.u8(0..4) {
                     0 => {
-                        let after = Duration::from_millis(self.rng.u64(AFTER_SAMPLE_MS));
-                        Stop::OnSample { core, cycle: in_cycle, after }
+                        let after_ns = self.rng.u64(AFTER_SAMPLE_NS);
+                        self.stop = Stop::OnSample { core, cycle: in_cycle, after_ns };
                     }
                     1 => {
-                        let after = Duration::from_millis(self.rng.u64(WITHIN_A_CYCLE_MS));
-                        Stop::At { core, moment: Instant::now() + after }
+                        let moment_ns = now_ns + self.rng.u64(0..PERIOD_NS);
+                        self.stop_at_moment(core, moment_ns);
                     }
                     _ => {
-                        let waypoint = self.rng.choice(WAYPOINTS).unwrap_or_default();
-                        let is_there = self.cores[core.index()].stop_at(waypoint, &mut self.chip.memory)?;
-                        let wait = if is_there { WAYPOINT_WITHIN } else { Duration::ZERO };
-                        Stop::AtWaypoint { core, or_at: Instant::now() + wait }
+                        self.cores[core.index()].stop_somewhere(&mut self.rng, &mut self.chip.memory)?;
+                        self.stop = Stop::AtInstruction { core, or_at_ns: now_ns + INSTRUCTION_WITHIN_NS };
                     }
-                };
+                }
             }
             Some(Act::Restart(core)) => {
                 self.plant.injected(latest, Some(core), "restarted");
                 self.nonces[core.index()] = self.rng.u32(1..);
                 self.modes[core.index()] = Some(ModeCode::Starting);
-                self.chip.begin_anew(core);
-                self.cores[core.index()].start_anew(&mut self.chip.memory)?;
-                self.stop = Stop::Starting(core);
+                self.cores[core.index()].heal(&mut self.chip.memory)?;
+                self.chip.begin_anew(core)?;
+                self.engine.boot(core);
+                self.is_stopped[core.index()] = false;
             }
             None => {}
         }
@@ -113,18 +101,14 @@ impl Run<'_> {
     }
 
     /// Notes a core's death, in the first cycle in which its vote is not in the mailbox.
-    fn stopped(&mut self, core: ChannelId, at: u32) -> Result<()> {
-        // Its last words; a frame may be the very last.
-        self.listen()?;
-        self.overhear()?;
+    fn stopped(&mut self, core: ChannelId, function: &str) {
         self.stop = Stop::None;
         let cycle = self.judge.votes().latest(core).map_or(0, |voted| voted.0 + 1);
-        let function = self.cores[core.index()].function_at(at);
         self.plant.injected(cycle, Some(core), format!("stopped in {function}"));
+        self.is_stopped[core.index()] = true;
         self.modes[core.index()] = None;
         self.judge.died(core);
         self.plant.mode(core, cycle, None);
         self.rounds.killed(core, cycle);
-        Ok(())
     }
 }

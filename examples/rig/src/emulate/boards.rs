@@ -1,11 +1,10 @@
 //! The two boards that are plugged in.
 
 use crate::board::Board;
-use crate::engine::Machines;
+use crate::engine::{Given, Machines};
 use crate::qtest::Qtest;
 use crate::tether::Done;
 use anyhow::Result;
-use tether::TurnHeader;
 use twinstep::ChannelId;
 
 /// The boards, as far as they are plugged in.
@@ -35,7 +34,7 @@ impl Boards {
 }
 
 impl Machines for Boards {
-    fn turn(&mut self, board: ChannelId, header: TurnHeader, link: &[u8], field: &[u8]) -> Result<Option<Done>> {
-        self.0[board.index()].as_mut().map_or(Ok(None), |board| board.turn(header, link, field))
+    fn turn(&mut self, board: ChannelId, given: &Given) -> Result<Option<Done>> {
+        self.0[board.index()].as_mut().map_or(Ok(None), |board| board.turn(given))
     }
 }

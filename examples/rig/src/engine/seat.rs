@@ -60,6 +60,12 @@ impl Seat {
         }
     }
 
+    /// The board's processor has stopped: nothing that is due for it is its turn any more.
+    pub(super) fn stop(&mut self) {
+        self.generation += 1;
+        self.wakes_on_bytes = false;
+    }
+
     /// A byte has arrived on the link; returns whether it ends a message. One that finds the driver's buffer full is lost.
     pub(super) fn hears_link(&mut self, byte: u8) -> bool {
         if self.is_alive && self.link.len() < LINK_BYTES {
