@@ -2,22 +2,31 @@
 
 use crate::debugger::Debugger;
 use crate::engine::Given;
+use crate::frames::Deframer;
 use crate::qtest::Qtest;
-use crate::tether::{Done, TetherEnd};
+use crate::strike::{self, Armed, Fired, Shot};
+use crate::tether::{Done, Nothing, TetherEnd};
+use crate::trace::{Program, Stretch, Tracer};
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use twinstep::wire::Kind;
 
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
     /// The port to its memory, if it was asked for.
     pub(crate) memory: Option<Qtest>,
     /// The port to its registers, if it was asked for.
-    pub(crate) debugger: Option<Debugger>,
+    debugger: Option<Debugger>,
+    shot: Option<Shot>,
+    fired: Option<Fired>,
+    traces: Option<Rc<Program>>,
+    traced: Option<Stretch>,
     process: Child,
     tether: TetherEnd,
     log: Option<JoinHandle<Vec<u8>>>,
@@ -86,7 +95,7 @@ impl Board {
             Ok::<_, anyhow::Error>((tether, memory, debugger))
         })();
         match connected {
-            Ok((tether, memory, debugger)) => Ok(Self { memory, debugger, process, tether, log }),
+            Ok((tether, memory, debugger)) => Ok(Self { memory, debugger, shot: None, fired: None, traces: None, traced: None, process, tether, log }),
             Err(error) => {
                 stop(&mut process);
                 Err(error)
@@ -99,7 +108,67 @@ impl Board {
     /// # Errors
     /// If the emulator hangs.
     pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
-        self.tether.turn(given)
+        let Some(debugger) = &mut self.debugger else { return self.tether.turn(given, &mut Nothing) };
+        let brings_vote = brings_vote(given);
+        if let Some(program) = self.traces.take_if(|_| brings_vote) {
+            let mut tracer = Tracer::new(debugger, &program)?;
+            let done = self.tether.turn(given, &mut tracer)?;
+            self.traced = tracer.into_stretch();
+            self.traces = self.traced.is_none().then_some(program); // else once more
+            return Ok(done);
+        }
+        let Some(shot) = self.shot.filter(|shot| brings_vote || !shot.with_vote) else {
+            return self.tether.turn(given, &mut Nothing);
+        };
+        if shot.with_vote {
+            strike::arm(debugger, shot)?;
+        }
+        let done = self.tether.turn(given, &mut Armed::new(debugger, &mut self.shot, &mut self.fired))?;
+        if let Some(left) = self.shot.filter(|left| left.with_vote && done.is_some()) {
+            strike::disarm(debugger, left)?;
+            self.shot = Some(shot); // counted anew in the next such turn
+        }
+        Ok(done)
+    }
+
+    /// Follows the board from the next vote of its peer to its output.
+    pub(crate) fn trace(&mut self, program: &Rc<Program>) {
+        self.traces = Some(Rc::clone(program));
+    }
+
+    /// Returns what the board executed from the vote to its output, once.
+    pub(crate) fn traced(&mut self) -> Option<Stretch> {
+        self.traced.take()
+    }
+
+    /// Lets a fault hit the board as it executes an instruction.
+    ///
+    /// # Errors
+    /// If it has no port to its registers.
+    pub(crate) fn arm(&mut self, shot: Shot) -> Result<()> {
+        self.disarm()?;
+        let debugger = self.debugger.as_mut().context("the board has no port to its registers")?;
+        if !shot.with_vote {
+            strike::arm(debugger, shot)?;
+        }
+        self.shot = Some(shot);
+        Ok(())
+    }
+
+    /// Takes back a fault that did not hit.
+    ///
+    /// # Errors
+    /// If the board is gone.
+    pub(crate) fn disarm(&mut self) -> Result<()> {
+        match (self.shot.take(), &mut self.debugger) {
+            (Some(shot), Some(debugger)) if !shot.with_vote => strike::disarm(debugger, shot),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the fault that has hit, once.
+    pub(crate) fn fired(&mut self) -> Option<Fired> {
+        self.fired.take()
     }
 
     /// Returns what the board has logged until now, once it is stopped.
@@ -107,6 +176,14 @@ impl Board {
         stop(&mut self.process);
         self.log.take().and_then(|log| log.join().ok()).unwrap_or_default()
     }
+}
+
+/// Whether a turn brings a whole vote of the peer.
+fn brings_vote(given: &Given) -> bool {
+    let Given::Turn { link, .. } = given else { return false };
+    let mut deframer = Deframer::default();
+    let mut frames = link.iter().filter_map(|byte| deframer.push(*byte));
+    frames.any(|out| out.frame.first().is_some_and(|first| first >> 1 & 0xF == Kind::Vote as u8))
 }
 
 impl Drop for Board {

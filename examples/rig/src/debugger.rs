@@ -1,7 +1,7 @@
 //! Reads and changes the registers of a board over QEMU's debug stub, and stops it at an instruction of its program.
 //!
-//! The protocol is the GDB remote serial protocol: `$packet#checksum`, each answered by `+`. The board runs between the
-//! packets; whoever wants to ask it something stops it first. QEMU stops a board as the debugger connects.
+//! The protocol is the GDB remote serial protocol: `$packet#checksum`, each answered by `+`. Whoever wants
+//! to ask a running board something stops it first.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufReader, Read, Write};
@@ -14,44 +14,45 @@ const HUNG_AFTER: Duration = Duration::from_secs(120);
 const INTERRUPT: u8 = 0x03;
 
 /// The core registers by the numbers that the stub gives them.
-pub(crate) const LINK_REGISTER: u8 = 14;
+pub(crate) const STACK_POINTER: u8 = 13;
+/// As above.
 pub(crate) const PROGRAM_COUNTER: u8 = 15;
+/// As above: the program status register.
 pub(crate) const STATUS: u8 = 25;
 
 /// The port to the registers of one board.
 pub(crate) struct Debugger {
     stream: BufReader<UnixStream>,
-}
-
-/// Stops a running board from beside its debugger, which waits for that.
-pub(crate) struct Interrupter(UnixStream);
-
-impl Interrupter {
-    /// Stops the board, wherever it is.
-    pub(crate) fn interrupt(&mut self) -> Result<()> {
-        self.0.write_all(&[INTERRUPT]).context("the debug stub does not take an interrupt")
-    }
+    knows_registers: bool,
 }
 
 impl Debugger {
-    /// Takes the port of a board that was just started, and lets the board run.
+    /// Takes the port of a board. Nothing may be asked before the board has said that it runs: the first byte that comes to
+    /// a running board stops it, and is not looked at.
     pub(crate) fn connect(stream: UnixStream) -> Result<Self> {
         stream.set_read_timeout(Some(HUNG_AFTER))?;
-        let mut debugger = Self { stream: BufReader::new(stream) };
-        debugger.ask("?")?; // why it stands: the stub has stopped it
-        debugger.go_on()?;
-        Ok(debugger)
+        Ok(Self { stream: BufReader::new(stream), knows_registers: false })
     }
 
-    /// Returns what can stop the board while the debugger waits.
-    pub(crate) fn interrupter(&self) -> Result<Interrupter> {
-        Ok(Interrupter(self.stream.get_ref().try_clone()?))
+    /// Returns what the stub says something on, unless it has said it already.
+    pub(crate) fn stream(&self) -> &UnixStream {
+        self.stream.get_ref()
+    }
+
+    /// Whether the stub has said something that was not looked at yet.
+    pub(crate) fn has_said(&self) -> bool {
+        !self.stream.buffer().is_empty()
     }
 
     /// Stops a board that runs.
     pub(crate) fn stop(&mut self) -> Result<()> {
         self.stream.get_mut().write_all(&[INTERRUPT])?;
-        self.wait_for_stop()
+        self.wait_for_stop()?;
+        // Single registers are for those only who have asked which ones there are.
+        if !std::mem::replace(&mut self.knows_registers, true) {
+            self.ask("qXfer:features:read:target.xml:0,100")?;
+        }
+        Ok(())
     }
 
     /// Lets a board that stands go on.
@@ -108,6 +109,13 @@ impl Debugger {
         half.map(u16::swap_bytes).with_context(|| format!("the debug stub says `{answer}` for {address:#x}"))
     }
 
+    /// Reads words of memory.
+    pub(crate) fn words_at(&mut self, address: u32, count: u32) -> Result<Vec<u32>> {
+        let answer = self.ask(&format!("m{address:x},{:x}", 4 * count))?;
+        let words = answer.as_bytes().chunks(8).map(|digits| number_of(std::str::from_utf8(digits).ok()?));
+        words.collect::<Option<Vec<u32>>>().with_context(|| format!("the debug stub says `{answer}` for {address:#x}"))
+    }
+
     fn order(&mut self, packet: &str) -> Result<()> {
         let answer = self.ask(packet)?;
         ensure!(answer == "OK", "the debug stub says `{answer}` to `{packet}`");
@@ -130,8 +138,8 @@ impl Debugger {
     }
 
     fn receive(&mut self) -> Result<String> {
-        let (mut sum, mut text) = (0_u8, String::new());
         ensure!(self.byte()? == b'$', "the debug stub's packet has no beginning");
+        let (mut sum, mut text) = (0_u8, String::new());
         loop {
             match self.byte()? {
                 b'#' => break,
@@ -167,7 +175,7 @@ mod tests {
     fn stub(answers: &str) -> (Debugger, UnixStream) {
         let (here, mut there) = UnixStream::pair().unwrap();
         there.write_all(answers.as_bytes()).unwrap();
-        (Debugger { stream: BufReader::new(here) }, there)
+        (Debugger { stream: BufReader::new(here), knows_registers: true }, there)
     }
 
     fn packet(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod boards;
 mod power;
+mod shots;
 mod upgrade;
 mod upsets;
 
@@ -19,10 +20,12 @@ use crate::relay::Relay;
 use crate::rot::{PlantMemory, Rot};
 use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
+use crate::seu::Aim;
 use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, ROUNDS, one_stands_by};
 use crate::upgrade::run_cells;
 use anyhow::{Context, Result, bail};
 use boards::Boards;
+use shots::Shots;
 use std::path::Path;
 use tank::TIMING;
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
@@ -83,12 +86,15 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
     let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
     let elf = std::fs::read(&image).with_context(|| format!("no firmware at {}", image.display()))?;
     let memory_port = matches!(plan.kind, Kind::Rot | Kind::Seu);
-    let is_upset = plan.kind == Kind::Seu;
-    let upsets = is_upset.then(|| Ram::of(&elf)).transpose()?.map(|ram| Upsets::new(plan.seed, plan.flips, ram));
+    let debug_port = plan.kind == Kind::Seu && plan.aim != Aim::Memory;
+    let upsets = (plan.kind == Kind::Seu).then(|| {
+        let shots = debug_port.then(|| Shots::new(plan.aim, &elf)).transpose()?;
+        Ok::<_, anyhow::Error>(Upsets::new(plan.seed, plan.flips, Ram::of(&elf)?, shots))
+    });
     let mut run = Run {
         plan,
         rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
-        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port, debug_port: false },
+        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port, debug_port },
         engine: Engine::new(plan.pace, TICKS_IN_A_HUNDRED_INSTRUCTIONS),
         boards: Boards::default(),
         boots: 0,
@@ -101,7 +107,7 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
         judge: Judge::of(&plan),
         plant: PlantSide::new(plan.seed)?,
         rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, TIMING.probation_cycles)),
-        upsets,
+        upsets: upsets.transpose()?,
         upgrade: plan.kind.upgrades().then(|| Upgrade::new(&plan)),
         images: images.clone(),
         rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, TIMING.scrub_blocks)),
@@ -128,6 +134,7 @@ impl Run<'_> {
         self.engine.alarm_every(LOOK_NS);
         while !self.is_done() {
             let Some(happened) = self.engine.next(&mut self.boards)? else { break };
+            self.note_shots()?;
             let busy = self.hear(&happened);
             if self.judge.cycles() > latest {
                 (latest, since_ns) = (self.judge.cycles(), self.engine.now_ns());

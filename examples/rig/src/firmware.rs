@@ -186,7 +186,7 @@ pub(crate) fn function_at(address: u32, elf: &[u8]) -> Option<String> {
 }
 
 /// Whether a path is that of a function of this name.
-fn is_named(path: &str, name: &str) -> bool {
+pub(crate) fn is_named(path: &str, name: &str) -> bool {
     match name.rsplit_once("::") {
         Some((of, name)) => last_part(path) == name && path.contains(of),
         None => last_part(path) == name,

@@ -37,8 +37,10 @@ mod run;
 mod scenario;
 mod seu;
 mod simulate;
+mod strike;
 mod tether;
 mod timeline;
+mod trace;
 mod upgrade;
 mod weather;
 
@@ -48,6 +50,7 @@ use engine::Pace;
 use firmware::{Images, Toolchain};
 use run::{Outcome, Progress};
 use scenario::{Kind, Plan};
+use seu::Aim;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use twinstep::sim::LineModel;
@@ -77,6 +80,19 @@ enum Command {
         /// Bits to be flipped
         #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         flips: u32,
+        /// In place of memory, hit a board's processor so often: a bit of a register, of the program counter or of the
+        /// status register is flipped, or an instruction skipped, anywhere in library and program
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        registers: Option<u32>,
+        /// In place of memory, skip each instruction from the peer's vote to the actuator, one after the other
+        #[arg(long, conflicts_with = "registers")]
+        every_instruction: bool,
+        /// Only this share of the instructions, I/N
+        #[arg(long, value_name = "I/N", requires = "every_instruction", value_parser = shard)]
+        shard: Option<(u32, u32)>,
+        /// Run up to this fault, and show what both boards noted from then on
+        #[arg(long, value_name = "FAULT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        replay: Option<u32>,
         #[command(flatten)]
         options: Options,
     },
@@ -191,6 +207,12 @@ struct Options {
     broken_trial: bool,
 }
 
+/// Reads a share, I/N.
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once('/').and_then(|(shard, of)| Some((shard.parse().ok()?, of.parse().ok()?)));
+    parts.filter(|(shard, of)| (1..=*of).contains(shard)).ok_or_else(|| "a share is I/N, from 1/N to N/N".into())
+}
+
 impl Options {
     fn pace(&self) -> Pace {
         let link = LineModel { baud: self.baud, fifo_bytes: self.fifo, latency_us: self.latency_us };
@@ -217,7 +239,16 @@ fn run(command: Command) -> Result<bool> {
         Command::Partition(options) => run_all(&[Kind::Partition], &options),
         Command::Rejoin(options) => run_all(&[Kind::Rejoin], &options),
         Command::Rot(options) => run_all(&[Kind::Rot], &options),
-        Command::Seu { flips, options } => run_all_with(&[Kind::Seu], &options, Extent { flips, ..Extent::DEFAULT }),
+        Command::Seu { flips, registers, every_instruction, shard, replay, options } => {
+            let (shard, of) = shard.unwrap_or((1, 1));
+            let aim = match registers {
+                Some(_) => Aim::Registers,
+                None if every_instruction => Aim::EveryInstruction { shard, of },
+                None => Aim::Memory,
+            };
+            let flips = replay.or(registers).unwrap_or(if every_instruction { u32::MAX } else { flips });
+            run_all_with(&[Kind::Seu], &options, Extent { flips, aim, replay, ..Extent::DEFAULT })
+        }
         Command::Upgrade(options) => run_all(&[Kind::Upgrade], &options),
         Command::Rollback(options) => run_all(&[Kind::Rollback], &options),
         Command::UpgradeFaults { only, options } => {
@@ -249,25 +280,33 @@ fn say(line: &str) {
 struct Extent {
     /// Bits to be flipped anywhere.
     flips: u32,
+    /// What is hit.
+    aim: Aim,
+    /// The fault that is to be shown.
+    replay: Option<u32>,
     /// The only half to be killed, by its row.
     only: Option<usize>,
 }
 
 impl Extent {
     /// Few flips: that is one scenario of several.
-    const DEFAULT: Self = Self { flips: 60, only: None };
+    const DEFAULT: Self = Self { flips: 60, aim: Aim::Memory, replay: None, only: None };
 }
 
 fn run_all(kinds: &[Kind], options: &Options) -> Result<bool> {
     run_all_with(kinds, options, Extent::DEFAULT)
 }
 
-fn run_all_with(kinds: &[Kind], options: &Options, Extent { flips, only }: Extent) -> Result<bool> {
+fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<bool> {
+    let Extent { flips, aim, replay, only } = extent;
     if kinds.len() > 1 && [&options.json, &options.svg, &options.journal].iter().any(|file| file.is_some()) {
         bail!("--json, --svg and --journal belong to one scenario, not to `all`");
     }
     if options.broken_relay && (options.sim || kinds != [Kind::Partition]) {
         bail!("--broken-relay is a control of `partition` on boards: elsewhere only one board ever claims");
+    }
+    if options.sim && aim != Aim::Memory {
+        bail!("--registers and --every-instruction are for emulated boards: --sim has no processor");
     }
     if options.sim && kinds == [Kind::Dualcore] {
         bail!("two cores of one chip are emulated only: --sim knows a link and a relay");
@@ -292,6 +331,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, Extent { flips, only }: Exten
             broken_trial: options.broken_trial,
             pace: options.pace(),
             flips,
+            aim,
             only,
             ..Plan::new(*kind, options.seed, options.cycles)
         };
@@ -303,6 +343,9 @@ fn run_all_with(kinds: &[Kind], options: &Options, Extent { flips, only }: Exten
         drop(progress);
         let outcome = outcome.with_context(|| format!("{} --seed {}", kind.name(), options.seed))?;
         present(&plan, options, &outcome)?;
+        if let (Some(_), Some(seu)) = (replay, &outcome.figures.seu) {
+            seu.last_lines(&outcome.journal).iter().for_each(|line| println!("{line}"));
+        }
         passed &= outcome.passed();
     }
     Ok(passed)

@@ -2,6 +2,7 @@
 
 use crate::engine::Pace;
 use crate::judge::Figures;
+use crate::seu::Aim;
 use crate::upgrade::{self, Cell};
 use clap::ValueEnum;
 use fastrand::Rng;
@@ -91,8 +92,10 @@ pub(crate) struct Plan {
     pub(crate) byte_errors: f64,
     /// What time and lines are like.
     pub(crate) pace: Pace,
-    /// Bits to be flipped anywhere.
+    /// Faults to be injected.
     pub(crate) flips: u32,
+    /// What they hit.
+    pub(crate) aim: Aim,
     /// The half to be killed in an upgrade, and in which step.
     pub(crate) cell: Option<Cell>,
     /// Only this one of the halves to be killed.
@@ -123,6 +126,7 @@ impl Plan {
             byte_errors: if kind == Kind::Noise { 1e-3 } else { 0.0 },
             pace: Pace::DEFAULT,
             flips: 0,
+            aim: Aim::Memory,
             cell: None,
             only: None,
             broken_relay: false,
@@ -233,12 +237,21 @@ fn rot_claims(figures: &Figures) -> Vec<Claim> {
     ]
 }
 
+const WRONG_BEHIND_SEAL: &str = "wrong 0, but for faults between the check of the seal and the actuator";
+
 /// A board that is hit may fail in any way, and both may stop in the safe state; but what is driven is right.
 fn seu_claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Claim> {
-    let flipped = figures.seu.as_ref().map_or(0, |seu| seu.flips.len());
+    let seu = figures.seu.clone().unwrap_or_default();
+    let flipped = seu.flips.len();
+    let (injected, wrong) = match plan.aim {
+        Aim::Memory => (format!("at least {} bits flipped", plan.flips), "wrong 0"),
+        Aim::Registers => (format!("at least {} faults of a processor", plan.flips), WRONG_BEHIND_SEAL),
+        Aim::EveryInstruction { .. } => ("instructions skipped from vote to actuator".into(), WRONG_BEHIND_SEAL),
+    };
+    let enough = if let Aim::EveryInstruction { .. } = plan.aim { 1 } else { plan.flips as usize };
     vec![
-        claim(format!("at least {} bits flipped", plan.flips), flipped >= plan.flips as usize),
-        claim("wrong 0", figures.wrong == 0),
+        claim(injected, flipped >= enough),
+        claim(wrong, figures.wrong == seu.uncovered_outputs),
         claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
         claim("owners_max 1", figures.owners_max == 1),
         claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),

@@ -3,6 +3,7 @@
 //! Mended memory is laid to the oldest flip in that part of the board's memory, all else to the newest flip on the
 //! board that it is about: a flip that shows only after the next one on the same board is laid to that one.
 
+use crate::journal::{Logged, in_words};
 use serde::Serialize;
 use twinstep::diagnose::{Diagnosis, Suspects};
 use twinstep::journal::Event;
@@ -24,13 +25,40 @@ pub(crate) enum Effect {
     Restarted,
     /// Both boards went into the safe state, or lost the state; both were booted again.
     Stopped,
+    /// A wrong output reached the plant, damaged by the fault after the check of its seal: what nothing covers.
+    Uncovered,
     /// An output reached the plant that the rig's own run of the program contradicts.
     Wrong,
 }
 
+/// What is hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Bits of memory.
+    #[default]
+    Memory,
+    /// Registers, and instructions that are skipped, anywhere in the program.
+    Registers,
+    /// Each instruction from the peer's vote to the actuator, skipped once.
+    EveryInstruction {
+        /// Which share of them, from 1 on.
+        shard: u32,
+        /// How many shares there are.
+        of: u32,
+    },
+}
+
 impl Effect {
-    const ALL: [Self; 7] =
-        [Self::None, Self::Repaired, Self::Masked, Self::Returned, Self::Restarted, Self::Stopped, Self::Wrong];
+    const ALL: [Self; 8] = [
+        Self::None,
+        Self::Repaired,
+        Self::Masked,
+        Self::Returned,
+        Self::Restarted,
+        Self::Stopped,
+        Self::Uncovered,
+        Self::Wrong,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -40,6 +68,7 @@ impl Effect {
             Self::Returned => "left and returned",
             Self::Restarted => "restarted",
             Self::Stopped => "both stopped",
+            Self::Uncovered => "wrong, behind the seal",
             Self::Wrong => "WRONG",
         }
     }
@@ -58,6 +87,12 @@ pub(crate) struct Flip {
     effect: Effect,
     /// What the boards' journals said of it, in order.
     seen: Vec<String>,
+    /// The processor was hit behind the check of the seal, on the way to the actuator.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_behind_seal: bool,
+    /// Where the run's journal stood.
+    #[serde(skip)]
+    journal_from: usize,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
@@ -76,6 +111,13 @@ pub(crate) struct SeuFigures {
     pub(crate) safe_stops: u32,
     /// Times that both were booted again, or began anew, since neither served, had the state, or let the other one in.
     pub(crate) outages: u32,
+    /// Wrong outputs of faults behind the seal.
+    pub(crate) uncovered_outputs: u32,
+    /// Faults aimed at instructions that no board came by in time.
+    pub(crate) not_reached: u32,
+    /// Instructions from the peer's vote to the actuator, and how many different ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stretch: Option<[usize; 2]>,
 }
 
 impl SeuFigures {
@@ -92,19 +134,39 @@ impl SeuFigures {
                 .map(|effect| format!("{} {}", of(effect), effect.name()))
                 .collect();
             let all = self.flips.iter().filter(|flip| is_in(flip)).count();
-            format!("{all} bits flipped: {}", counts.join(", "))
+            format!("{all} hit: {}", counts.join(", "))
         };
         let mut lines: Vec<String> = regions
             .into_iter()
-            .map(|region| format!("{region:>14}: {}", count(&|flip| flip.region == region)))
+            .map(|region| format!("{region:>19}: {}", count(&|flip| flip.region == region)))
             .collect();
-        lines.push(format!("{:>14}: {}", "all", count(&|_| true)));
+        lines.push(format!("{:>19}: {}", "all", count(&|_| true)));
         let (restarts, stops, outages) = (self.restarts, self.safe_stops, self.outages);
         lines.push(format!("{restarts} restarts of a board, {stops} safe stops, {outages} outages of both"));
+        if let Some([all, different]) = self.stretch {
+            lines.push(format!("{all} instructions from the vote to the actuator, {different} different ones"));
+        }
+        if self.not_reached > 0 {
+            lines.push(format!("{} faults aimed at what no board came by in time", self.not_reached));
+        }
         let grave = self.flips.iter().filter(|flip| flip.effect >= Effect::Stopped);
         lines.extend(
             grave.map(|flip| format!("{}: cycle {}, {}, {}", flip.effect.name(), flip.cycle, flip.board, flip.place)),
         );
+        lines
+    }
+}
+
+impl SeuFigures {
+    /// The last flip, and what both boards noted from then on.
+    pub(crate) fn last_lines(&self, journal: &[Logged]) -> Vec<String> {
+        let Some(flip) = self.flips.last() else { return vec!["nothing was hit".into()] };
+        let Flip { board, cycle, region, place, effect, seen, journal_from, .. } = flip;
+        let mut lines = vec![format!("{board} in cycle {cycle}: {region}, {place}: {}", effect.name())];
+        lines.extend(seen.iter().map(|seen| format!("  {seen}")));
+        lines.extend(journal.iter().skip(*journal_from).map(|logged| {
+            format!("  {} in cycle {}: {}", logged.channel, logged.entry.cycle, in_words(&logged.entry.event))
+        }));
         lines
     }
 }
@@ -133,9 +195,42 @@ impl Seu {
         self.figures.flips.len() as u32
     }
 
-    pub(crate) fn flipped(&mut self, board: ChannelId, cycle: u32, region: &str, place: String) {
-        let region = region.to_owned();
-        self.figures.flips.push(Flip { board, cycle, region, place, effect: Effect::None, seen: Vec::new() });
+    /// Notes a fault that was injected; the run's journal has so many entries by then.
+    pub(crate) fn flipped(&mut self, board: ChannelId, cycle: u32, region: &str, place: String, journal_from: usize) {
+        let (region, effect, seen) = (region.to_owned(), Effect::None, Vec::new());
+        self.figures.flips.push(Flip {
+            board,
+            cycle,
+            region,
+            place,
+            effect,
+            seen,
+            is_behind_seal: false,
+            journal_from,
+        });
+    }
+
+    /// The fault noted last is behind the check of the seal, on the way to the actuator.
+    pub(crate) fn is_behind_seal(&mut self) {
+        if let Some(flip) = self.figures.flips.last_mut() {
+            flip.is_behind_seal = true;
+        }
+    }
+
+    /// A fault was aimed at what no board came by.
+    pub(crate) fn not_reached(&mut self) {
+        self.figures.not_reached += 1;
+    }
+
+    /// So many instructions are between vote and actuator, of which so many are to be skipped.
+    pub(crate) fn follows(&mut self, all: usize, different: usize, wanted: usize) {
+        self.figures.stretch = Some([all, different]);
+        self.wanted = self.wanted.min(wanted as u32);
+    }
+
+    /// Nothing is left to be hit.
+    pub(crate) fn end(&mut self) {
+        self.wanted = self.flips();
     }
 
     /// Takes what a board has noted.
@@ -182,7 +277,9 @@ impl Seu {
 
     /// A wrong output reached the plant from a board.
     pub(crate) fn wrong(&mut self, board: Option<ChannelId>, what: String) {
-        self.saw(board, Effect::Wrong, what);
+        let is_uncovered = self.newest(board).is_some_and(|flip| flip.is_behind_seal);
+        self.figures.uncovered_outputs += u32::from(is_uncovered);
+        self.saw(board, if is_uncovered { Effect::Uncovered } else { Effect::Wrong }, what);
     }
 
     /// Lays a repair of one block or digest to a flip that it can be of.
@@ -200,11 +297,14 @@ impl Seu {
 
     /// Lays something to the newest flip on a board, or to the newest of all.
     fn saw(&mut self, about: Option<ChannelId>, effect: Effect, what: String) {
-        let newest = self.figures.flips.iter_mut().rev().find(|flip| about.is_none_or(|board| flip.board == board));
-        if let Some(flip) = newest {
+        if let Some(flip) = self.newest(about) {
             flip.effect = flip.effect.max(effect);
             flip.seen.push(what);
         }
+    }
+
+    fn newest(&mut self, on: Option<ChannelId>) -> Option<&mut Flip> {
+        self.figures.flips.iter_mut().rev().find(|flip| on.is_none_or(|board| flip.board == board))
     }
 
     pub(crate) fn into_figures(self) -> SeuFigures {
@@ -235,14 +335,14 @@ mod tests {
     fn each_flip_is_laid_what_its_board_shows_and_the_worst_counts() {
         let mut seu = Seu::new(3);
         assert_eq!(seu.turn(), A);
-        seu.flipped(A, 10, "working state", "0x20000000".into());
+        seu.flipped(A, 10, "working state", "0x20000000".into(), 0);
         assert_eq!(seu.turn(), B);
-        seu.flipped(B, 12, "stack", "0x2000ff00".into());
+        seu.flipped(B, 12, "stack", "0x2000ff00".into(), 0);
         tell(&mut seu, B, Event::Diagnosed(Diagnosis::Transient(Suspects::CHANNEL_A)));
         tell(&mut seu, A, Event::ControlRepaired);
         seu.restarted(B, "silent");
         assert!(!seu.is_done());
-        seu.flipped(A, 14, "stack", "0x2000ff04".into());
+        seu.flipped(A, 14, "stack", "0x2000ff04".into(), 0);
         assert!(seu.is_done());
         tell(&mut seu, A, Event::Repaired { working: 1, checkpoint: 0, digests: 0 });
         tell(&mut seu, A, Event::Rejected(twinstep::wire::Reject::Crc));
@@ -252,18 +352,31 @@ mod tests {
         assert_eq!(
             figures.lines(),
             [
-                "         stack: 2 bits flipped: 1 mended, 1 restarted",
-                " working state: 1 bits flipped: 1 masked",
-                "           all: 3 bits flipped: 1 mended, 1 masked, 1 restarted",
+                "              stack: 2 hit: 1 mended, 1 restarted",
+                "      working state: 1 hit: 1 masked",
+                "                all: 3 hit: 1 mended, 1 masked, 1 restarted",
                 "1 restarts of a board, 0 safe stops, 0 outages of both",
             ]
         );
     }
 
     #[test]
+    fn a_wrong_output_is_uncovered_only_if_the_fault_was_behind_the_seal() {
+        let mut seu = Seu::new(2);
+        seu.flipped(A, 10, "core register", "r0".into(), 0);
+        seu.wrong(Some(A), "wrong".into());
+        seu.flipped(B, 12, "core register", "r1".into(), 0);
+        seu.is_behind_seal();
+        seu.wrong(Some(B), "wrong".into());
+        let figures = seu.into_figures();
+        let effects: Vec<Effect> = figures.flips.iter().map(|flip| flip.effect).collect();
+        assert_eq!((effects, figures.uncovered_outputs), (vec![Effect::Wrong, Effect::Uncovered], 1));
+    }
+
+    #[test]
     fn what_is_grave_is_named_with_its_place() {
         let mut seu = Seu::new(1);
-        seu.flipped(A, 10, "stack", "0x2000ff00 bit 3".into());
+        seu.flipped(A, 10, "stack", "0x2000ff00 bit 3".into(), 0);
         seu.safe_stop();
         assert!(seu.into_figures().lines().contains(&"both stopped: cycle 10, A, 0x2000ff00 bit 3".into()));
     }

@@ -2,7 +2,9 @@
 
 use crate::engine::Given;
 use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tether::{GO_ON, RESET, TURN_HEADER_BYTES, Tag};
@@ -47,6 +49,31 @@ pub(crate) enum Rest {
     Stopped(u32),
 }
 
+/// Something that goes on beside a board's turn.
+pub(crate) trait Beside {
+    /// Returns what wakes it, if it waits for something.
+    fn waits_for(&self) -> Option<&UnixStream>;
+
+    /// Acts, as it was woken.
+    ///
+    /// # Errors
+    /// Any, if the board is gone.
+    fn act(&mut self) -> std::io::Result<()>;
+}
+
+/// Nothing goes on beside it.
+pub(crate) struct Nothing;
+
+impl Beside for Nothing {
+    fn waits_for(&self) -> Option<&UnixStream> {
+        None
+    }
+
+    fn act(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Wall time: an emulator that is silent for so long hangs. A board that hangs is ended by its own watchdog before, after
 /// some million instructions.
 const HUNG_AFTER: Duration = Duration::from_secs(120);
@@ -89,18 +116,19 @@ impl TetherEnd {
         Ok(self.has_booted)
     }
 
-    /// Gives a turn, and waits for its end; `None` if the board is gone, or says what no board says.
+    /// Gives a turn, and waits for its end; `None` if the board is gone, or says what no board says. Meanwhile looks after
+    /// what happens beside it.
     ///
     /// # Errors
     /// If the emulator hangs.
-    pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
+    pub(crate) fn turn(&mut self, given: &Given, beside: &mut dyn Beside) -> Result<Option<Done>> {
         if !self.boots()? {
             return Ok(None);
         }
-        Ok(unless_gone(self.give(given))?.flatten())
+        Ok(unless_gone(self.give(given, beside))?.flatten())
     }
 
-    fn give(&mut self, given: &Given) -> std::io::Result<Option<Done>> {
+    fn give(&mut self, given: &Given, beside: &mut dyn Beside) -> std::io::Result<Option<Done>> {
         let bytes = match given {
             Given::Turn { header, link, field } => {
                 let length = (TURN_HEADER_BYTES + link.len() + field.len()) as u16;
@@ -109,13 +137,14 @@ impl TetherEnd {
             Given::GoOn => GO_ON.to_le_bytes().to_vec(),
         };
         self.stream.get_mut().write_all(&bytes)?;
-        self.records()
+        self.records(beside)
     }
 
     /// Reads records up to the one that ends the turn.
-    fn records(&mut self) -> std::io::Result<Option<Done>> {
+    fn records(&mut self, beside: &mut dyn Beside) -> std::io::Result<Option<Done>> {
         let mut said = Vec::new();
         loop {
+            self.wait_for_record(beside)?;
             let Some(tag) = self.tag()? else { return Ok(None) };
             let ticks = if tag == Tag::Booted { 0 } else { self.number()? };
             match tag {
@@ -135,6 +164,25 @@ impl TetherEnd {
                 Tag::Stopped => return Ok(Some(Done { said, ticks: 0, rest: Rest::Stopped(ticks) })),
             }
         }
+    }
+
+    /// Waits until the board has said something, and lets what is beside it act until then.
+    fn wait_for_record(&mut self, beside: &mut dyn Beside) -> std::io::Result<()> {
+        while self.stream.buffer().is_empty() {
+            let Some(other) = beside.waits_for() else { return Ok(()) };
+            let (here, there) = (self.stream.get_ref().as_fd(), other.as_fd());
+            let mut both = [PollFd::new(&here, PollFlags::IN), PollFd::new(&there, PollFlags::IN)];
+            let limit = Timespec { tv_sec: HUNG_AFTER.as_secs() as i64, tv_nsec: 0 };
+            if poll(&mut both, Some(&limit))? == 0 {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let [board, _] = both.map(|one| !one.revents().is_empty());
+            if board {
+                return Ok(());
+            }
+            beside.act()?;
+        }
+        Ok(())
     }
 
     fn tag(&mut self) -> std::io::Result<Option<Tag>> {
@@ -185,7 +233,7 @@ mod tests {
         board.write_all(&[2, 10, 0, 0, 0, 2, 0, 0xAA, 0xBB]).unwrap();
         board.write_all(&[3, 20, 0, 0, 0, 1, 0, 0xCC]).unwrap();
         board.write_all(&[4, 30, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-        let done = tether.turn(&given(&[1, 2], &[3])).unwrap().unwrap();
+        let done = tether.turn(&given(&[1, 2], &[3]), &mut Nothing).unwrap().unwrap();
         let said = |line, ticks, bytes: &[u8]| Said { line, ticks, bytes: bytes.to_vec() };
         assert_eq!(done.said, [said(Line::CrossLink, 10, &[0xAA, 0xBB]), said(Line::FieldBus, 20, &[0xCC])]);
         assert_eq!((done.ticks, done.rest), (30, Rest::Until { us: 9 }));
@@ -200,7 +248,7 @@ mod tests {
             let (mut tether, mut board) = ends();
             board.write_all(said).unwrap();
             board.shutdown(std::net::Shutdown::Write).unwrap();
-            assert_eq!(tether.turn(&given(&[], &[])).unwrap(), None, "{said:?}");
+            assert_eq!(tether.turn(&given(&[], &[]), &mut Nothing).unwrap(), None, "{said:?}");
         }
     }
 
@@ -208,7 +256,7 @@ mod tests {
     fn an_emulator_that_hangs_is_an_error() {
         let (mut tether, mut board) = ends();
         board.write_all(&[1]).unwrap();
-        let error = tether.turn(&given(&[], &[])).unwrap_err();
+        let error = tether.turn(&given(&[], &[]), &mut Nothing).unwrap_err();
         assert!(format!("{error:#}").contains("the emulator hangs"), "{error:#}");
     }
 }

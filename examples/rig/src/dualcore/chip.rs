@@ -6,7 +6,7 @@
 use crate::board::{ICOUNT, accept, listen, prefer, stop};
 use crate::engine::{Given, Machines};
 use crate::qtest::Qtest;
-use crate::tether::{Done, TetherEnd};
+use crate::tether::{Done, Nothing, TetherEnd};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -78,7 +78,7 @@ impl Chip {
 
 impl Machines for Chip {
     fn turn(&mut self, core: ChannelId, given: &Given) -> Result<Option<Done>> {
-        self.tethers[core.index()].turn(given)
+        self.tethers[core.index()].turn(given, &mut Nothing)
     }
 }
 

@@ -3,8 +3,11 @@
 use crate::board::Board;
 use crate::engine::{Given, Machines};
 use crate::qtest::Qtest;
+use crate::strike::{Fired, Shot};
 use crate::tether::Done;
+use crate::trace::{Program, Stretch};
 use anyhow::Result;
+use std::rc::Rc;
 use twinstep::ChannelId;
 
 /// The boards, as far as they are plugged in.
@@ -30,6 +33,40 @@ impl Boards {
     /// Returns the port to a board's memory.
     pub(super) fn memory(&mut self, at: ChannelId) -> Option<&mut Qtest> {
         self.0[at.index()].as_mut()?.memory.as_mut()
+    }
+
+    /// Lets a fault hit a board as it executes an instruction.
+    ///
+    /// # Errors
+    /// If the board has no port to its registers.
+    pub(super) fn arm(&mut self, at: ChannelId, shot: Shot) -> Result<()> {
+        self.0[at.index()].as_mut().map_or(Ok(()), |board| board.arm(shot))
+    }
+
+    /// Takes back a fault that did not hit.
+    ///
+    /// # Errors
+    /// If the board is gone.
+    pub(super) fn disarm(&mut self, at: ChannelId) -> Result<()> {
+        self.0[at.index()].as_mut().map_or(Ok(()), Board::disarm)
+    }
+
+    /// Follows a board from the next vote of its peer to its output.
+    pub(super) fn trace(&mut self, at: ChannelId, program: &Rc<Program>) {
+        if let Some(board) = &mut self.0[at.index()] {
+            board.trace(program);
+        }
+    }
+
+    /// Returns what a board executed from a vote to its output, once.
+    pub(super) fn traced(&mut self) -> Option<Stretch> {
+        self.0.iter_mut().flatten().find_map(Board::traced)
+    }
+
+    /// Returns a fault that has hit, once, and whom.
+    pub(super) fn fired(&mut self) -> Option<(ChannelId, Fired)> {
+        let boards = [ChannelId::A, ChannelId::B].into_iter().zip(&mut self.0);
+        boards.filter_map(|(at, board)| Some((at, board.as_mut()?.fired()?))).next()
     }
 }
 

@@ -23,6 +23,7 @@ impl Run<'_> {
         };
         self.judge.booted(board, version);
         self.unplug(board);
+        self.forget_shot(board);
         self.boards.plug(board, Board::boot(&self.socket, at, self.boots)?);
         self.lives[at] = self.engine.boot(board);
         if let Some(upsets) = &mut self.upsets {

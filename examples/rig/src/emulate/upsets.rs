@@ -1,6 +1,7 @@
 //! Upsets on emulated boards: flips a bit of a board's memory at a random moment, and stands by as the watchdog and
 //! the technician of both.
 
+use super::shots::Shots;
 use super::{CHANNELS, Run};
 use crate::ram::Ram;
 use crate::seu::Seu;
@@ -23,7 +24,9 @@ const FIRST_FLIP: u32 = 10;
 /// The state of the upsets of a run.
 pub(super) struct Upsets {
     pub(super) seu: Seu,
-    rng: fastrand::Rng,
+    pub(super) rng: fastrand::Rng,
+    /// Faults of the processor, if it is these that are injected.
+    pub(super) shots: Option<Shots>,
     ram: Ram,
     /// The lowest byte of the stack that was ever used, once it was looked at.
     stack_from: Option<u32>,
@@ -44,9 +47,10 @@ pub(super) struct Upsets {
 const RESTARTS_AT_MOST: u32 = 3;
 
 impl Upsets {
-    pub(super) fn new(seed: u64, flips: u32, ram: Ram) -> Self {
+    pub(super) fn new(seed: u64, flips: u32, ram: Ram, shots: Option<Shots>) -> Self {
         Self {
             seu: Seu::new(flips),
+            shots,
             rng: fastrand::Rng::with_seed(seed ^ 0x5E0),
             ram,
             stack_from: None,
@@ -63,6 +67,11 @@ impl Upsets {
     /// Notes that a board is alive.
     pub(super) fn heard(&mut self, board: ChannelId, now_ns: u64) {
         self.heard_ns[board.index()] = now_ns;
+    }
+
+    /// Draws when the next fault is due.
+    pub(super) fn draw_next(&mut self, now_ns: u64) {
+        self.due_ns = now_ns + self.rng.u64(FLIP_EVERY_NS);
     }
 
     /// Notes that a board was booted: it gets time to do so.
@@ -93,14 +102,15 @@ impl Run<'_> {
             Some(Care::RestartBoth { are_safe }) => return self.restart_both(are_safe),
             None => {}
         }
+        let board = self.next_target();
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
-        let board = upsets.seu.turn();
         let is_alive = now_ns.saturating_sub(upsets.heard_ns[board.index()]) < ALIVE_WITHIN_NS;
         let is_due = now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
-        if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) {
-            self.flip(board)?;
+        match &upsets.shots {
+            Some(shots) if is_due && is_alive && !shots.are_waiting() => self.shoot(board),
+            None if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) => self.flip(board),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn care(&self) -> Option<Care> {
@@ -202,8 +212,8 @@ impl Run<'_> {
         upsets.last_flip = self.judge.cycles();
         let cycle = self.judge.latest() + 1;
         let text = format!("{:#010x} bit {bit}, {}", place.address, place.symbol);
-        upsets.seu.flipped(board, cycle, place.region, text);
-        upsets.due_ns = self.engine.now_ns() + upsets.rng.u64(FLIP_EVERY_NS);
+        upsets.seu.flipped(board, cycle, place.region, text, self.journal.len());
+        upsets.draw_next(self.engine.now_ns());
         upsets.when_busy = upsets.rng.bool();
         self.plant.injected(cycle, Some(board), place.region);
         Ok(())

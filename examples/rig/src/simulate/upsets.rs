@@ -113,7 +113,7 @@ impl Run<'_> {
         }
         let cycle = node.cycle().0;
         upsets.next_flip = upsets.now + upsets.rng.u32(FLIP_EVERY);
-        upsets.seu.flipped(board, cycle, &region(site), format!("bit {bit}, modulo what there is"));
+        upsets.seu.flipped(board, cycle, &region(site), format!("bit {bit}, modulo what there is"), self.journal.len());
         self.world.0.borrow_mut().plant.injected(cycle, Some(board), region(site));
     }
 

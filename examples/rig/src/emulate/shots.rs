@@ -1,0 +1,135 @@
+//! Faults of a board's processor: drawn anywhere in its program, or one after the other along the way from the peer's vote
+//! to the actuator.
+
+use super::{CHANNELS, PERIOD_NS, Run};
+use crate::seu::Aim;
+use crate::strike::{Shot, Strike};
+use crate::trace::{Program, Stretch};
+use anyhow::{Context, Result};
+use fastrand::Rng;
+use std::rc::Rc;
+use twinstep::ChannelId;
+
+/// A board comes by an instruction within this time, or does so seldom.
+const REACHED_WITHIN_NS: u64 = 5 * PERIOD_NS / 2;
+/// A drawn instruction is hit the first few times that it is executed.
+const HITS_AT_MOST: u32 = 4;
+
+/// Chooses the faults of a run.
+pub(super) struct Shots {
+    program: Rc<Program>,
+    aim: Aim,
+    /// What was executed from vote to actuator, once that is known.
+    stretch: Option<Stretch>,
+    /// The number of the next instruction of it to be skipped.
+    next: usize,
+    /// A board that a fault, or a look at its instructions, waits for; and how long.
+    waiting: Option<(ChannelId, u64)>,
+}
+
+impl Shots {
+    /// Aims at the program of an image.
+    pub(super) fn new(aim: Aim, elf: &[u8]) -> Result<Self> {
+        let next = if let Aim::EveryInstruction { shard, .. } = aim { shard as usize - 1 } else { 0 };
+        Ok(Self { program: Rc::new(Program::of(elf)?), aim, stretch: None, next, waiting: None })
+    }
+
+    /// Whether a fault is on its way.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Returns the next fault; `None`: nothing is left, or it is not known yet what there is.
+    fn shot(&mut self, rng: &mut Rng) -> Option<Shot> {
+        match self.aim {
+            Aim::Memory => None,
+            Aim::Registers => {
+                let address = self.program.instruction(rng.usize(0..self.program.count()))?;
+                let hit = rng.u32(1..=HITS_AT_MOST);
+                Some(Shot { strike: Strike::draw(rng), address, hit, with_vote: false })
+            }
+            Aim::EveryInstruction { of, .. } => {
+                let (address, hit) = self.stretch.as_ref()?.at(self.next)?;
+                self.next += of as usize;
+                Some(Shot { strike: Strike::Skip, address, hit, with_vote: true })
+            }
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Aims the next fault at a board.
+    pub(super) fn shoot(&mut self, turn: ChannelId) -> Result<()> {
+        let now_ns = self.engine.now_ns();
+        let owner = self.relay.board();
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        let Some(shots) = &mut upsets.shots else { return Ok(()) };
+        // Only the one that owns drives.
+        let board = if let Aim::EveryInstruction { .. } = shots.aim { owner.unwrap_or(turn) } else { turn };
+        shots.waiting = Some((board, now_ns + REACHED_WITHIN_NS));
+        let looks = matches!(shots.aim, Aim::EveryInstruction { .. }) && shots.stretch.is_none();
+        if looks {
+            self.boards.trace(board, &Rc::clone(&shots.program));
+            return Ok(());
+        }
+        match shots.shot(&mut upsets.rng) {
+            Some(shot) => self.boards.arm(board, shot),
+            None => {
+                shots.waiting = None;
+                upsets.seu.end();
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes a fault that has hit, before what comes of it; and gives one up that does not.
+    pub(super) fn note_shots(&mut self) -> Result<()> {
+        let (now_ns, latest) = (self.engine.now_ns(), self.judge.latest());
+        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        let Some(shots) = &mut upsets.shots else { return Ok(()) };
+        if let Some(stretch) = self.boards.traced() {
+            let Aim::EveryInstruction { of, .. } = shots.aim else { return Ok(()) };
+            let count = stretch.len().saturating_sub(shots.next).div_ceil(of as usize);
+            upsets.seu.follows(stretch.len(), stretch.different(), count);
+            shots.stretch = Some(stretch);
+            shots.waiting = None;
+        }
+        if let Some((board, fired)) = self.boards.fired() {
+            shots.waiting = None;
+            let (shot, cycle) = (fired.shot, latest + 1);
+            if std::env::var("DBG").is_ok() { eprintln!("{} ms {board} fired {}", now_ns/1000000, fired.what); }
+            let place = format!("{:#010x} {}, {}", shot.address, fired.what, shots.program.place(shot.address));
+            upsets.seu.flipped(board, cycle, shot.strike.kind(), place, self.journal.len());
+            if shots.program.is_behind_seal(shot.address, &fired.stack) {
+                upsets.seu.is_behind_seal();
+            }
+            upsets.last_flip = self.judge.cycles();
+            self.plant.injected(cycle, Some(board), shot.strike.kind());
+            upsets.draw_next(now_ns);
+            return Ok(());
+        }
+        let late = shots.waiting.filter(|(_, until_ns)| now_ns > *until_ns);
+        if let Some((board, _)) = late {
+            shots.waiting = None;
+            upsets.seu.not_reached();
+            if std::env::var("DBG").is_ok() { eprintln!("{} ms {board} not reached, modes {:?}", now_ns/1000000, self.modes); }
+            // One that has died meanwhile takes none back.
+            self.boards.disarm(board).context("a fault cannot be taken back")?;
+        }
+        Ok(())
+    }
+
+    /// A board was booted: nothing waits for it any more.
+    pub(super) fn forget_shot(&mut self, board: ChannelId) {
+        if let Some(shots) = self.upsets.as_mut().and_then(|upsets| upsets.shots.as_mut())
+            && shots.waiting.is_some_and(|(waits_for, _)| waits_for == board)
+        {
+            shots.waiting = None;
+        }
+    }
+
+    /// Returns the board that a fault is aimed at next.
+    pub(super) fn next_target(&self) -> ChannelId {
+        self.upsets.as_ref().map_or(CHANNELS[0], |upsets| upsets.seu.turn())
+    }
+}
