@@ -14,10 +14,10 @@ pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
     println!("episode {number}: {:?}", plan.setup(number));
     let mut kept = None;
     let name = |class: usize| Class::ALL.get(class).map_or("?", |class| class.name);
-    episode::run(plan, number, Some(index), |done, pair| {
+    episode::run(plan, number, Some(index), |done, after| {
         let outcome = done.outcome.map_or("nothing there", super::classify::Outcome::name);
         println!("{:>12} {:<26} {outcome}", done.index, name(done.class));
-        for traced in pair.take_trace() {
+        for traced in after.trace {
             let at = traced.at_us as f64 / 1000.0;
             let what = match traced.what {
                 TracedEvent::Noted(entry) => {
@@ -29,13 +29,14 @@ pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
                     format!("verdict of cycle {cycle}: {outcome:?} in {mode:?}{faults}{diagnosis}")
                 }
                 TracedEvent::Drove(what) => format!("drove {what}"),
+                TracedEvent::Became(what) => what,
             };
             println!("{at:12.3} ms  {}  {what}", traced.channel);
         }
         if done.index == index {
             println!("noticed after {:?} cycles; {:?}", done.latency, done.seen);
-            for channel in CHANNELS {
-                println!("{channel}: {:?}", pair.mode(channel));
+            for (channel, mode) in CHANNELS.into_iter().zip(after.modes) {
+                println!("{channel}: {mode:?}");
             }
             let class = Class::ALL.get(done.class);
             let keeps = |outcome| class.is_some_and(|class| keeps(class.promise, outcome, done.diverged));

@@ -68,9 +68,9 @@ fn an_injection_is_replayed_by_its_index() {
     .unwrap();
     let wanted = 2 * MOST_INJECTIONS + first.len() as u64 / 2;
     let mut traced = 0;
-    episode::run(&PLAN, 2, Some(wanted), |done, pair| {
+    episode::run(&PLAN, 2, Some(wanted), |done, after| {
         again.push(*done);
-        traced += pair.take_trace().len();
+        traced += after.trace.len();
         done.index < wanted
     })
     .unwrap();
