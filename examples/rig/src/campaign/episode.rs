@@ -31,6 +31,8 @@ pub(crate) struct After {
     pub(crate) modes: [Option<Mode>; 2],
     /// What both channels did, if this was asked for.
     pub(crate) trace: Vec<Traced>,
+    /// What the pair came to since its boot.
+    pub(crate) report: Report,
 }
 
 /// Does all injections of an episode, and hands each one out; `false` from there ends it. The injection of index `traced`
@@ -51,6 +53,10 @@ pub(crate) fn run(
         let mut is_spoiled = false;
         while !is_spoiled && cycles + episode.cycles() < EPISODE_CYCLES && place < MOST_INJECTIONS {
             let index = number * MOST_INJECTIONS + place;
+            if plan.without.has(plan.class(index)) {
+                place += 1;
+                continue;
+            }
             if traced == Some(index) {
                 episode.trace();
             }
@@ -124,6 +130,7 @@ impl Episode<'_> {
         let of_the_pair = |pair: &mut Pair<'_, Mill>| After {
             modes: CHANNELS.map(|channel| pair.mode(channel)),
             trace: pair.take_trace(),
+            report: pair.report(),
         };
         self.after_upgrade.take().unwrap_or_else(|| of_the_pair(&mut self.pair))
     }

@@ -12,6 +12,8 @@ use twinstep::sim::TracedEvent;
 pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
     let (number, place) = (index / MOST_INJECTIONS, index % MOST_INJECTIONS);
     println!("episode {number}: {:?}", plan.setup(number));
+    let class = plan.class(index);
+    ensure!(!plan.without.has(class), "injection {place} of episode {number} is of a class that is left out");
     let mut kept = None;
     let name = |class: usize| Class::ALL.get(class).map_or("?", |class| class.name);
     episode::run(plan, number, Some(index), |done, after| {
@@ -35,6 +37,10 @@ pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
         }
         if done.index == index {
             println!("noticed after {:?} cycles; {:?}", done.latency, done.seen);
+            let [silent, idle] = [after.report.longest_silence_us, after.report.longest_idle_us].map(|us| us / 1000);
+            if idle < silent {
+                println!("silent for up to {silent} ms; but for when the only half with the state hung, for {idle} ms");
+            }
             for (channel, mode) in CHANNELS.into_iter().zip(after.modes) {
                 println!("{channel}: {mode:?}");
             }

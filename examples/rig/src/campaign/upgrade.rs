@@ -9,7 +9,7 @@ use super::plan::PERIOD_US;
 use super::program::{Mill, MillV2, sensor};
 use super::tally::keeps;
 use fastrand::Rng;
-use twinstep::sim::{ArbiterKind, Failure, Memories, Moment, Setup, UpgradePair, Version};
+use twinstep::sim::{ArbiterKind, Failure, Memories, Moment, Report, Setup, UpgradePair, Version};
 use twinstep::upgrade::{Order, Step};
 use twinstep::{ChannelId, Config, Mode, Site};
 
@@ -64,7 +64,7 @@ pub(super) fn inject(fault: Upgrading, mut rng: Rng, setup: &Setup, is_traced: b
     let setup = Setup { seed: rng.u64(..), config, arbiter, ..*setup };
     let mut memory = Memories::new();
     let seen = Observed { patience: setup.config.patience.into(), ..Observed::default() };
-    let after = After { modes: [None; 2], trace: Vec::new() };
+    let after = After { modes: [None; 2], trace: Vec::new(), report: Report::default() };
     let mut watched = Watched { outcome: None, seen, cycles: 0, after };
     if let Ok(mut pair) = Pair::new(&setup, &mut memory, sensor(setup.seed)) {
         if is_traced {
@@ -91,7 +91,8 @@ pub(super) fn inject(fault: Upgrading, mut rng: Rng, setup: &Setup, is_traced: b
         let is_of_class = died_alone == (fault == Upgrading::OnlyHalf);
         watched.outcome = (is_of_class || !keeps(Promise::Nothing, outcome, false)).then_some(outcome);
         watched.cycles = pair.elapsed_us() / u64::from(PERIOD_US);
-        watched.after = After { modes: CHANNELS.map(|channel| pair.mode(channel)), trace: pair.take_trace() };
+        let modes = CHANNELS.map(|channel| pair.mode(channel));
+        watched.after = After { modes, trace: pair.take_trace(), report: pair.report() };
     }
     watched
 }
