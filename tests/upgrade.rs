@@ -10,6 +10,8 @@ mod support;
 mod faults;
 #[path = "upgrade/found.rs"]
 mod found;
+#[path = "upgrade/only.rs"]
+mod only;
 #[path = "upgrade/orders.rs"]
 mod orders;
 #[path = "upgrade/random.rs"]

@@ -422,6 +422,7 @@ impl<'m, P: Program> Pair<'m, P> {
         }
         let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
         self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
+        self.report.longest_idle_us = self.report.longest_silence_us;
         if self.goes_back(channel, outcome, cycle)
             && let Some(node) = &self.nodes[channel.index()]
         {

@@ -33,6 +33,9 @@ pub struct Report {
     pub cut_off: u32,
     /// The longest time between two outputs that reached the actuator.
     pub longest_silence_us: u64,
+    /// The longest of these times, each without the part in which nobody can serve: in which the only half of an
+    /// [`UpgradePair`](crate::sim::UpgradePair) that has the state hangs.
+    pub longest_idle_us: u64,
     /// Times that no channel had the state any more.
     pub states_lost: u32,
     /// Times that the pair went on from an older state, since the channel with the newest one

@@ -39,4 +39,6 @@ pub enum TracedEvent {
     },
     /// Released this output, of which the oracle says that.
     Drove(String),
+    /// Was from then on as this says: off, on, or hung.
+    Became(String),
 }

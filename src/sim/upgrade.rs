@@ -3,22 +3,28 @@
 //! As [`Pair`](super::Pair), with what an upgrade adds: each half has images that a bootloader would choose from,
 //! and a second version of the program. The oracle runs both versions beside the pair and knows which one may drive.
 
+mod faults;
 mod half;
 mod images;
 mod judge;
+mod only;
+mod traced;
 
+use faults::BACK_AFTER;
 pub use half::{Half, Version};
 pub use images::{Bootloader, Image};
 pub use judge::TwoOracles;
+use only::OnlyHalf;
 
 use super::arbiter::SimArbiter;
 use super::clock::Clock;
-use super::disturbance::{Disturbance, Secrets};
+use super::disturbance::Secrets;
 use super::failure::Failure;
 use super::line::Line;
 use super::pair::{CHANNELS, Moment, Setup, World};
 use super::report::Report;
 use super::storage::Storage;
+use super::trace::{Traced, TracedEvent};
 use crate::config::ConfigError;
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::mode::Mode;
@@ -84,9 +90,8 @@ pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     has_bad_image: [bool; 2],
     oracle: TwoOracles<O, J>,
     driven_at: Option<u64>,
-    /// A half was killed while the other one had no state, or was off.
-    killed_the_only: bool,
-    hung_the_only: bool,
+    only: OnlyHalf,
+    trace: Option<Vec<Traced>>,
     /// Each cycle that was driven and by which version, the last ones.
     driven: Vec<(Cycle, ChannelId, Version)>,
     report: Report,
@@ -130,8 +135,8 @@ where
             has_bad_image: [false; 2],
             oracle: TwoOracles::new(),
             driven_at: None,
-            killed_the_only: false,
-            hung_the_only: false,
+            only: OnlyHalf::default(),
+            trace: None,
             driven: Vec::new(),
             report: Report::default(),
             world: Box::new(world),
@@ -221,68 +226,9 @@ where
         report
     }
 
-    /// Whether a half was killed that was the only one with the state: nobody can go on from there.
-    pub fn killed_the_only(&self) -> bool {
-        self.killed_the_only
-    }
-
-    /// Whether a half hung while the other one had no state, or was off: nobody serves meanwhile.
-    pub fn hung_the_only(&self) -> bool {
-        self.hung_the_only
-    }
-
     /// Returns the true time since the pair was made.
     pub fn elapsed_us(&self) -> u64 {
         self.now
-    }
-
-    /// Stops a half dead; it boots again after so many periods, if it does at all.
-    pub fn kill(&mut self, channel: ChannelId, back_after: Option<u32>) {
-        let at = channel.index();
-        if let Some(half) = self.halves[at].take() {
-            half.count(&mut self.report);
-            let is_only = self.halves[channel.other().index()].as_ref().is_none_or(Half::is_empty);
-            self.killed_the_only |= is_only && !half.is_empty();
-            self.memory[at].take_back(half);
-            self.line.towards[at].clear();
-        }
-        (self.failing[at], self.hung_until[at], self.flipping[at]) = (None, None, None);
-        let period_us = u64::from(self.setup.config.period_us);
-        self.boots_at[at] = back_after.map(|periods| self.now + u64::from(periods) * period_us);
-    }
-
-    /// Returns how often a half died as [`fail_at_byte`](Self::fail_at_byte) asked for.
-    pub fn deaths(&self, channel: ChannelId) -> u32 {
-        self.deaths[channel.index()]
-    }
-
-    /// Lets a channel stop once it has sent so many bytes more, also if it restarts before.
-    pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
-        self.failing[channel.index()] = Some((byte, failure));
-    }
-
-    /// Does this to the next frame of `sender`, or to its frames for a while.
-    pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
-        self.line.disturb(self.now, sender, disturbance);
-    }
-
-    /// Ends every disturbance, and failures that have not happened yet.
-    pub fn calm(&mut self) {
-        self.line.calm();
-        (self.failing, self.flipping) = ([None; 2], [None; 2]);
-    }
-
-    /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
-    pub fn flip_within_turn(&mut self, channel: ChannelId, moment: Moment, site: Site, bit: usize) {
-        self.flipping[channel.index()] = Some((moment, site, bit));
-    }
-
-    /// Cuts or heals the link; what is in flight is lost.
-    pub fn cut(&mut self, is_cut: bool) {
-        self.is_cut = is_cut;
-        for direction in &mut self.line.towards {
-            direction.clear();
-        }
     }
 
     /// Returns what a channel's clock shows.
@@ -300,6 +246,7 @@ where
         let half =
             self.memory[at].boot(channel, version, &self.setup, self.pair, self.nonces[at], &self.loaders[at])?;
         self.halves[at] = Some(half);
+        self.trace_it(channel, || TracedEvent::Became(std::format!("on, in the {version:?} version")));
         Ok(())
     }
 
@@ -336,10 +283,9 @@ where
     /// One channel's turn: frames in, the cycle on, frames out.
     fn turn(&mut self, channel: ChannelId) {
         let (at, local) = (channel.index(), self.local_time(channel));
-        if self.hung_until[at].is_some_and(|until| self.now < until) {
+        if self.still_hangs(channel) {
             return;
         }
-        self.hung_until[at] = None;
         let arrival = self.now + u64::from(self.setup.config.link_delay_us);
         let Some(half) = self.halves[at].as_mut() else { return self.line.towards[at].clear() };
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
@@ -378,9 +324,7 @@ where
                     return self.kill(channel, Some(BACK_AFTER));
                 }
                 Some((_, Failure::Hangs { for_us, .. })) => {
-                    let for_us = for_us.unwrap_or(u64::from(BACK_AFTER) * u64::from(self.setup.config.period_us));
-                    self.hung_until[at] = Some(self.now + for_us);
-                    self.hung_the_only |= self.halves[channel.other().index()].as_ref().is_none_or(Half::is_empty);
+                    self.hang(channel, for_us);
                     break;
                 }
                 None => {}
@@ -430,7 +374,8 @@ where
         // The word that this channel leaves is out by now.
         if half.transmit_is_done(local) {
             let failing = self.failing[at];
-            self.kill(channel, None);
+            self.trace_journal(channel);
+            self.switch_off(channel);
             self.failing[at] = failing;
             self.boots_at[at] = Some(self.now + self.restart_us);
         }
@@ -447,11 +392,13 @@ where
                 Ok(_) if mode == Mode::Safe => self.report.safe += 1,
                 Ok(output) => {
                     self.world.drive(channel, cycle, &output);
-                    let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
-                    self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
+                    self.count_silence();
                     let half = self.halves[channel.index()].as_ref();
                     self.oracle.drive(&mut self.report, channel, version, outcome, (cycle, &output), half);
                     self.driven.push((cycle, channel, version));
+                    self.trace_it(channel, || {
+                        TracedEvent::Drove(std::format!("cycle {cycle} by the {version:?} version"))
+                    });
                 }
                 Err(crate::vote::OpenError::Damaged) => self.report.damaged += 1,
                 Err(crate::vote::OpenError::LeaseLost) => self.report.cut_off += 1,
@@ -461,6 +408,8 @@ where
 
     /// Looks at both halves for what must never be.
     fn observe(&mut self) {
+        CHANNELS.into_iter().for_each(|channel| self.trace_journal(channel));
+        self.look_for_the_only();
         let living = || self.halves.iter().flatten();
         let begins = living().any(|half| half.mode().serves()) && living().all(Half::is_empty);
         if begins && self.oracle.forget_state() {
@@ -480,6 +429,3 @@ where
         })
     }
 }
-
-/// Periods after which a half that died by itself boots again.
-const BACK_AFTER: u32 = 12;

@@ -128,6 +128,10 @@ fn each_half_hangs_in_each_step() {
                 let bad = (report.wrong, report.safe, report.missing, report.states_lost);
                 assert_eq!(bad, (0, 0, 0, 0), "{context}: {}", describe(&pair));
                 assert_eq!(report.owners_max, 1, "{context}: {}", describe(&pair));
+                assert!(!pair.hung_the_only() || has_no_redundancy(step), "{context}: {}", describe(&pair));
+                let period_us = u64::from(setup(3).config.period_us);
+                let is_prompt = report.longest_idle_us <= 3 * period_us;
+                assert!(is_prompt, "{context}: idle for {} us: {}", report.longest_idle_us, describe(&pair));
             }
         }
     }

@@ -30,8 +30,16 @@ pub(crate) struct Progress(ProgressBar);
 impl Progress {
     /// Starts a line for a run of so many cycles.
     pub(crate) fn new(name: &str, cycles: u32) -> Self {
-        let bar = ProgressBar::new(cycles.into());
-        let template = "{prefix:>10} [{bar:40}] cycle {pos}/{len}, {elapsed}, {eta} to go";
+        Self::with(name, cycles, "{prefix:>10} [{bar:40}] cycle {pos}/{len}, {elapsed}, {eta} to go")
+    }
+
+    /// Starts a line for a run of so many seconds.
+    pub(crate) fn of_seconds(name: &str, seconds: u32) -> Self {
+        Self::with(name, seconds, "{prefix:>10} [{bar:40}] {pos} of {len} seconds")
+    }
+
+    fn with(name: &str, length: u32, template: &str) -> Self {
+        let bar = ProgressBar::new(length.into());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -44,7 +52,7 @@ impl Progress {
         self.0.set_prefix(format!("{number} of {count}"));
     }
 
-    /// Moves on to this cycle.
+    /// Moves on to this cycle or second.
     pub(crate) fn at(&self, cycle: u32) {
         self.0.set_position(cycle.into());
     }

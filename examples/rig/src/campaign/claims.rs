@@ -4,19 +4,24 @@ use super::classify::Outcome;
 use super::fault::{Class, Promise};
 use super::tally::Tally;
 use crate::scenario::{Claim, claim};
+use std::collections::BTreeSet;
 
 /// Returns what is claimed, and whether it held. A class may by chance be in other shards than these: that each one was
-/// injected is claimed of a whole campaign only.
-pub(crate) fn claims(tally: &Tally, is_whole: bool) -> Vec<Claim> {
+/// injected that is not left out is claimed of a whole campaign only.
+pub(crate) fn claims(tally: &Tally, is_whole: bool, without: &BTreeSet<String>) -> Vec<Claim> {
     let single = |promise| promise != Promise::Nothing;
     let all = |_| true;
     let of = |wanted: Promise| move |promise| promise == wanted;
     let serving = |promise| !matches!(promise, Promise::Safe | Promise::Nothing);
     let late = [Outcome::Held, Outcome::Excluded, Outcome::Safe, Outcome::Stopped];
-    let never = Class::ALL.iter().filter(|class| tally.row(class).injected == 0).map(|class| class.name);
+    let wanted = Class::ALL.iter().filter(|class| !without.contains(class.name));
+    let never = wanted.filter(|class| tally.row(class).injected == 0).map(|class| class.name);
     let never: Vec<&str> = never.collect();
     let injected = match never[..] {
-        _ if !is_whole => claim(format!("faults were injected: {}", tally.injected()), tally.injected() > 0),
+        _ if !is_whole || tally.injected() == 0 && never.is_empty() => {
+            claim(format!("faults were injected: {}", tally.injected()), tally.injected() > 0)
+        }
+        [] if !without.is_empty() => claim("every class of faults was injected that is not left out".to_owned(), true),
         [] => claim("every class of faults was injected".to_owned(), true),
         _ => claim(format!("every class of faults was injected; not: {}", never.join(", ")), false),
     };

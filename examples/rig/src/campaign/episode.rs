@@ -8,7 +8,7 @@ use super::program::{Mill, sensor};
 use super::upgrade;
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use twinstep::sim::{Pair, Report, Setup, Storage};
+use twinstep::sim::{Pair, Report, Setup, Storage, Traced};
 use twinstep::{ChannelId, Mode, Site};
 
 /// One injection, done.
@@ -26,13 +26,22 @@ pub(crate) struct Done {
     pub(crate) seen: Observed,
 }
 
+/// What a pair was like after an injection, to be read by a person.
+pub(crate) struct After {
+    pub(crate) modes: [Option<Mode>; 2],
+    /// What both channels did, if this was asked for.
+    pub(crate) trace: Vec<Traced>,
+    /// What the pair came to since its boot.
+    pub(crate) report: Report,
+}
+
 /// Does all injections of an episode, and hands each one out; `false` from there ends it. The injection of index `traced`
 /// leaves a trace. Returns how many cycles the pair was simulated for.
 pub(crate) fn run(
     plan: &Plan,
     number: u64,
     traced: Option<u64>,
-    mut done: impl FnMut(&Done, &mut Pair<'_, Mill>) -> bool,
+    mut done: impl FnMut(&Done, After) -> bool,
 ) -> Result<u64> {
     let setup = plan.setup(number);
     let (mut cycles, mut place) = (0, 0);
@@ -40,15 +49,19 @@ pub(crate) fn run(
         let setup = Setup { seed: setup.seed.wrapping_add(place), ..setup };
         let mut memory = [Storage::new(), Storage::new()];
         let pair = Pair::<Mill>::new(&setup, &mut memory, sensor(setup.seed)).map_err(|error| anyhow!("{error}"))?;
-        let mut episode = Episode { pair, setup, is_new: true, beside: 0 };
+        let mut episode = Episode { pair, setup, is_new: true, beside: 0, after_upgrade: None, is_traced: false };
         let mut is_spoiled = false;
         while !is_spoiled && cycles + episode.cycles() < EPISODE_CYCLES && place < MOST_INJECTIONS {
             let index = number * MOST_INJECTIONS + place;
+            if plan.without.has(plan.class(index)) {
+                place += 1;
+                continue;
+            }
             if traced == Some(index) {
-                episode.pair.trace();
+                episode.trace();
             }
             let injected = episode.inject_or_panic(plan, index);
-            if !done(&injected, &mut episode.pair) {
+            if !done(&injected, episode.after()) {
                 return Ok(cycles + episode.cycles());
             }
             is_spoiled = injected.spoils_the_pair();
@@ -85,6 +98,9 @@ struct Episode<'m> {
     is_new: bool,
     /// Cycles of other pairs, whose upgrades were hit.
     beside: u64,
+    /// What the last of these pairs was like.
+    after_upgrade: Option<After>,
+    is_traced: bool,
 }
 
 /// What the pair was like before an injection, and what was seen since.
@@ -103,6 +119,22 @@ impl Episode<'_> {
         self.pair.elapsed_us() / PERIOD + self.beside
     }
 
+    /// Keeps from now on what the channels do.
+    fn trace(&mut self) {
+        self.is_traced = true;
+        self.pair.trace();
+    }
+
+    /// Returns what the pair was like that was injected into last.
+    fn after(&mut self) -> After {
+        let of_the_pair = |pair: &mut Pair<'_, Mill>| After {
+            modes: CHANNELS.map(|channel| pair.mode(channel)),
+            trace: pair.take_trace(),
+            report: pair.report(),
+        };
+        self.after_upgrade.take().unwrap_or_else(|| of_the_pair(&mut self.pair))
+    }
+
     fn inject_or_panic(&mut self, plan: &Plan, index: u64) -> Done {
         let class = plan.class(index);
         let injected = catch_unwind(AssertUnwindSafe(|| self.inject(plan, index, class)));
@@ -114,9 +146,11 @@ impl Episode<'_> {
     fn inject(&mut self, plan: &Plan, index: u64, class: usize) -> Done {
         let fault = Class::ALL.get(class).map_or(Fault::Sealed, |class| class.fault);
         if let Fault::Upgrade(upgrading) = fault {
-            let (done, cycles) = upgrade::inject(index, class, upgrading, plan.chance(index), &self.setup);
-            self.beside += cycles;
-            return done;
+            let watched = upgrade::inject(upgrading, plan.chance(index), &self.setup, self.is_traced);
+            self.beside += watched.cycles;
+            self.after_upgrade = Some(watched.after);
+            let (outcome, seen) = (watched.outcome, watched.seen);
+            return Done { index, class, outcome, latency: None, diverged: false, seen };
         }
         let is_boot = fault == Fault::OlderEpoch;
         let came_up = is_boot || self.settles();

@@ -8,6 +8,7 @@
 //! ```
 
 use super::fault::{Class, Fault};
+use super::without::Without;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use std::str::FromStr;
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) shard: Shard,
     /// A mechanism switched off, as a negative control.
     pub(crate) off: Option<Mechanism>,
+    /// Classes of which nothing is injected.
+    pub(crate) without: Without,
 }
 
 impl Plan {
@@ -67,9 +70,15 @@ impl Plan {
         self.cycles.div_ceil(EPISODE_CYCLES).max(1)
     }
 
-    /// Returns the episodes of this shard.
-    pub(crate) fn of_shard(&self) -> impl Iterator<Item = u64> + use<> {
-        (u64::from(self.shard.number) - 1..self.episodes()).step_by(self.shard.of as usize)
+    /// Returns the same plan of so many episodes.
+    pub(crate) fn of_episodes(self, episodes: u64) -> Self {
+        Self { cycles: episodes * EPISODE_CYCLES, ..self }
+    }
+
+    /// Returns an episode of this shard, counted from 0.
+    pub(crate) fn of_shard(&self, at: u64) -> Option<u64> {
+        let number = at.checked_mul(self.shard.of.into())?.checked_add(u64::from(self.shard.number) - 1)?;
+        (number < self.episodes()).then_some(number)
     }
 
     /// Returns the configuration of an episode.
@@ -147,15 +156,19 @@ pub(crate) fn stops_a_channel(fault: Fault) -> bool {
 mod tests {
     use super::*;
 
-    const PLAN: Plan = Plan { seed: 3, cycles: 6_000, shard: Shard::WHOLE, off: None };
+    const PLAN: Plan = Plan { seed: 3, cycles: 6_000, shard: Shard::WHOLE, off: None, without: Without::NOTHING };
+
+    fn of_shard(plan: &Plan) -> Vec<u64> {
+        (0..).map_while(|at| plan.of_shard(at)).collect()
+    }
 
     #[test]
     fn shards_are_all_episodes_once() {
         let mut all: Vec<u64> =
-            (1..=3).flat_map(|number| Plan { shard: Shard { number, of: 3 }, ..PLAN }.of_shard()).collect();
+            (1..=3).flat_map(|number| of_shard(&Plan { shard: Shard { number, of: 3 }, ..PLAN })).collect();
         all.sort_unstable();
         assert_eq!(all, (0..PLAN.episodes()).collect::<Vec<_>>());
-        assert_eq!(PLAN.of_shard().collect::<Vec<_>>(), all);
+        assert_eq!(of_shard(&PLAN), all);
     }
 
     #[test]

@@ -12,12 +12,14 @@ use twinstep::sim::TracedEvent;
 pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
     let (number, place) = (index / MOST_INJECTIONS, index % MOST_INJECTIONS);
     println!("episode {number}: {:?}", plan.setup(number));
+    let class = plan.class(index);
+    ensure!(!plan.without.has(class), "injection {place} of episode {number} is of a class that is left out");
     let mut kept = None;
     let name = |class: usize| Class::ALL.get(class).map_or("?", |class| class.name);
-    episode::run(plan, number, Some(index), |done, pair| {
+    episode::run(plan, number, Some(index), |done, after| {
         let outcome = done.outcome.map_or("nothing there", super::classify::Outcome::name);
         println!("{:>12} {:<26} {outcome}", done.index, name(done.class));
-        for traced in pair.take_trace() {
+        for traced in after.trace {
             let at = traced.at_us as f64 / 1000.0;
             let what = match traced.what {
                 TracedEvent::Noted(entry) => {
@@ -29,13 +31,18 @@ pub(crate) fn replay(plan: &Plan, index: u64) -> Result<bool> {
                     format!("verdict of cycle {cycle}: {outcome:?} in {mode:?}{faults}{diagnosis}")
                 }
                 TracedEvent::Drove(what) => format!("drove {what}"),
+                TracedEvent::Became(what) => what,
             };
             println!("{at:12.3} ms  {}  {what}", traced.channel);
         }
         if done.index == index {
             println!("noticed after {:?} cycles; {:?}", done.latency, done.seen);
-            for channel in CHANNELS {
-                println!("{channel}: {:?}", pair.mode(channel));
+            let [silent, idle] = [after.report.longest_silence_us, after.report.longest_idle_us].map(|us| us / 1000);
+            if idle < silent {
+                println!("silent for up to {silent} ms; but for when the only half with the state hung, for {idle} ms");
+            }
+            for (channel, mode) in CHANNELS.into_iter().zip(after.modes) {
+                println!("{channel}: {mode:?}");
             }
             let class = Class::ALL.get(done.class);
             let keeps = |outcome| class.is_some_and(|class| keeps(class.promise, outcome, done.diverged));

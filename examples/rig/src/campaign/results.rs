@@ -4,6 +4,7 @@ use super::claims::claims;
 use super::fault::Class;
 use super::plan::{Plan, Shard};
 use super::tally::{Row, Tally, never_seen_bound};
+use crate::scenario::Claim;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +19,9 @@ pub(crate) struct Results {
     pub(crate) cycles: u64,
     /// The mechanism that was off.
     pub(crate) off: Option<String>,
+    /// The classes that were left out.
+    #[serde(default)]
+    pub(crate) without: BTreeSet<String>,
     /// Which shards of how many these are.
     shards: BTreeSet<u32>,
     of: u32,
@@ -28,13 +32,14 @@ impl Results {
     pub(crate) fn new(plan: &Plan, tally: Tally) -> Self {
         let Shard { number, of } = plan.shard;
         let off = plan.off.map(super::mechanisms::name);
-        Self { seed: plan.seed, cycles: plan.cycles, off, shards: [number].into(), of, tally }
+        let without = plan.without.names();
+        Self { seed: plan.seed, cycles: plan.cycles, off, without, shards: [number].into(), of, tally }
     }
 
     /// Adds other shards of the same campaign. All of them together are the whole one.
     pub(crate) fn merge(mut self, other: &Self) -> Result<Self> {
-        let (mine, theirs) =
-            ((self.seed, self.cycles, &self.off, self.of), (other.seed, other.cycles, &other.off, other.of));
+        let of = |all: &Self| (all.seed, all.cycles, all.off.clone(), all.without.clone(), all.of);
+        let (mine, theirs) = (of(&self), of(other));
         ensure!(mine == theirs, "these are shards of different campaigns: {mine:?} and {theirs:?}");
         ensure!(
             self.shards.is_disjoint(&other.shards),
@@ -73,16 +78,25 @@ impl Results {
 
     /// Returns what was run, as a command.
     pub(crate) fn title(&self) -> String {
-        let off = self.off.as_ref().map(|off| format!(" --off {off}")).unwrap_or_default();
         let shards =
             if self.is_whole() { String::new() } else { format!(", {} of {} shards", self.shards.len(), self.of) };
-        format!("campaign --cycles {} --seed {}{off}{shards}", self.cycles, self.seed)
+        format!("campaign --cycles {} --seed {}{}{shards}", self.cycles, self.seed, self.changes())
     }
 
     /// Returns the command that replays an injection.
     pub(crate) fn replay(&self, index: u64) -> String {
-        let off = self.off.as_ref().map(|off| format!(" --off {off}")).unwrap_or_default();
-        format!("cargo rig campaign --seed {}{off} --replay {index}", self.seed)
+        format!("cargo rig campaign --seed {}{} --replay {index}", self.seed, self.changes())
+    }
+
+    /// Returns the options by which this is not the usual campaign.
+    fn changes(&self) -> String {
+        let off = self.off.iter().map(|off| format!(" --off {off}"));
+        off.chain(self.without.iter().map(|class| format!(" --without \"{class}\""))).collect()
+    }
+
+    /// Returns what is claimed of the campaign, and whether it held.
+    pub(crate) fn claims(&self) -> Vec<Claim> {
+        claims(&self.tally, self.is_whole(), &self.without)
     }
 
     /// Returns the results with all that follows from them.
@@ -95,7 +109,7 @@ impl Results {
             json!({ "class": class.name, "latency_cycles": latency, "never_seen_bound": never_seen_bound(row.injected) })
         };
         if let Some(value) = value.as_object_mut() {
-            let claims = claims(&self.tally, self.is_whole());
+            let claims = self.claims();
             value.insert("injected".into(), json!(self.tally.injected()));
             value.insert("never_seen_bound".into(), json!(never_seen_bound(self.tally.injected())));
             value.insert("derived".into(), Class::ALL.iter().map(derived).collect());

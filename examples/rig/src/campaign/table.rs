@@ -1,6 +1,5 @@
 //! The table of fault classes and outcomes, as text.
 
-use super::claims::claims;
 use super::classify::Outcome;
 use super::fault::{Class, Promise};
 use super::results::Results;
@@ -61,7 +60,7 @@ pub(crate) fn text(results: &Results) -> String {
          bound: an outcome of which the row has none is, with 95 % confidence, rarer than this per injection\n\
          2nd: a second fault during simplex or a copy, where there is no redundancy and nothing is promised\n",
     );
-    for claim in claims(tally, results.is_whole()) {
+    for claim in results.claims() {
         let _ = writeln!(text, "  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);
     }
     for index in &tally.broken {

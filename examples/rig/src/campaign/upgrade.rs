@@ -1,14 +1,15 @@
 //! One injection into an upgrade: a pair of its own, brought to a drawn step, hit, and then brought on to its end as a
 //! person would.
 
-use super::classify::{Observed, classify};
-use super::episode::Done;
-use super::fault::Upgrading;
+use super::classify::{Observed, Outcome, classify};
+use super::episode::After;
+use super::fault::{Promise, Upgrading};
 use super::inject::{CHANNELS, link_disturbance};
 use super::plan::PERIOD_US;
 use super::program::{Mill, MillV2, sensor};
+use super::tally::keeps;
 use fastrand::Rng;
-use twinstep::sim::{ArbiterKind, Failure, Memories, Moment, Setup, UpgradePair, Version};
+use twinstep::sim::{ArbiterKind, Failure, Memories, Moment, Report, Setup, UpgradePair, Version};
 use twinstep::upgrade::{Order, Step};
 use twinstep::{ChannelId, Config, Mode, Site};
 
@@ -42,8 +43,18 @@ const SITES: [Site; 8] = [
     Site::Control,
 ];
 
-/// Does the injection; returns it with the cycles that were simulated for it.
-pub(super) fn inject(index: u64, class: usize, fault: Upgrading, mut rng: Rng, setup: &Setup) -> (Done, u64) {
+/// What was seen of an injection.
+pub(super) struct Watched {
+    /// `None` if it is not of its class: what it hit was no half of that sort.
+    pub(super) outcome: Option<Outcome>,
+    pub(super) seen: Observed,
+    /// Cycles that were simulated for it.
+    pub(super) cycles: u64,
+    pub(super) after: After,
+}
+
+/// Does the injection.
+pub(super) fn inject(fault: Upgrading, mut rng: Rng, setup: &Setup, is_traced: bool) -> Watched {
     // A rule instead of hardware does not survive the owner's death in any case.
     let arbiter = match setup.arbiter {
         ArbiterKind::Preferred(_) if fault != Upgrading::Link => ArbiterKind::Relay { asks: 1 },
@@ -52,10 +63,13 @@ pub(super) fn inject(index: u64, class: usize, fault: Upgrading, mut rng: Rng, s
     let config = Config { trial_cycles: TRIAL_CYCLES, probation_cycles: 0, ..setup.config };
     let setup = Setup { seed: rng.u64(..), config, arbiter, ..*setup };
     let mut memory = Memories::new();
-    let mut seen = Observed { patience: setup.config.patience.into(), ..Observed::default() };
-    let mut outcome = None;
-    let mut cycles = 0;
+    let seen = Observed { patience: setup.config.patience.into(), ..Observed::default() };
+    let after = After { modes: [None; 2], trace: Vec::new(), report: Report::default() };
+    let mut watched = Watched { outcome: None, seen, cycles: 0, after };
     if let Ok(mut pair) = Pair::new(&setup, &mut memory, sensor(setup.seed)) {
+        if is_traced {
+            pair.trace();
+        }
         let steps = if fault == Upgrading::Flip { &STEPS[2..5] } else { &STEPS[..] };
         let step = steps[rng.usize(0..steps.len())];
         let came_up = bring_to(&mut pair, step);
@@ -65,16 +79,22 @@ pub(super) fn inject(index: u64, class: usize, fault: Upgrading, mut rng: Rng, s
         hit(&mut pair, fault, &mut rng);
         pair.run(20 + u32::from(setup.config.patience));
         pair.calm();
-        seen.is_back = came_up && go_on(&mut pair);
+        watched.seen.is_back = came_up && go_on(&mut pair);
         pair.run(3);
-        look(&pair, &mut seen);
+        look(&pair, &mut watched.seen);
         let died_alone = pair.killed_the_only() && !was_alone;
-        // What the only half with the state dies of is no single fault; that class has its own row.
+        // The state is gone, though nobody died who alone had it.
+        watched.seen.is_back &= pair.report().states_lost == 0 || pair.killed_the_only();
+        let outcome = classify(&watched.seen);
+        // What the only half with the state dies of is no single fault; that class has its own row. What is promised
+        // even then is asked of every injection.
         let is_of_class = died_alone == (fault == Upgrading::OnlyHalf);
-        outcome = is_of_class.then(|| classify(&seen));
-        cycles = pair.elapsed_us() / u64::from(PERIOD_US);
+        watched.outcome = (is_of_class || !keeps(Promise::Nothing, outcome, false)).then_some(outcome);
+        watched.cycles = pair.elapsed_us() / u64::from(PERIOD_US);
+        let modes = CHANNELS.map(|channel| pair.mode(channel));
+        watched.after = After { modes, trace: pair.take_trace(), report: pair.report() };
     }
-    (Done { index, class, outcome, latency: None, diverged: false, seen }, cycles)
+    watched
 }
 
 fn hit(pair: &mut Pair<'_>, fault: Upgrading, rng: &mut Rng) {
@@ -108,8 +128,9 @@ fn look(pair: &Pair<'_>, seen: &mut Observed) {
     (seen.damaged, seen.held, seen.went_safe) = (report.damaged, report.held, report.safe > 0);
     seen.found_values = report.masked + report.recommitted + report.control_repairs;
     seen.found_else = report.rejected + report.repeated + report.repairs;
-    // In an upgrade halves leave and come back as it is; the longest silence tells whether anybody was missed.
-    seen.silent_periods = (report.longest_silence_us / u64::from(PERIOD_US)) as u32;
+    // In an upgrade halves leave and come back as it is; the longest silence tells whether anybody was missed. While the
+    // only half with the state hangs nobody can serve, as if it had died; all else is asked of that injection, too.
+    seen.silent_periods = (report.longest_idle_us / u64::from(PERIOD_US)) as u32;
     seen.left_duplex = report.self_exclusions > 0;
 }
 
