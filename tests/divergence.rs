@@ -21,6 +21,8 @@ mod frames;
 mod inputs;
 #[path = "divergence/journal.rs"]
 mod journal;
+#[path = "support/knob.rs"]
+mod knob;
 #[allow(dead_code)]
 #[path = "bad_copy/moments.rs"]
 mod moments;

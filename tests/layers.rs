@@ -1,6 +1,9 @@
-//! Each module knows only those above it; and a few habits of the sources that no lint checks.
+//! Each module knows only those above it; and a few habits of the sources and the tests that no lint checks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "layers/knobs.rs"]
+mod knobs;
 
 use std::collections::BTreeMap;
 use std::fs;

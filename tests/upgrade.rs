@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/knob.rs"]
+mod knob;
 #[path = "support/successor.rs"]
 mod successor;
 mod support;

@@ -1,6 +1,7 @@
 //! One flipped bit anywhere in one channel: masked in the same cycle, and nobody else is suspected.
 
 use crate::case::{ARBITERS, CHANNELS, Case, Ending, LINK_DELAY_US};
+use crate::knob::knob;
 use twinstep::diagnose::Suspects;
 use twinstep::wire::Kind;
 use twinstep::{Diagnosis, Site};
@@ -15,7 +16,7 @@ enum Blame {
     Nobody,
 }
 
-/// The places, whom a divergence is blamed on, and of [`SEEDS`] cases how many at least must lead to a
+/// The places, whom a divergence is blamed on, and of [`OF`] cases how many at least must lead to a
 /// divergence and how many to something mended on the spot.
 const PLACES: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Output, Blame::Channel, [1_200, 0]),
@@ -55,7 +56,17 @@ const PLACES_WHILE_ONE_WAITS: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Comparator, Blame::Comparator, [1_200, 0]),
 ];
 
-const SEEDS: u64 = 1_200;
+const OF: u32 = 1_200;
+
+/// Flips in each place: `FLIPS=100000 cargo test --release --test divergence transient`.
+fn flips() -> u32 {
+    knob("FLIPS", 240)
+}
+
+/// Of so many flips, what [`OF`] must lead to at least.
+fn least_of(flips: u32, least: [u32; 2]) -> [u32; 2] {
+    least.map(|least| (u64::from(least) * u64::from(flips) / u64::from(OF)) as u32)
+}
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -115,10 +126,10 @@ fn check_blame(case: &Case, ending: &Ending, blame: Blame) {
 fn at_any_moment_of_a_cycle() {
     for (site, blame, least) in PLACES {
         let mut tally = Tally::default();
-        for seed in 0..SEEDS {
+        for seed in 0..u64::from(flips()) {
             tally.check(&Case::of_seed(seed, site), blame);
         }
-        tally.assert_at_least(site, least);
+        tally.assert_at_least(site, least_of(flips(), least));
     }
 }
 
@@ -147,11 +158,11 @@ fn at_every_microsecond_around_the_exchange() {
 fn while_a_lost_frame_is_sent_again() {
     for (site, blame, least) in PLACES_WHILE_ONE_WAITS {
         let mut tally = Tally::default();
-        for seed in 0..SEEDS {
+        for seed in 0..u64::from(flips()) {
             let kinds = [Kind::Sample, Kind::Vote, Kind::Evidence];
             let case = Case { loses: Some(kinds[seed as usize / 6 % 3]), ..Case::of_seed(seed, site) };
             tally.check(&case, blame);
         }
-        tally.assert_at_least(site, least);
+        tally.assert_at_least(site, least_of(flips(), least));
     }
 }

@@ -73,16 +73,18 @@ pub struct Control {
     /// From two channels just powered up, or from duplex.
     from_boot: bool,
     menu: fn(Choice) -> bool,
+    /// After so many states a search that found nothing ends.
+    most: usize,
 }
 
 /// The epoch's exact match: it takes two faults and more than twenty choices to need it.
 pub fn epoch(home: Setup) -> Control {
     let setup = Setup { faults: 2, off: Some(Mechanism::Epoch), ..home };
-    Control { rule: "a frame of an older epoch is dropped", setup, from_boot: false, menu: |_| true }
+    Control { rule: "a frame of an older epoch is dropped", setup, from_boot: false, menu: |_| true, most: MOST_STATES }
 }
 
 /// States after which a control that found nothing has failed.
-const MOST_STATES: usize = 2_000_000;
+pub const MOST_STATES: usize = 2_000_000;
 
 impl Control {
     pub fn start(&self) -> World {
@@ -90,12 +92,12 @@ impl Control {
     }
 
     pub fn run(&self) -> Found {
-        explore(&self.start(), &Plan { setup: self.setup, every: 8, every_last: 1, most: MOST_STATES, menu: self.menu })
+        explore(&self.start(), &Plan { setup: self.setup, every: 8, every_last: 1, most: self.most, menu: self.menu })
     }
 
-    /// The same search with everything on: what breaks must be for the rule.
-    pub fn with_all_on(&self) -> Self {
-        Self { setup: Setup { off: None, ..self.setup }, ..*self }
+    /// The same search over so many states with everything on: what breaks must be for the rule.
+    pub fn with_all_on(&self, most: usize) -> Self {
+        Self { setup: Setup { off: None, ..self.setup }, most, ..*self }
     }
 
     pub fn is_switch(&self) -> bool {
@@ -137,7 +139,7 @@ pub fn crashes_and_cuts(choice: Choice) -> bool {
 pub fn all(home: Setup) -> Vec<Control> {
     use Mechanism as M;
     let off = |mechanism| Setup { off: Some(mechanism), ..home };
-    let control = |rule, setup| Control { rule, setup, from_boot: false, menu: |_| true };
+    let control = |rule, setup| Control { rule, setup, from_boot: false, menu: |_| true, most: MOST_STATES };
     let preferred = |channel, setup| Setup { arbiter: Kind::Preferred(channel), ..setup };
     let flips = |sites, off| Setup { flips: 1, sites, ..off };
     vec![

@@ -42,9 +42,9 @@ fn drawn(rng: &mut Rng, seed: u64) -> Setup {
     Setup { config, drift_ppm: [rng.i32(-200..=200), rng.i32(-200..=200)], ..made }
 }
 
-/// How many upgrades each test goes through: `EPISODES=100000 cargo test --release --test upgrade`.
+/// How many upgrades each test goes through: `EPISODES=100000 cargo test --release --test upgrade random`.
 fn episodes() -> u64 {
-    std::env::var("EPISODES").map_or(1_500, |count| count.parse().expect("EPISODES is a number"))
+    super::knob::knob("EPISODES", 200).into()
 }
 
 /// Lets something happen in a drawn step of an upgrade, and goes on to its end.
