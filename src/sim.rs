@@ -3,7 +3,9 @@
 //! Two real nodes, a link that loses, flips, repeats, delays, reorders, truncates,
 //! inserts, reflects and cuts, an arbiter, drifting clocks; and an [`Oracle`] that runs the
 //! program a third time and judges every released output. All from one seed, so that a
-//! failure is replayed by its number. Use it to test your own program:
+//! failure is replayed by its number. Frames take their time on a serial line, one after the other, and a channel waits
+//! for its UART as with a blocking driver ([`LineModel`]): what the line cannot carry in a cycle does not cross in it.
+//! Use it to test your own program:
 //!
 //! ```
 //! use twinstep::sim::{LinkFaults, Pair, Setup, Storage};
@@ -48,6 +50,8 @@ mod link;
 mod oracle;
 mod pair;
 mod report;
+mod sending;
+mod setup;
 mod storage;
 mod trace;
 mod upgrade;
@@ -59,10 +63,11 @@ pub use disturbance::Disturbance;
 pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Moment, Pair, Setup, World};
+pub use pair::{Moment, Pair, World};
 pub use report::Report;
+pub use setup::Setup;
 pub use storage::Storage;
 pub use trace::{Traced, TracedEvent};
 pub use upgrade::{Bootloader, Half, Image, Memories, TwoOracles, UpgradePair, Version};
 pub use votes::VoteTap;
-pub use wire::{ByteTimes, LineModel, Wire};
+pub use wire::{ByteTimes, LineModel, Wire, bytes_on_line};

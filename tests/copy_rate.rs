@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use twinstep::reintegrate::CopyProgress;
-use twinstep::sim::{LinkFaults, Pair, Setup, Storage};
+use twinstep::sim::{LineModel, LinkFaults, Pair, Setup, Storage};
 use twinstep::{Agreement, ChannelId, Config, ConfigError, Cycle, Faults, Mode, Program, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -51,7 +51,7 @@ struct Copy {
 
 /// Kills and restarts B, and measures the copy to it; an error if it was refused.
 fn copy(config: Config, link: LinkFaults) -> Result<Copy, String> {
-    let setup = Setup { seed: 1, config, ..Setup::default() };
+    let setup = Setup { seed: 1, config, line: line(&config), ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
     let sensor = |_: ChannelId, cycle: Cycle| cycle.0;
     let mut pair = Pair::<Scatter>::new(&setup, &mut memory, sensor).unwrap();
@@ -84,6 +84,13 @@ fn copy(config: Config, link: LinkFaults) -> Result<Copy, String> {
         }
     }
     panic!("neither joined nor refused: {:?}", pair.report());
+}
+
+/// Budgets of so many blocks a cycle want 3 Mbaud, where a block takes 0.3 ms; at 115200 baud a period has 13 of them.
+/// A sample's frame takes `link_delay_us`, nearly all of it on its way.
+fn line(config: &Config) -> LineModel {
+    const SAMPLE_US: u32 = 80;
+    LineModel { baud: 3_000_000, latency_us: config.link_delay_us - SAMPLE_US, ..LineModel::UART_115200 }
 }
 
 fn with_budget(copy_blocks: u16) -> Config {
@@ -180,7 +187,7 @@ fn a_limit_that_no_copy_can_keep_is_a_configuration_error() {
 #[test]
 fn a_refused_copy_is_tried_again_on_request_or_much_later() {
     let config = with_budget(51);
-    let setup = Setup { config, ..Setup::default() };
+    let setup = Setup { config, line: line(&config), ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
     let mut pair = Pair::<Scatter>::new(&setup, &mut memory, |_: ChannelId, _: Cycle| 0).unwrap();
     pair.run(20);

@@ -168,9 +168,11 @@ fn several_damaged_digests_are_mended_with_the_peers_word() {
 }
 
 /// Not even the peer's block matches the digest held: the channel lets go, the peer goes on in the
-/// same cycle, and the excluded one comes back by a copy.
+/// same cycle, and the excluded one comes back by a copy. Both deadlines are one skew apart, here less than 50 us: if
+/// the peer's comes first, it takes over before the channel lets go.
 #[test]
 fn a_channel_that_nobody_can_mend_excludes_itself_and_rejoins() {
+    let mut let_go = 0;
     for victim in CHANNELS {
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(4)).unwrap();
@@ -180,9 +182,11 @@ fn a_channel_that_nobody_can_mend_excludes_itself_and_rejoins() {
         pair.run(40);
         let report = pair.report();
         assert_eq!((report.wrong, report.missing, report.owners_max), (0, 0, 1), "{report:?}");
-        assert_eq!((report.self_exclusions, report.takeovers, report.joined), (1, 1, 1), "{report:?}");
+        assert_eq!((report.takeovers, report.joined), (1, 1), "{report:?}");
         assert_eq!(CHANNELS.map(|channel| pair.mode(channel)), [Some(Mode::Duplex); 2]);
+        let_go += report.self_exclusions;
     }
+    assert_eq!(let_go, 1, "the one whose deadline comes first");
 }
 
 /// Alone there is nobody to ask: the safe state, and nothing wrong before it.

@@ -5,8 +5,11 @@
 mod support;
 
 use support::{Servo, sensor};
-use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
+use twinstep::sim::{ArbiterKind, LineModel, LinkFaults, Pair, Report, Setup, Storage};
 use twinstep::{ChannelId, Config, FirstFault, Mechanism, Mode, Site};
+
+/// Cycles of 30 ms want 230400 baud: 1 ms for a sample's frame, and half a millisecond until it is seen.
+const LINE: LineModel = LineModel { baud: 230_400, latency_us: 450, ..LineModel::UART_115200 };
 
 /// What happens to the pair in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +66,8 @@ impl Case {
             link_delay_us: 1_500,
             ..Config::DEFAULT
         };
-        let setup = Setup { seed: self.seed, config, link: self.link, arbiter: self.arbiter, drift_ppm, off: self.off };
+        let Self { seed, link, arbiter, off, .. } = self;
+        let setup = Setup { seed, config, line: LINE, link, arbiter, drift_ppm, off };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(self.seed)).unwrap();
         pair.run(100);

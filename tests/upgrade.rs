@@ -23,7 +23,7 @@ mod steps;
 
 use successor::ServoV2;
 use support::{Servo, sensor};
-use twinstep::sim::{ArbiterKind, Memories, Setup, UpgradePair, Version};
+use twinstep::sim::{ArbiterKind, LineModel, Memories, Setup, UpgradePair, Version};
 use twinstep::upgrade::{Order, Step};
 use twinstep::{ChannelId, Config, Mode};
 
@@ -45,7 +45,9 @@ fn setup(seed: u64) -> Setup {
         probation_cycles: 0, // a half that has just joined is to take over, too
         ..Config::DEFAULT
     };
-    Setup { seed, config, ..Setup::default() }
+    // Cycles of 20 ms want 460800 baud: half a millisecond for a sample's frame, and as much until it is seen.
+    let line = LineModel { baud: 460_800, latency_us: 500, ..LineModel::UART_115200 };
+    Setup { seed, config, line, ..Setup::default() }
 }
 
 /// Lets the pair run until it is so, for at most so many periods.

@@ -10,7 +10,7 @@ use crate::seed::Seed;
 use crate::seeded;
 use arbitrary::Arbitrary;
 use promise::Promise;
-use twinstep::sim::{ArbiterKind, Pair, Report, Setup, Storage};
+use twinstep::sim::{ArbiterKind, LineModel, Pair, Report, Setup, Storage};
 use twinstep::{ChannelId, Config, Mechanism};
 
 /// Periods in which the pair gets into duplex on a link without faults.
@@ -30,6 +30,9 @@ const CONFIG: Config = Config {
     probation_cycles: 2,
     ..Config::DEFAULT
 };
+
+/// Cycles of 30 ms want 230400 baud: 1 ms for a sample's frame, and half a millisecond until it is seen.
+const LINE: LineModel = LineModel { baud: 230_400, latency_us: 450, ..LineModel::UART_115200 };
 
 seeded! {
     /// Who decides on the outputs.
@@ -87,6 +90,7 @@ impl Campaign {
         let setup = Setup {
             seed: self.seed.into(),
             config: Config { patience: self.patience % 3, ..CONFIG },
+            line: LINE,
             arbiter: self.rule.into(),
             drift_ppm: self.drift.map(|drift| (i32::from(drift) - 128) * 2),
             off,

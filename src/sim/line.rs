@@ -2,6 +2,8 @@
 
 use super::disturbance::{Disturbance, Recorder, Secrets, corrupt, masquerade};
 use super::link::{Direction, LinkFaults, send};
+use super::sending::Leaving;
+use super::wire::{LineModel, Wire, bytes_on_line};
 use crate::ids::ChannelId;
 use fastrand::Rng;
 use std::vec::Vec;
@@ -9,6 +11,12 @@ use std::vec::Vec;
 /// The link between the two channels.
 pub(super) struct Line {
     pub(super) towards: [Direction; 2],
+    /// What A and B send on.
+    wires: [Wire; 2],
+    /// How long the UART took for a frame at most, since the sender booted.
+    longest_send_us: [u64; 2],
+    /// Bytes that A and B have given to the UART, with the framing.
+    pub(super) sent_bytes: [u64; 2],
     /// What is to be done to the frames of A and of B.
     disturbed: [Option<Disturbance>; 2],
     /// A frame that comes after the next one.
@@ -24,9 +32,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(model: LineModel) -> Self {
         Self {
             towards: [Direction::new(), Direction::new()],
+            wires: [Wire::new(model), Wire::new(model)],
+            longest_send_us: [0; 2],
+            sent_bytes: [0; 2],
             disturbed: [None; 2],
             held_back: [None, None],
             blocked_until: [0; 2],
@@ -35,6 +46,27 @@ impl Line {
             carried: 0,
             damaged: 0,
         }
+    }
+
+    /// Gives a frame to the UART.
+    pub(super) fn give(&mut self, now: u64, sender: ChannelId, frame: &[u8]) -> Leaving {
+        let (at, bytes) = (sender.index(), bytes_on_line(frame.len()));
+        let times = self.wires[at].send_all(now * NS_A_US, bytes);
+        let [accepted, arrives] = [times.accepted_ns, times.arrives_ns].map(|ns| ns.div_ceil(NS_A_US));
+        self.longest_send_us[at] = self.longest_send_us[at].max(accepted - now);
+        self.sent_bytes[at] += bytes;
+        Leaving::new(frame, accepted, arrives)
+    }
+
+    /// Returns how long a channel waited for its UART at most.
+    pub(super) fn longest_send_us(&self, sender: ChannelId) -> i32 {
+        self.longest_send_us[sender.index()].try_into().unwrap_or(i32::MAX)
+    }
+
+    /// A channel has stopped. What its UART has taken still leaves; what comes to it is lost.
+    pub(super) fn stop(&mut self, channel: ChannelId) {
+        self.longest_send_us[channel.index()] = 0;
+        self.towards[channel.index()].clear();
     }
 
     /// Does this to the next frame of `sender`, or to all for a while.
@@ -133,6 +165,8 @@ impl Line {
         }
     }
 }
+
+const NS_A_US: u64 = 1_000;
 
 fn corrupted(rng: &mut Rng, frame: &[u8], bits: u32) -> Vec<u8> {
     let mut bytes = frame.to_vec();

@@ -3,65 +3,34 @@
 mod faults;
 mod going_back;
 mod traced;
+mod turn;
 
 pub use faults::Moment;
 
 pub(super) use faults::flip_if_due;
 
-use super::arbiter::{ArbiterKind, SimArbiter};
+use super::arbiter::SimArbiter;
 use super::clock::Clock;
-use super::disturbance::Secrets;
 use super::failure::{Failure, Hung};
 use super::line::Line;
-use super::link::LinkFaults;
-use super::oracle::{Judgement, Oracle, encoded};
+use super::oracle::Oracle;
 use super::report::{Report, count};
+use super::sending::{LOOK_AGAIN_US, Sending};
+use super::setup::Setup;
 use super::storage::Storage;
-use super::trace::{Traced, TracedEvent};
+use super::trace::Traced;
 use super::votes::VoteTap;
 use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::mechanism::Mechanism;
 use crate::memory::Cells;
 use crate::mode::Mode;
-use crate::node::{Begun, Node, Site};
+use crate::node::{Node, Site};
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
-use crate::vote::OpenError;
-use crate::wire::{Kind, MAX_FRAME_BYTES};
+use crate::wire::Kind;
 use fastrand::Rng;
 use std::boxed::Box;
 use std::vec::Vec;
-
-/// What a simulated pair is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// All chance comes from it.
-    pub seed: u64,
-    /// Timing and policy; pair and nonces are filled in.
-    pub config: Config,
-    /// What the link does.
-    pub link: LinkFaults,
-    /// Who decides on the outputs.
-    pub arbiter: ArbiterKind,
-    /// The clocks' deviations from true time, in millionths.
-    pub drift_ppm: [i32; 2],
-    /// A mechanism switched off in both channels, as a negative control.
-    pub off: Option<Mechanism>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            config: Config::DEFAULT,
-            link: LinkFaults::NONE,
-            arbiter: ArbiterKind::Relay { asks: 1 },
-            drift_ppm: [50, -50],
-            off: None,
-        }
-    }
-}
 
 /// A simulated pair: two real nodes, a link, an arbiter, and the oracle.
 pub struct Pair<'m, P: Program> {
@@ -85,6 +54,8 @@ pub struct Pair<'m, P: Program> {
     /// Bytes that a channel still sends before it stops.
     failing: [Option<(u64, Failure)>; 2],
     hung: [Option<Hung<P::Output>>; 2],
+    /// What is left of a turn whose channel waits for its UART.
+    sending: [Option<Sending<P::Output>>; 2],
     /// The bit to be flipped within a channel's turn.
     flipping: [Option<(Moment, Site, usize)>; 2],
     nonces: [u32; 2],
@@ -140,21 +111,6 @@ fn boot<'m, P: Program>(
     Ok(node)
 }
 
-fn kind_of(frame: &[u8]) -> u8 {
-    frame.first().map_or(0, |first| (first >> 1) & 0xF)
-}
-
-/// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
-fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
-    let Some([_, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
-    if kind_of(frame) == Kind::Block as u8 {
-        let of = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
-        *blocks = if *cycle == of { *blocks + 1 } else { 1 };
-        *cycle = of;
-    }
-    *blocks
-}
-
 impl<'m, P: Program> Pair<'m, P> {
     /// Makes a pair whose channels read their samples from `world`.
     ///
@@ -188,9 +144,10 @@ impl<'m, P: Program> Pair<'m, P> {
             now: 0,
             arbiters: SimArbiter::pair(setup.arbiter),
             clocks: setup.drift_ppm.map(|drift_ppm| Clock::new(rng.u64(0..1 << 40), drift_ppm)),
-            line: Line::new(),
+            line: Line::new(setup.line),
             failing: [None; 2],
             hung: [None, None],
+            sending: [None, None],
             flipping: [None; 2],
             nonces,
             trace: None,
@@ -251,6 +208,11 @@ impl<'m, P: Program> Pair<'m, P> {
         self.oracle.latest()
     }
 
+    /// Returns how many bytes a channel has given to its UART, with the framing.
+    pub fn sent_bytes(&self, channel: ChannelId) -> u64 {
+        self.line.sent_bytes[channel.index()]
+    }
+
     /// Returns how many frames both channels have sent.
     pub fn frames_sent(&self) -> u64 {
         self.frames_sent
@@ -307,149 +269,26 @@ impl<'m, P: Program> Pair<'m, P> {
                 next = [next, wake].into_iter().flatten().min();
                 continue;
             }
-            let wake = node.poll_timeout().into_iter().chain([node.next_start()]).min();
-            let wake = wake.map(|at| self.clocks[channel.index()].true_time(at).max(self.now + 1));
+            if let Some(sending) = &self.sending[channel.index()] {
+                next = [next, sending.busy_until()].into_iter().flatten().min();
+                continue;
+            }
+            let soonest = self.now + if self.is_late(channel) { LOOK_AGAIN_US } else { 1 };
+            let true_time = |at| self.clocks[channel.index()].true_time(at);
+            let wake = node.poll_timeout().map(|at| true_time(at).max(soonest));
+            let start = Some(true_time(node.next_start()).max(self.now + 1));
             let frame = self.line.towards[channel.index()].next_at();
-            next = [next, wake, frame].into_iter().flatten().min();
+            next = [next, wake, start, frame].into_iter().flatten().min();
         }
         next
     }
 
-    /// One channel's turn: frames in, the cycle on, frames out.
-    fn turn(&mut self, channel: ChannelId) {
-        if !self.wakes(channel) {
-            return;
-        }
-        let (at, local) = (channel.index(), self.local_time(channel));
-        let arrival = self.now + u64::from(self.setup.config.link_delay_us);
-        if self.nodes[at].is_none() {
-            self.line.towards[at].clear();
-        }
-        let Some(mut node) = self.nodes[at].as_mut() else { return };
-        while let Some(frame) = self.line.towards[at].take_due(self.now) {
-            let _ = node.handle_frame(local, &frame); // counted by the node
-        }
-        flip_if_due(node, &mut self.flipping[at], Moment::Received);
-        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
-        if local >= node.next_start() {
-            let next = match node.mode() {
-                Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
-                _ => node.cycle().next(),
-            };
-            let sample = self.world.sample(channel, next);
-            let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
-            if let Begun::New(cycle) = begun {
-                self.oracle.sampled(channel, cycle, sample);
-            }
-            flip_if_due(node, &mut self.flipping[at], Moment::Begun);
-            verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]);
-        }
-        flip_if_due(node, &mut self.flipping[at], Moment::Polled);
-        let mut buffer = [0; MAX_FRAME_BYTES];
-        while let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") {
-            self.votes.observe(channel, &buffer[..length]);
-            self.report.blocks_in_a_cycle_max =
-                self.report.blocks_in_a_cycle_max.max(blocks_in_cycle(&mut self.blocks_sent[at], &buffer[..length]));
-            self.frames_sent += 1;
-            let is_lost = self.losing.is_some_and(|kind| kind_of(&buffer[..length]) == kind as u8);
-            let epoch = node.epoch();
-            let failure = self.failing[at].take_if(|(left, _)| *left < length as u64);
-            let sent = failure.map_or(length, |(left, _)| left as usize);
-            if let Some((left, _)) = &mut self.failing[at] {
-                *left -= length as u64;
-            }
-            self.line.note(channel, &buffer[..length]);
-            if is_lost {
-                self.losing = None;
-            } else if !self.is_cut && sent > 0 {
-                let secrets = Secrets { pair: self.pair, epoch, nonces: self.nonces };
-                let times = [self.now, arrival];
-                self.line.carry(&mut self.rng, &self.setup.link, times, channel, &buffer[..sent], &secrets);
-            }
-            match failure {
-                Some((_, Failure::Dies)) => return self.kill(channel),
-                Some((_, Failure::Hangs { for_us, hears })) => return self.hang(channel, for_us, hears, verdicts),
-                None => {}
-            }
-            if let Some((doomed, frame)) = self.doomed
-                && self.frames_sent >= frame
-            {
-                self.doomed = None;
-                self.kill(doomed);
-                if doomed == channel {
-                    return;
-                }
-            }
-            let Some(living) = &mut self.nodes[at] else { return };
-            node = living;
-            flip_if_due(node, &mut self.flipping[at], Moment::Sent);
-        }
-        self.report.restless += u32::from(node.poll_timeout().is_some_and(|at| at <= local));
-        // What is released is driven after the channel's own vote went out, as on a board.
-        for verdict in verdicts.into_iter().flatten() {
-            self.take(channel, verdict);
-        }
-    }
-
-    /// Drives what a verdict releases, in front of the oracle.
-    fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
-        let outcome = verdict.outcome();
-        if self.trace.is_some() {
-            let (cycle, mode, diagnosis) = (verdict.cycle(), verdict.mode(), verdict.diagnosis());
-            let faults = verdict.fault().unwrap_or_default();
-            self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
-        }
-        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
-        for voted in verdict.release(&arbiter) {
-            let voted = match self.damage[channel.index()].take() {
-                Some(damage) => voted.damaged_by(damage),
-                None => voted,
-            };
-            let cycle = voted.cycle();
-            match voted.open() {
-                Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
-                Ok(output) => self.drive(channel, outcome, cycle, &output),
-                Err(OpenError::Damaged) => self.report.damaged += 1,
-                Err(OpenError::LeaseLost) => self.report.cut_off += 1,
-            }
-        }
-    }
-
-    fn drive(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
-        self.world.drive(channel, cycle, output);
-        if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
-            self.report.unvoted_in_duplex += 1;
-        }
-        let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
-        self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
-        self.report.longest_idle_us = self.report.longest_silence_us;
-        if self.goes_back(channel, outcome, cycle)
-            && let Some(node) = &self.nodes[channel.index()]
-        {
-            self.report.went_back += 1;
-            self.oracle.go_back(cycle, node.state(), output);
-        }
-        if self.is_old_vote(channel, outcome, cycle, output) {
-            return;
-        }
-        let judgement = self.oracle.judge(channel, outcome, cycle, output);
-        if self.trace.is_some() {
-            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
-            self.trace_it(channel, || TracedEvent::Drove(what));
-        }
-        match judgement {
-            Judgement::Right => self.report.released += 1,
-            Judgement::RightAfterGap(gap) => {
-                self.report.released += 1;
-                self.report.missing += gap;
-            }
-            Judgement::Wrong => self.report.wrong += 1,
-        }
-    }
-
     /// Looks at both channels for what must never be.
     fn observe(&mut self) {
-        self.modes = CHANNELS.map(|channel| self.mode(channel));
+        // A channel in the middle of a turn has yet to drive what it decided on in the mode before.
+        for channel in CHANNELS.into_iter().filter(|channel| self.sending[channel.index()].is_none()) {
+            self.modes[channel.index()] = self.mode(channel);
+        }
         // A channel that serves its first cycle though the pair was further: it begins anew.
         let living = || self.nodes.iter().flatten();
         let begins = living().any(|node| node.mode().serves()) && living().all(Node::is_empty);

@@ -9,8 +9,8 @@ mod images;
 mod judge;
 mod only;
 mod traced;
+mod turn;
 
-use faults::BACK_AFTER;
 pub use half::{Half, Version};
 pub use images::{Bootloader, Image};
 pub use judge::TwoOracles;
@@ -18,22 +18,21 @@ use only::OnlyHalf;
 
 use super::arbiter::SimArbiter;
 use super::clock::Clock;
-use super::disturbance::Secrets;
 use super::failure::Failure;
 use super::line::Line;
-use super::pair::{CHANNELS, Moment, Setup, World};
+use super::pair::{CHANNELS, Moment, World};
 use super::report::Report;
+use super::sending::{LOOK_AGAIN_US, Sending};
+use super::setup::Setup;
 use super::storage::Storage;
 use super::trace::{Traced, TracedEvent};
 use crate::config::ConfigError;
 use crate::ids::{ChannelId, Cycle, Instant, PairId};
 use crate::mode::Mode;
-use crate::node::{Begun, Site};
+use crate::node::Site;
 use crate::program::Program;
 use crate::succession::Successor;
 use crate::upgrade::{Duty, Order, Refusal, Status};
-use crate::verdict::Verdict;
-use crate::wire::MAX_FRAME_BYTES;
 use fastrand::Rng;
 use std::boxed::Box;
 use std::vec::Vec;
@@ -78,6 +77,8 @@ pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     /// Bytes that a channel still sends before it stops.
     failing: [Option<(u64, Failure)>; 2],
     hung_until: [Option<u64>; 2],
+    /// What is left of a turn whose channel waits for its UART.
+    sending: [Option<Sending<O::Output>>; 2],
     /// How often each half died at a byte.
     deaths: [u32; 2],
     flipping: [Option<(Moment, Site, usize)>; 2],
@@ -121,12 +122,13 @@ where
             loaders: [Bootloader::new(O::VERSION); 2],
             arbiters: SimArbiter::pair(setup.arbiter),
             clocks: setup.drift_ppm.map(|drift_ppm| Clock::new(rng.u64(0..1 << 40), drift_ppm)),
-            line: Line::new(),
+            line: Line::new(setup.line),
             is_cut: false,
             nonces: [0; 2],
             boots_at: [None; 2],
             failing: [None; 2],
             hung_until: [None; 2],
+            sending: [None, None],
             deaths: [0; 2],
             flipping: [None; 2],
             restart_us: 3 * u64::from(setup.config.period_us),
@@ -273,78 +275,21 @@ where
             if let Some(until) = self.hung_until[at] {
                 return Some(until.max(self.now + 1));
             }
-            let wake = half.wake_at();
-            let wake = self.clocks[at].true_time(wake).max(self.now + 1);
-            [Some(wake), self.line.towards[at].next_at()].into_iter().flatten().min()
+            if let Some(sending) = &self.sending[at] {
+                return sending.busy_until();
+            }
+            let soonest = self.now + if self.is_late(channel) { LOOK_AGAIN_US } else { 1 };
+            let wake = half.poll_timeout().map(|wake| self.clocks[at].true_time(wake).max(soonest));
+            let start = self.clocks[at].true_time(half.next_start()).max(self.now + 1);
+            [wake, Some(start), self.line.towards[at].next_at()].into_iter().flatten().min()
         };
         CHANNELS.into_iter().filter_map(of).min()
-    }
-
-    /// One channel's turn: frames in, the cycle on, frames out.
-    fn turn(&mut self, channel: ChannelId) {
-        let (at, local) = (channel.index(), self.local_time(channel));
-        if self.still_hangs(channel) {
-            return;
-        }
-        let arrival = self.now + u64::from(self.setup.config.link_delay_us);
-        let Some(half) = self.halves[at].as_mut() else { return self.line.towards[at].clear() };
-        while let Some(frame) = self.line.towards[at].take_due(self.now) {
-            half.handle_frame(local, &frame);
-        }
-        half.flip_if_due(&mut self.flipping[at], Moment::Received);
-        let mut verdicts = [half.poll(local, &mut self.arbiters[at]), None];
-        if local >= half.next_start() {
-            let sample = self.world.sample(channel, half.next_cycle());
-            if let Begun::New(cycle) = half.begin(local, sample.clone()) {
-                self.oracle.sampled(channel, cycle, sample);
-            }
-            half.flip_if_due(&mut self.flipping[at], Moment::Begun);
-            verdicts[1] = half.poll(local, &mut self.arbiters[at]);
-        }
-        half.flip_if_due(&mut self.flipping[at], Moment::Polled);
-        let mut buffer = [0; MAX_FRAME_BYTES];
-        while let Some(half) = self.halves[at].as_mut()
-            && let Some(length) = half.transmit(local, &mut buffer)
-        {
-            let epoch = half.epoch();
-            let failure = self.failing[at].take_if(|(left, _)| *left < length as u64);
-            let sent = failure.map_or(length, |(left, _)| left as usize);
-            if let Some((left, _)) = &mut self.failing[at] {
-                *left -= length as u64;
-            }
-            self.line.note(channel, &buffer[..length]);
-            if !self.is_cut && sent > 0 {
-                let secrets = Secrets { pair: self.pair, epoch, nonces: self.nonces };
-                let times = [self.now, arrival];
-                self.line.carry(&mut self.rng, &self.setup.link, times, channel, &buffer[..sent], &secrets);
-            }
-            match failure {
-                Some((_, Failure::Dies)) => {
-                    self.deaths[at] += 1;
-                    return self.kill(channel, Some(BACK_AFTER));
-                }
-                Some((_, Failure::Hangs { for_us, .. })) => {
-                    self.hang(channel, for_us);
-                    break;
-                }
-                None => {}
-            }
-            if let Some(half) = self.halves[at].as_mut() {
-                half.flip_if_due(&mut self.flipping[at], Moment::Sent);
-            }
-        }
-        let is_restless =
-            self.halves[at].as_ref().is_some_and(|half| half.poll_timeout().is_some_and(|to| to <= local));
-        self.report.restless += u32::from(is_restless && self.hung_until[at].is_none());
-        for verdict in verdicts.into_iter().flatten() {
-            self.take(channel, verdict);
-        }
     }
 
     /// Does what a half asks its firmware for.
     fn do_duty(&mut self, channel: ChannelId) {
         let (at, local) = (channel.index(), self.local_time(channel));
-        if self.hung_until[at].is_some() {
+        if self.hung_until[at].is_some() || self.sending[at].is_some() {
             return;
         }
         let Some(half) = self.halves[at].as_mut() else { return };
@@ -378,31 +323,6 @@ where
             self.switch_off(channel);
             self.failing[at] = failing;
             self.boots_at[at] = Some(self.now + self.restart_us);
-        }
-    }
-
-    /// Drives what a verdict releases, in front of the oracle.
-    fn take(&mut self, channel: ChannelId, verdict: Verdict<O::Output>) {
-        let Some(version) = self.version(channel).or(self.memory[channel.index()].ran) else { return };
-        let (outcome, mode) = (verdict.outcome(), verdict.mode());
-        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
-        for voted in verdict.release(&arbiter) {
-            let cycle = voted.cycle();
-            match voted.open() {
-                Ok(_) if mode == Mode::Safe => self.report.safe += 1,
-                Ok(output) => {
-                    self.world.drive(channel, cycle, &output);
-                    self.count_silence();
-                    let half = self.halves[channel.index()].as_ref();
-                    self.oracle.drive(&mut self.report, channel, version, outcome, (cycle, &output), half);
-                    self.driven.push((cycle, channel, version));
-                    self.trace_it(channel, || {
-                        TracedEvent::Drove(std::format!("cycle {cycle} by the {version:?} version"))
-                    });
-                }
-                Err(crate::vote::OpenError::Damaged) => self.report.damaged += 1,
-                Err(crate::vote::OpenError::LeaseLost) => self.report.cut_off += 1,
-            }
         }
     }
 

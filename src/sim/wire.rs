@@ -1,6 +1,14 @@
 //! A serial line as it is in time: bytes leave one after the other, and arrive some time later.
 
-/// What a serial line does to time.
+/// What a serial line does to time: bytes leave one after the other, and who sends waits until the UART has taken them.
+///
+/// ```
+/// use twinstep::sim::{LineModel, bytes_on_line};
+/// let line = LineModel { baud: 921_600, ..LineModel::UART_115200 };
+/// // A block of memory takes up to 85 bytes.
+/// assert_eq!(line.transfer_us(85) - u64::from(line.latency_us), 923);
+/// assert_eq!(bytes_on_line(22), 24);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineModel {
     /// Bits a second. A byte takes ten of them: a start bit, eight data bits, a stop bit.
@@ -16,6 +24,11 @@ impl LineModel {
     /// A line so fast, with a buffer so large, that its time does not matter.
     pub const INSTANT: Self = Self { baud: u32::MAX, fifo_bytes: u32::MAX, latency_us: 0 };
 
+    /// A UART as [`Config::DEFAULT`](crate::Config::DEFAULT) is made for: 115200 baud and a FIFO of 16 bytes. A sample's
+    /// frame of 22 bytes is there after `link_delay_us`, 3 ms: 2.1 ms on the line, and 0.9 ms until the receiver's driver
+    /// looks.
+    pub const UART_115200: Self = Self { baud: 115_200, fifo_bytes: 16, latency_us: 900 };
+
     /// Returns how long a byte takes on the line, in nanoseconds; a line of no baud counts as one of 1 baud.
     pub const fn byte_ns(&self) -> u64 {
         let baud = if self.baud == 0 { 1 } else { self.baud };
@@ -26,6 +39,13 @@ impl LineModel {
     pub const fn transfer_us(&self, bytes: u64) -> u64 {
         bytes.saturating_mul(self.byte_ns()).div_ceil(NS_A_US) + self.latency_us as u64
     }
+}
+
+/// Returns how many bytes a frame takes on the line at most: COBS adds one to each 254 begun, and a delimiter follows.
+pub const fn bytes_on_line(frame_bytes: usize) -> u64 {
+    const DELIMITER: u64 = 1;
+    let frame_bytes = frame_bytes as u64;
+    frame_bytes + 1 + frame_bytes / 254 + DELIMITER
 }
 
 const BITS_A_BYTE: u64 = 10;
@@ -77,6 +97,13 @@ impl Wire {
         let queued = self.free_at_ns.saturating_sub(now_ns).div_ceil(self.model.byte_ns());
         let room = u64::from(self.model.fifo_bytes).saturating_add(1).saturating_sub(queued);
         u32::try_from(room).unwrap_or(u32::MAX)
+    }
+
+    /// Sends so many bytes at `now_ns`, each as soon as the UART takes it; returns when the last one is where. No bytes
+    /// take no time.
+    pub fn send_all(&mut self, now_ns: u64, bytes: u64) -> ByteTimes {
+        let nothing = ByteTimes { accepted_ns: now_ns, left_ns: now_ns, arrives_ns: now_ns };
+        (0..bytes).fold(nothing, |before, _| self.send(before.accepted_ns))
     }
 
     /// The sender has stopped: what it had queued is gone.

@@ -3,13 +3,15 @@
 
 use crate::support::{Servo, sensor};
 use twinstep::journal::Counters;
-use twinstep::sim::{ArbiterKind, Pair, Report, Setup, Storage};
+use twinstep::sim::{ArbiterKind, LineModel, Pair, Report, Setup, Storage};
 use twinstep::wire::Kind;
 use twinstep::{ChannelId, Config, Cycle, Diagnosis, Event, FirstFault, Mechanism, Mode, Site, Unattributed};
 use zerocopy::IntoBytes;
 
 pub const PERIOD_US: u32 = 30_000;
 pub const LINK_DELAY_US: u64 = 1_500;
+/// Moments within a cycle are counted in link delays: each frame takes the same time, however long it is.
+pub const LINE: LineModel = LineModel { latency_us: LINK_DELAY_US as u32, ..LineModel::INSTANT };
 pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 /// The owner is A, B, and A by a rule.
 pub const ARBITERS: [ArbiterKind; 3] =
@@ -89,8 +91,8 @@ impl Case {
 
     /// Brings a pair into duplex, to the start of a cycle of the victim.
     pub fn with_clean_pair<R>(&self, then: impl FnOnce(&mut Pair<'_, Servo>) -> R) -> R {
-        let setup =
-            Setup { seed: self.seed, config: self.config(), off: self.off, arbiter: self.arbiter, ..Setup::default() };
+        let Self { seed, off, arbiter, .. } = *self;
+        let setup = Setup { seed, config: self.config(), line: LINE, off, arbiter, ..Setup::default() };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(self.seed)).unwrap();
         pair.run(8 + (self.seed % 5) as u32);

@@ -1,6 +1,6 @@
 //! Evidence against one channel: its memory, its self-test, its own word.
 
-use crate::case::{CHANNELS, Case, Ending, LINK_DELAY_US, PERIOD_US, config, to_quiet};
+use crate::case::{CHANNELS, Case, Ending, LINE, LINK_DELAY_US, PERIOD_US, config, to_quiet};
 use crate::support::{Drive, Plant, Sample, Servo, sensor};
 use std::cell::Cell;
 use twinstep::diagnose::Reason;
@@ -132,7 +132,7 @@ impl Program for Tested {
 fn the_channel_whose_self_test_fails_leaves() {
     let mut faulty = [0; 2];
     for (seed, failing) in (0..40).flat_map(|seed| [None, Some(0), Some(1)].map(|failing| (seed, failing))) {
-        let setup = Setup { seed, config: config(), arbiter: RULES[seed as usize % 2], ..Setup::default() };
+        let setup = Setup { seed, config: config(), line: LINE, arbiter: RULES[seed as usize % 2], ..Setup::default() };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Tested>::new(&setup, &mut memory, sensor(seed)).unwrap();
         pair.run(10);

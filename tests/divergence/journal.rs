@@ -1,7 +1,7 @@
 //! The journal of a running pair: each class of event comes of what it stands for, and what nobody
 //! reads is bounded and counted.
 
-use crate::case::{CHANNELS, Case, Ending, LINK_DELAY_US};
+use crate::case::{CHANNELS, Case, Ending, LINE, LINK_DELAY_US};
 use crate::support::{Drive, Plant, Sample, Servo, sensor};
 use std::collections::BTreeSet;
 use twinstep::journal::JOURNAL_ENTRIES;
@@ -95,8 +95,11 @@ fn what_the_program_does_is_there_too() {
         Sample { position, limit: None }
     };
     let mut memory = [Storage::new(), Storage::new()];
-    let mut pair =
-        Pair::<Stray>::new(&Setup { config: crate::case::config(), ..Setup::default() }, &mut memory, far_apart);
+    let mut pair = Pair::<Stray>::new(
+        &Setup { config: crate::case::config(), line: LINE, ..Setup::default() },
+        &mut memory,
+        far_apart,
+    );
     let pair = pair.as_mut().unwrap();
     let mut classes = BTreeSet::new();
     pair.run(20);
@@ -111,7 +114,8 @@ fn what_the_program_does_is_there_too() {
 /// A link on which much goes wrong, and nobody who reads.
 #[test]
 fn what_nobody_reads_is_bounded_and_counted() {
-    let setup = Setup { seed: 8, config: crate::case::config(), link: LinkFaults::NOISY, ..Setup::default() };
+    let setup =
+        Setup { seed: 8, config: crate::case::config(), line: LINE, link: LinkFaults::NOISY, ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
     let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(8)).unwrap();
     pair.run(300);

@@ -1,6 +1,6 @@
 //! Buckets in a running pair: both fill, forget and merge alike.
 
-use crate::case::{CHANNELS, Case, config, to_next_start};
+use crate::case::{CHANNELS, Case, LINE, config, to_next_start};
 use crate::support::{Servo, sensor};
 use twinstep::diagnose::{Reason, Suspects};
 use twinstep::sim::{ArbiterKind, Pair, Setup, Storage};
@@ -21,7 +21,7 @@ fn err(pair: &mut Pair<'_, Servo>, channel: ChannelId) {
 fn what_does_not_come_again_is_forgotten_by_both_in_the_same_cycle() {
     for every in [1, 10, 0] {
         let config = Config { transient_leak_cycles: every, transient_limit: 9, ..config() };
-        let setup = Setup { seed: 3, config, ..Setup::default() };
+        let setup = Setup { seed: 3, config, line: LINE, ..Setup::default() };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(3)).unwrap();
         pair.run(10);

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use twinstep::wire::Kind;
@@ -95,7 +95,9 @@ impl Board {
             Ok::<_, anyhow::Error>((tether, memory, debugger))
         })();
         match connected {
-            Ok((tether, memory, debugger)) => Ok(Self { memory, debugger, shot: None, fired: None, traces: None, traced: None, process, tether, log }),
+            Ok((tether, memory, debugger)) => {
+                Ok(Self { memory, debugger, shot: None, fired: None, traces: None, traced: None, process, tether, log })
+            }
             Err(error) => {
                 stop(&mut process);
                 Err(error)

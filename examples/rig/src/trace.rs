@@ -171,7 +171,10 @@ mod tests {
     fn an_instruction_of_a_loop_is_known_by_its_round() {
         let stretch = Stretch(vec![2, 4, 6, 4, 6, 4, 8]);
         assert_eq!((stretch.len(), stretch.different()), (7, 4));
-        assert_eq!([0, 1, 3, 5, 6].map(|number| stretch.at(number)), [(2, 1), (4, 1), (4, 2), (4, 3), (8, 1)].map(Some));
+        assert_eq!(
+            [0, 1, 3, 5, 6].map(|number| stretch.at(number)),
+            [(2, 1), (4, 1), (4, 2), (4, 3), (8, 1)].map(Some)
+        );
         assert_eq!(stretch.at(7), None);
     }
 }

@@ -14,14 +14,15 @@ use crate::wire::Kind;
 use std::boxed::Box;
 
 impl<'m, P: Program> Pair<'m, P> {
-    /// Stops a channel dead.
+    /// Stops a channel dead. A frame that its UART has not taken all of is lost.
     pub fn kill(&mut self, channel: ChannelId) {
         let at = channel.index();
         self.trace_journal(channel);
         let Some(node) = self.nodes[at].take() else { return };
         count(&mut self.report, node.counters());
         self.spare[at] = Some(node.into_memory());
-        self.line.towards[at].clear();
+        self.line.stop(channel);
+        self.sending[at] = None;
         (self.failing[at], self.hung[at], self.damage[at], self.flipping[at]) = (None, None, None, None);
     }
 

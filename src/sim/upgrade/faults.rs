@@ -16,7 +16,7 @@ where
     N: Successor<Input = O::Input, Output = O::Output, OldState = O::State>,
     J: Successor<Input = O::Input, Output = O::Output, OldState = O::State, State = N::State>,
 {
-    /// Stops a half dead; it boots again after so many periods, if it does at all.
+    /// Stops a half dead. A frame that its UART has not taken all of is lost. The half boots again after so many periods, if it does at all.
     pub fn kill(&mut self, channel: ChannelId, back_after: Option<u32>) {
         self.note_death(channel);
         self.switch_off(channel);
@@ -30,9 +30,10 @@ where
         if let Some(half) = self.halves[at].take() {
             half.count(&mut self.report);
             self.memory[at].take_back(half);
-            self.line.towards[at].clear();
+            self.line.stop(channel);
             self.trace_it(channel, || TracedEvent::Became("off".into()));
         }
+        self.sending[at] = None;
         (self.failing[at], self.hung_until[at], self.flipping[at], self.boots_at[at]) = (None, None, None, None);
     }
 

@@ -8,8 +8,9 @@ use crate::mode::Mode;
 use crate::node::{Begun, Node, Site};
 use crate::program::Program;
 use crate::sim::arbiter::SimArbiter;
-use crate::sim::pair::{Moment, Setup, flip_if_due};
+use crate::sim::pair::{Moment, flip_if_due};
 use crate::sim::report::{Report, count};
+use crate::sim::setup::Setup;
 use crate::succession::{Succession, Successor};
 use crate::upgrade::{Candidate, Duty, Order, Refusal, Status};
 use crate::verdict::Verdict;
@@ -143,11 +144,6 @@ where
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         either!(self, node => node.poll_timeout())
-    }
-
-    pub(super) fn wake_at(&self) -> Instant {
-        let start = self.next_start();
-        self.poll_timeout().map_or(start, |at| at.min(start))
     }
 
     /// Returns the cycle that a sample taken now is for.

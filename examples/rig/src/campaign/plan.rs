@@ -12,7 +12,7 @@ use super::without::Without;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use std::str::FromStr;
-use twinstep::sim::{ArbiterKind, LinkFaults, Setup};
+use twinstep::sim::{ArbiterKind, LineModel, LinkFaults, Setup};
 use twinstep::{ChannelId, Config, Mechanism};
 
 /// Cycles after which an episode begins no more injections.
@@ -106,7 +106,10 @@ impl Plan {
             ..Config::DEFAULT
         };
         let drift_ppm = [rng.i32(-200..=200), rng.i32(-200..=200)];
-        Setup { seed: rng.u64(..), config, link: LinkFaults::NONE, arbiter, drift_ppm, off: self.off }
+        // At 921600 baud a sample's frame takes a quarter of a millisecond; the rest passes until it is seen. Slower lines
+        // do as well, but at the boots the channels then wait for their UART, and no frame of an older epoch comes.
+        let line = LineModel { baud: 921_600, latency_us: LINK_DELAY_US * 3 / 4, ..LineModel::UART_115200 };
+        Setup { seed: rng.u64(..), config, line, link: LinkFaults::NONE, arbiter, drift_ppm, off: self.off }
     }
 
     /// Returns the place in [`Class::ALL`] of an injection's class, by dealing decks.

@@ -97,7 +97,9 @@ impl Run<'_> {
         if let Some((board, fired)) = self.boards.fired() {
             shots.waiting = None;
             let (shot, cycle) = (fired.shot, latest + 1);
-            if std::env::var("DBG").is_ok() { eprintln!("{} ms {board} fired {}", now_ns/1000000, fired.what); }
+            if std::env::var("DBG").is_ok() {
+                eprintln!("{} ms {board} fired {}", now_ns / 1000000, fired.what);
+            }
             let place = format!("{:#010x} {}, {}", shot.address, fired.what, shots.program.place(shot.address));
             upsets.seu.flipped(board, cycle, shot.strike.kind(), place, self.journal.len());
             if shots.program.is_behind_seal(shot.address, &fired.stack) {
@@ -112,7 +114,9 @@ impl Run<'_> {
         if let Some((board, _)) = late {
             shots.waiting = None;
             upsets.seu.not_reached();
-            if std::env::var("DBG").is_ok() { eprintln!("{} ms {board} not reached, modes {:?}", now_ns/1000000, self.modes); }
+            if std::env::var("DBG").is_ok() {
+                eprintln!("{} ms {board} not reached, modes {:?}", now_ns / 1000000, self.modes);
+            }
             // One that has died meanwhile takes none back.
             self.boards.disarm(board).context("a fault cannot be taken back")?;
         }

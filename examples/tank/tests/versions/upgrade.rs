@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use tank::{
     Drive, Flaw, OVERFLOWS_AFTER_CYCLES, Overflowing, Reading, Refusal, Refusing, Reversed, Sound, Tank, Version2,
 };
-use twinstep::sim::{Memories, Setup, UpgradePair, Version, World};
+use twinstep::sim::{LineModel, Memories, Setup, UpgradePair, Version, World};
 use twinstep::upgrade::{Order, Status, Step};
 use twinstep::{ChannelId, Config, Cycle, Mode, Program};
 
@@ -64,7 +64,9 @@ fn setup() -> Setup {
         probation_cycles: 3,
         ..Config::DEFAULT
     };
-    Setup { seed: 3, config, ..Setup::default() }
+    // Cycles of 20 ms want 460800 baud: half a millisecond for a sample's frame, and as much until it is seen.
+    let line = LineModel { baud: 460_800, latency_us: 500, ..LineModel::UART_115200 };
+    Setup { seed: 3, config, line, ..Setup::default() }
 }
 
 fn run_until<F: Flaw>(pair: &mut Pair<'_, F>, periods: u32, what: &str, is_so: impl Fn(&Pair<'_, F>) -> bool) {

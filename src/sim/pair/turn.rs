@@ -1,0 +1,215 @@
+//! One channel's turn: it looks, sends and drives.
+
+use super::{Moment, Pair, flip_if_due};
+use crate::ids::{ChannelId, Cycle};
+use crate::mode::Mode;
+use crate::node::Begun;
+use crate::program::Program;
+use crate::sim::disturbance::Secrets;
+use crate::sim::failure::Failure;
+use crate::sim::oracle::{Judgement, encoded};
+use crate::sim::sending::{Leaving, Sending};
+use crate::sim::trace::TracedEvent;
+use crate::verdict::{Outcome, Verdict};
+use crate::vote::OpenError;
+use crate::wire::{Kind, MAX_FRAME_BYTES};
+use core::ops::ControlFlow;
+
+fn kind_of(frame: &[u8]) -> u8 {
+    frame.first().map_or(0, |first| (first >> 1) & 0xF)
+}
+
+/// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
+fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
+    let Some([_, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
+    if kind_of(frame) == Kind::Block as u8 {
+        let of = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
+        *blocks = if *cycle == of { *blocks + 1 } else { 1 };
+        *cycle = of;
+    }
+    *blocks
+}
+
+impl<P: Program> Pair<'_, P> {
+    /// One channel's turn: frames in, the cycle on, frames out. A turn whose channel waits for its UART goes on later.
+    pub(super) fn turn(&mut self, channel: ChannelId) {
+        if !self.wakes(channel) {
+            return;
+        }
+        let at = channel.index();
+        if self.nodes[at].is_none() {
+            self.line.towards[at].clear();
+            return;
+        }
+        match self.sending[at].take() {
+            Some(sending) if sending.is_busy(self.now) => self.sending[at] = Some(sending),
+            Some(sending) => self.send(channel, sending),
+            None => {
+                let verdicts = self.look(channel);
+                self.send(channel, Sending::new(self.now, verdicts));
+            }
+        }
+    }
+
+    /// Takes frames, looks at the cycle, and begins the next one when it is time.
+    fn look(&mut self, channel: ChannelId) -> [Option<Verdict<P::Output>>; 2] {
+        let (at, local) = (channel.index(), self.local_time(channel));
+        let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
+        while let Some(frame) = self.line.towards[at].take_due(self.now) {
+            let _ = node.handle_frame(local, &frame); // counted by the node
+        }
+        flip_if_due(node, &mut self.flipping[at], Moment::Received);
+        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
+        if local >= node.next_start() {
+            let next = match node.mode() {
+                Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
+                _ => node.cycle().next(),
+            };
+            let sample = self.world.sample(channel, next);
+            let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
+            if let Begun::New(cycle) = begun {
+                self.oracle.sampled(channel, cycle, sample);
+            }
+            flip_if_due(node, &mut self.flipping[at], Moment::Begun);
+            verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]);
+        }
+        flip_if_due(node, &mut self.flipping[at], Moment::Polled);
+        verdicts
+    }
+
+    /// Sends what is due, as far as the UART takes it now; then drives.
+    fn send(&mut self, channel: ChannelId, mut sending: Sending<P::Output>) {
+        let (at, local) = (channel.index(), self.local_time(channel));
+        let mut buffer = [0; MAX_FRAME_BYTES];
+        loop {
+            if let Some(leaving) = sending.leaving.take()
+                && self.sent(channel, &leaving, &mut sending).is_break()
+            {
+                return;
+            }
+            let is_late = self.is_late(channel);
+            let Some(node) = &mut self.nodes[at] else { return };
+            if sending.frames_left == 0 || is_late {
+                break;
+            }
+            let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") else {
+                let wants_more = node.poll_timeout().is_some_and(|timeout| timeout <= local);
+                self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));
+                break;
+            };
+            sending.frames_left -= 1;
+            sending.leaving = Some(self.line.give(self.now, channel, &buffer[..length]));
+            if sending.is_busy(self.now) {
+                self.sending[at] = Some(sending);
+                return;
+            }
+        }
+        // What is released is driven after the channel's own vote went out, as on a board.
+        for verdict in sending.verdicts.into_iter().flatten() {
+            self.take(channel, verdict);
+        }
+    }
+
+    /// The UART has taken a frame: it gets on the link. Breaks if the channel stops with it.
+    fn sent(&mut self, channel: ChannelId, leaving: &Leaving, sending: &mut Sending<P::Output>) -> ControlFlow<()> {
+        let (at, frame) = (channel.index(), &leaving.frame[..]);
+        let Some(node) = &mut self.nodes[at] else { return ControlFlow::Break(()) };
+        let epoch = node.epoch();
+        self.votes.observe(channel, frame);
+        let blocks = blocks_in_cycle(&mut self.blocks_sent[at], frame);
+        self.report.blocks_in_a_cycle_max = self.report.blocks_in_a_cycle_max.max(blocks);
+        self.frames_sent += 1;
+        let is_lost = self.losing.take_if(|kind| kind_of(frame) == *kind as u8).is_some();
+        let failure = self.failing[at].take_if(|(left, _)| *left < frame.len() as u64);
+        let sent = failure.map_or(frame.len(), |(left, _)| left as usize);
+        if let Some((left, _)) = &mut self.failing[at] {
+            *left -= frame.len() as u64;
+        }
+        self.line.note(channel, frame);
+        if !is_lost && !self.is_cut && sent > 0 {
+            let secrets = Secrets { pair: self.pair, epoch, nonces: self.nonces };
+            let times = [self.now, leaving.arrives_at(self.now)];
+            self.line.carry(&mut self.rng, &self.setup.link, times, channel, &frame[..sent], &secrets);
+        }
+        match failure {
+            Some((_, Failure::Dies)) => {
+                self.kill(channel);
+                return ControlFlow::Break(());
+            }
+            Some((_, Failure::Hangs { for_us, hears })) => {
+                self.hang(channel, for_us, hears, std::mem::take(&mut sending.verdicts));
+                return ControlFlow::Break(());
+            }
+            None => {}
+        }
+        if let Some((doomed, _)) = self.doomed.take_if(|(_, frame)| self.frames_sent >= *frame) {
+            self.kill(doomed);
+        }
+        let Some(node) = &mut self.nodes[at] else { return ControlFlow::Break(()) };
+        flip_if_due(node, &mut self.flipping[at], Moment::Sent);
+        ControlFlow::Continue(())
+    }
+
+    /// Whether a donor has no time for the longest frame before its next start: the next cycle comes first.
+    pub(super) fn is_late(&self, channel: ChannelId) -> bool {
+        let through = self.local_time(channel).shifted_us(self.line.longest_send_us(channel));
+        let node = self.nodes[channel.index()].as_ref();
+        node.is_some_and(|node| node.mode() == Mode::Donor && through >= node.next_start())
+    }
+
+    /// Drives what a verdict releases, in front of the oracle.
+    pub(super) fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
+        let outcome = verdict.outcome();
+        if self.trace.is_some() {
+            let (cycle, mode, diagnosis) = (verdict.cycle(), verdict.mode(), verdict.diagnosis());
+            let faults = verdict.fault().unwrap_or_default();
+            self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
+        }
+        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
+        for voted in verdict.release(&arbiter) {
+            let voted = match self.damage[channel.index()].take() {
+                Some(damage) => voted.damaged_by(damage),
+                None => voted,
+            };
+            let cycle = voted.cycle();
+            match voted.open() {
+                Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
+                Ok(output) => self.drive(channel, outcome, cycle, &output),
+                Err(OpenError::Damaged) => self.report.damaged += 1,
+                Err(OpenError::LeaseLost) => self.report.cut_off += 1,
+            }
+        }
+    }
+
+    fn drive(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
+        self.world.drive(channel, cycle, output);
+        if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
+            self.report.unvoted_in_duplex += 1;
+        }
+        let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
+        self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
+        self.report.longest_idle_us = self.report.longest_silence_us;
+        if self.goes_back(channel, outcome, cycle)
+            && let Some(node) = &self.nodes[channel.index()]
+        {
+            self.report.went_back += 1;
+            self.oracle.go_back(cycle, node.state(), output);
+        }
+        if self.is_old_vote(channel, outcome, cycle, output) {
+            return;
+        }
+        let judgement = self.oracle.judge(channel, outcome, cycle, output);
+        if self.trace.is_some() {
+            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
+            self.trace_it(channel, || TracedEvent::Drove(what));
+        }
+        match judgement {
+            Judgement::Right => self.report.released += 1,
+            Judgement::RightAfterGap(gap) => {
+                self.report.released += 1;
+                self.report.missing += gap;
+            }
+            Judgement::Wrong => self.report.wrong += 1,
+        }
+    }
+}
