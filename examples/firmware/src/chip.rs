@@ -49,8 +49,8 @@ mod watchdog {
     /// It bites as its second countdown ends.
     const COUNT_AND_RESET: u32 = 0b11;
 
-    /// Core clocks of one of two countdowns: more than any turn takes.
-    pub(super) const LONGEST_TURN: u32 = 8_000_000;
+    /// Core clocks of one of two countdowns: a quarter of a million instructions as the rig counts, more than any turn takes.
+    pub(super) const LONGEST_TURN: u32 = 1_600_000;
 
     pub(super) fn start() {
         ends_in(u32::MAX);

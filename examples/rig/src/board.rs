@@ -42,6 +42,8 @@ pub(crate) struct Socket {
     pub(crate) memory_port: bool,
     /// Whether the boards have a port to their registers.
     pub(crate) debug_port: bool,
+    /// Where the emulator writes the instructions that were executed at least once.
+    pub(crate) executed: Option<PathBuf>,
 }
 
 /// QEMU's name for a board.
@@ -57,7 +59,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 impl Board {
     /// Boots board number `board`.
     pub(crate) fn boot(socket: &Socket, board: usize, boot: u32) -> Result<Self> {
-        let Socket { qemu, image, folder, memory_port, debug_port } = socket;
+        let Socket { qemu, image, folder, memory_port, debug_port, executed } = socket;
         let listen = |name: &str| listen(&folder.join(format!("{name}-{board}-{boot}")));
         let (tether, tether_path) = listen("tether")?;
         let mut command = Command::new(qemu);
@@ -69,6 +71,9 @@ impl Board {
         let debug_port = debug_port.then(|| listen("debug")).transpose()?;
         if let Some((_, path)) = &debug_port {
             command.args(["-chardev", &format!("socket,id=debug,path={}", path.display()), "-gdb", "chardev:debug"]);
+        }
+        if let Some(path) = executed {
+            command.args(["-d", "in_asm", "-D"]).arg(format!("{}-{board}", path.display()));
         }
         let mut process = command
             .args(["-M", MACHINE, "-display", "none", "-monitor", "none", "-watchdog-action", "poweroff"])

@@ -2,33 +2,33 @@
 
 mod boards;
 mod power;
+mod set_up;
 mod shots;
 mod upgrade;
 mod upsets;
 
-use crate::board::{Socket, TICKS_IN_A_HUNDRED_INSTRUCTIONS, prefer};
+use crate::board::Socket;
 use crate::cross_link::CrossLink;
 use crate::engine::{Engine, Happened};
-use crate::firmware::{self, Images};
+use crate::firmware::Images;
 use crate::frames::{Deframer, framed};
 use crate::journal::{Logged, in_words};
 use crate::judge::Judge;
 use crate::log::LogDecoder;
 use crate::plant_side::PlantSide;
-use crate::ram::Ram;
 use crate::relay::Relay;
-use crate::rot::{PlantMemory, Rot};
+use crate::rot::Rot;
 use crate::rounds::{Act, Rounds};
 use crate::run::{Outcome, Progress};
-use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, ROUNDS, one_stands_by};
+use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, one_stands_by};
 use crate::seu::Aim;
 use crate::upgrade::run_cells;
 use anyhow::{Context, Result, bail};
 use boards::Boards;
-use shots::Shots;
 use std::path::Path;
 use tank::TIMING;
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
+use tempfile::TempDir;
 use twinstep::ChannelId;
 use twinstep::journal::Event;
 use upgrade::Upgrade;
@@ -45,6 +45,8 @@ const LAST_CYCLES: u32 = 20;
 
 /// One run.
 struct Run<'p> {
+    /// Where the boards' ports are.
+    folder: TempDir,
     plan: Plan,
     rng: fastrand::Rng,
     socket: Socket,
@@ -81,48 +83,11 @@ pub(crate) fn run(plan: Plan, qemu: &Path, images: &Images, progress: &Progress)
     if plan.kind == Kind::UpgradeFaults && plan.cell.is_none() {
         return run_cells(plan, progress, |plan| run(plan, qemu, images, progress));
     }
-    let image = images.old();
-    prefer(std::process::id());
-    let folder = tempfile::tempdir().context("no temporary folder for the boards' ports")?;
-    let elf = std::fs::read(&image).with_context(|| format!("no firmware at {}", image.display()))?;
-    let memory_port = matches!(plan.kind, Kind::Rot | Kind::Seu);
-    let debug_port = plan.kind == Kind::Seu && plan.aim != Aim::Memory;
-    let upsets = (plan.kind == Kind::Seu).then(|| {
-        let shots = debug_port.then(|| Shots::new(plan.aim, &elf)).transpose()?;
-        Ok::<_, anyhow::Error>(Upsets::new(plan.seed, plan.flips, Ram::of(&elf)?, shots))
-    });
-    let mut run = Run {
-        plan,
-        rng: fastrand::Rng::with_seed(plan.seed ^ 0xB0A2D5),
-        socket: Socket { qemu: qemu.into(), image, folder: folder.path().into(), memory_port, debug_port },
-        engine: Engine::new(plan.pace, TICKS_IN_A_HUNDRED_INSTRUCTIONS),
-        boards: Boards::default(),
-        boots: 0,
-        lives: [0; 2],
-        nonces: [0; 2],
-        pair: 0,
-        link: CrossLink::new(&plan),
-        from_board: Default::default(),
-        relay: Relay::new(plan.broken_relay),
-        judge: Judge::of(&plan),
-        plant: PlantSide::new(plan.seed)?,
-        rounds: (plan.kind == Kind::Rejoin).then(|| Rounds::new(ROUNDS, plan.seed, TIMING.probation_cycles)),
-        upsets: upsets.transpose()?,
-        upgrade: plan.kind.upgrades().then(|| Upgrade::new(&plan)),
-        images: images.clone(),
-        rot: (plan.kind == Kind::Rot).then(|| Rot::new(plan.seed, plan.cycles, TIMING.scrub_blocks)),
-        memory_at: firmware::address_of("MEMORY", size_of::<PlantMemory>(), &elf)?,
-        modes: [None; 2],
-        one_stood_by: false,
-        journal: Vec::new(),
-        logs: Default::default(),
-        failed: None,
-        progress,
-    };
-    run.pair = run.rng.u32(..);
-    for board in CHANNELS {
-        run.boot(board)?;
+    let mut run = Run::new(plan, qemu, images, progress)?;
+    if plan.kind == Kind::Seu && plan.aim == Aim::Registers {
+        run.aim_at(&Run::executed(qemu, images, progress)?)?;
     }
+    run.power_up()?;
     run.until_done()
 }
 
@@ -303,6 +268,9 @@ impl Run<'_> {
                     upsets.seu.wrong(Some(board), format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}"));
                 }
                 self.plant.drive(board, cycle, &output, is_new);
+                if let Some(upsets) = &mut self.upsets {
+                    upsets.drove(self.engine.now_ns());
+                }
                 if let Some(upgrade) = &mut self.upgrade {
                     upgrade.drove(board);
                 }
@@ -346,8 +314,7 @@ impl Run<'_> {
                 if let (Some(upgrade), Event::UpgradeStep { to, .. }) = (&mut self.upgrade, entry.event) {
                     upgrade.operator.stepped(entry.cycle.0, board, to);
                 }
-                let is_hit = self.upsets.is_some() || self.rot.is_some();
-                if is_hit && matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
+                if self.rot.is_some() && matches!(entry.event, Event::Diagnosed(_) | Event::Barred(_)) {
                     self.readmit();
                 }
             }

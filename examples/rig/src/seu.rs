@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Returned,
     /// The board hung, stopped or did not come back, and was booted again.
     Restarted,
+    /// The owner drove nothing any more, though both served, until it was booted again.
+    Mute,
     /// Both boards went into the safe state, or lost the state; both were booted again.
     Stopped,
     /// A wrong output reached the plant, damaged by the fault after the check of its seal: what nothing covers.
@@ -49,12 +51,13 @@ pub(crate) enum Aim {
 }
 
 impl Effect {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::None,
         Self::Repaired,
         Self::Masked,
         Self::Returned,
         Self::Restarted,
+        Self::Mute,
         Self::Stopped,
         Self::Uncovered,
         Self::Wrong,
@@ -67,6 +70,7 @@ impl Effect {
             Self::Masked => "masked",
             Self::Returned => "left and returned",
             Self::Restarted => "restarted",
+            Self::Mute => "outputs stopped, restarted",
             Self::Stopped => "both stopped",
             Self::Uncovered => "wrong, behind the seal",
             Self::Wrong => "WRONG",
@@ -149,7 +153,7 @@ impl SeuFigures {
         if self.not_reached > 0 {
             lines.push(format!("{} faults aimed at what no board came by in time", self.not_reached));
         }
-        let grave = self.flips.iter().filter(|flip| flip.effect >= Effect::Stopped);
+        let grave = self.flips.iter().filter(|flip| flip.effect >= Effect::Mute);
         lines.extend(
             grave.map(|flip| format!("{}: cycle {}, {}, {}", flip.effect.name(), flip.cycle, flip.board, flip.place)),
         );
@@ -261,6 +265,11 @@ impl Seu {
     pub(crate) fn restarted(&mut self, board: ChannelId, why: &str) {
         self.figures.restarts += 1;
         self.saw(Some(board), Effect::Restarted, format!("{board} booted again: {why}"));
+    }
+
+    /// The owner drives nothing any more.
+    pub(crate) fn was_mute(&mut self, owner: ChannelId) {
+        self.saw(Some(owner), Effect::Mute, format!("{owner} owned and drove nothing"));
     }
 
     /// Both boards had latched the safe state, and are booted again.

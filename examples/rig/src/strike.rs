@@ -156,12 +156,7 @@ impl Beside for Armed<'_> {
 
     fn act(&mut self) -> io::Result<()> {
         loop {
-            self.stopped().map_err(|error| {
-                if std::env::var("DBG").is_ok() {
-                    eprintln!("{error:#}");
-                }
-                io::Error::new(io::ErrorKind::BrokenPipe, error)
-            })?;
+            self.stopped().map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))?;
             if !self.debugger.has_said() {
                 return Ok(());
             }

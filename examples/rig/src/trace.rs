@@ -5,7 +5,7 @@ use crate::firmware;
 use crate::instructions::{Function, functions};
 use crate::tether::Beside;
 use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
@@ -45,6 +45,19 @@ impl Program {
         let functions: Vec<Function> = all.into_iter().filter(|function| is_in(&function.path)).collect();
         let program = Self { functions, actuate, drive, begins, ends };
         ensure!(!program.begins.is_empty() && program.count() > 0, "the firmware has no turns, or no instructions");
+        Ok(program)
+    }
+
+    /// Returns the same with these instructions only, as far as it has them.
+    ///
+    /// # Errors
+    /// If it has none of them.
+    pub(crate) fn only(&self, executed: &BTreeSet<u32>) -> Result<Self> {
+        let mut program = self.clone();
+        for function in &mut program.functions {
+            function.instructions.retain(|at| executed.contains(at));
+        }
+        ensure!(program.count() > 0, "the boards executed nothing of their program");
         Ok(program)
     }
 

@@ -7,11 +7,12 @@ use crate::strike::{Shot, Strike};
 use crate::trace::{Program, Stretch};
 use anyhow::{Context, Result};
 use fastrand::Rng;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use twinstep::ChannelId;
 
 /// A board comes by an instruction within this time, or does so seldom.
-const REACHED_WITHIN_NS: u64 = 5 * PERIOD_NS / 2;
+const REACHED_WITHIN_NS: u64 = 3 * PERIOD_NS / 2;
 /// A drawn instruction is hit the first few times that it is executed.
 const HITS_AT_MOST: u32 = 4;
 
@@ -32,6 +33,15 @@ impl Shots {
     pub(super) fn new(aim: Aim, elf: &[u8]) -> Result<Self> {
         let next = if let Aim::EveryInstruction { shard, .. } = aim { shard as usize - 1 } else { 0 };
         Ok(Self { program: Rc::new(Program::of(elf)?), aim, stretch: None, next, waiting: None })
+    }
+
+    /// Aims at these instructions only, as far as they are of the program.
+    ///
+    /// # Errors
+    /// If none is.
+    pub(super) fn aim_at(&mut self, executed: &BTreeSet<u32>) -> Result<()> {
+        self.program = Rc::new(self.program.only(executed)?);
+        Ok(())
     }
 
     /// Whether a fault is on its way.
@@ -60,6 +70,7 @@ impl Shots {
 impl Run<'_> {
     /// Aims the next fault at a board.
     pub(super) fn shoot(&mut self, turn: ChannelId) -> Result<()> {
+        self.readmit();
         let now_ns = self.engine.now_ns();
         let owner = self.relay.board();
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
@@ -97,9 +108,6 @@ impl Run<'_> {
         if let Some((board, fired)) = self.boards.fired() {
             shots.waiting = None;
             let (shot, cycle) = (fired.shot, latest + 1);
-            if std::env::var("DBG").is_ok() {
-                eprintln!("{} ms {board} fired {}", now_ns / 1000000, fired.what);
-            }
             let place = format!("{:#010x} {}, {}", shot.address, fired.what, shots.program.place(shot.address));
             upsets.seu.flipped(board, cycle, shot.strike.kind(), place, self.journal.len());
             if shots.program.is_behind_seal(shot.address, &fired.stack) {
@@ -114,9 +122,6 @@ impl Run<'_> {
         if let Some((board, _)) = late {
             shots.waiting = None;
             upsets.seu.not_reached();
-            if std::env::var("DBG").is_ok() {
-                eprintln!("{} ms {board} not reached, modes {:?}", now_ns / 1000000, self.modes);
-            }
             // One that has died meanwhile takes none back.
             self.boards.disarm(board).context("a fault cannot be taken back")?;
         }

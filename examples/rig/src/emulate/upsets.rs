@@ -2,7 +2,7 @@
 //! the technician of both.
 
 use super::shots::Shots;
-use super::{CHANNELS, Run};
+use super::{CHANNELS, PERIOD_NS, Run};
 use crate::ram::Ram;
 use crate::seu::Seu;
 use anyhow::{Context, Result};
@@ -12,6 +12,7 @@ use twinstep::ChannelId;
 
 /// A board is flipped so long after the other one, on the average: two cycles.
 const FLIP_EVERY_NS: std::ops::Range<u64> = 130_000_000..270_000_000;
+const SHOT_EVERY_NS: std::ops::Range<u64> = 50_000_000..150_000_000;
 /// The watchdog: nothing heard of a board for so long. A cycle takes 100 ms.
 const SILENT_AT_MOST_NS: u64 = 1_200_000_000;
 /// No bit is flipped on a board that was not heard for so long: it may hang already.
@@ -39,6 +40,8 @@ pub(super) struct Upsets {
     pub(super) last_flip: u32,
     heard_ns: [u64; 2],
     together_ns: u64,
+    /// When an output last reached the plant, or a board was booted again.
+    driven_ns: u64,
     /// Restarts of one board since both were last in duplex.
     in_vain: u32,
 }
@@ -60,6 +63,7 @@ impl Upsets {
             last_flip: 0,
             heard_ns: [0; 2],
             together_ns: 0,
+            driven_ns: 0,
             in_vain: 0,
         }
     }
@@ -69,9 +73,16 @@ impl Upsets {
         self.heard_ns[board.index()] = now_ns;
     }
 
+    /// Notes that an output reached the plant.
+    pub(super) fn drove(&mut self, now_ns: u64) {
+        self.driven_ns = now_ns;
+    }
+
     /// Draws when the next fault is due.
     pub(super) fn draw_next(&mut self, now_ns: u64) {
-        self.due_ns = now_ns + self.rng.u64(FLIP_EVERY_NS);
+        // A fault of the processor waits for its instruction anyway.
+        let every_ns = if self.shots.is_some() { SHOT_EVERY_NS } else { FLIP_EVERY_NS };
+        self.due_ns = now_ns + self.rng.u64(every_ns);
     }
 
     /// Notes that a board was booted: it gets time to do so.
@@ -83,7 +94,11 @@ impl Upsets {
 /// What the rig does to a pair that does not serve as a pair.
 enum Care {
     Restart(ChannelId, &'static str),
-    RestartBoth { are_safe: bool },
+    /// The one that owns drives nothing.
+    RestartMute(ChannelId),
+    RestartBoth {
+        are_safe: bool,
+    },
 }
 
 impl Run<'_> {
@@ -99,11 +114,18 @@ impl Run<'_> {
         }
         match self.care() {
             Some(Care::Restart(board, why)) => return self.restart(board, why),
+            Some(Care::RestartMute(owner)) => {
+                if let Some(upsets) = &mut self.upsets {
+                    upsets.seu.was_mute(owner);
+                    upsets.driven_ns = now_ns;
+                }
+                return self.restart(owner, "it drove nothing");
+            }
             Some(Care::RestartBoth { are_safe }) => return self.restart_both(are_safe),
             None => {}
         }
         let board = self.next_target();
-        let Some(upsets) = &mut self.upsets else { return Ok(()) };
+        let Some(upsets) = &self.upsets else { return Ok(()) };
         let is_alive = now_ns.saturating_sub(upsets.heard_ns[board.index()]) < ALIVE_WITHIN_NS;
         let is_due = now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
         match &upsets.shots {
@@ -120,6 +142,11 @@ impl Run<'_> {
             |board: ChannelId| matches!(self.modes[board.index()], Some(ModeCode::Simplex | ModeCode::Donor));
         if CHANNELS.into_iter().all(is_safe) {
             return Some(Care::RestartBoth { are_safe: true });
+        }
+        // It serves, and drives nothing: a fault that stays, behind the vote.
+        let owner = self.relay.board().filter(|owner| self.boards.has(*owner));
+        if let Some(owner) = owner.filter(|_| now_ns - upsets.driven_ns > SILENT_AT_MOST_NS + PERIOD_NS) {
+            return Some(Care::RestartMute(owner));
         }
         if upsets.in_vain > RESTARTS_AT_MOST {
             return Some(Care::RestartBoth { are_safe: false });
@@ -145,6 +172,7 @@ impl Run<'_> {
 
     fn restart(&mut self, board: ChannelId, why: &'static str) -> Result<()> {
         self.reboot(board)?;
+        self.readmit(); // the other one may have barred it
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         upsets.seu.restarted(board, why);
         (upsets.together_ns, upsets.in_vain) = (self.engine.now_ns(), upsets.in_vain + 1);
@@ -166,6 +194,7 @@ impl Run<'_> {
             upsets.seu.outage("neither served, or the one that did kept the other one out");
         }
         (upsets.together_ns, upsets.in_vain) = (self.engine.now_ns(), 0);
+        upsets.driven_ns = self.engine.now_ns();
         self.begin_anew();
         Ok(())
     }
@@ -184,8 +213,8 @@ impl Run<'_> {
         self.plant.begin_anew();
     }
 
-    /// Forgets what the boards were suspected of: upsets come a million times as often here as where they come by
-    /// themselves, and each is to be met as the first one.
+    /// Forgets what the boards were suspected of, before the next fault: faults come a million times as often here as where
+    /// they come by themselves, and each is to be met as the first one.
     pub(super) fn readmit(&mut self) {
         for board in CHANNELS {
             for side in CHANNELS {
@@ -195,6 +224,7 @@ impl Run<'_> {
     }
 
     fn flip(&mut self, board: ChannelId) -> Result<()> {
+        self.readmit();
         let (Some(upsets), Some(memory)) = (&mut self.upsets, self.boards.memory(board)) else { return Ok(()) };
         let stack_from = match upsets.stack_from {
             Some(from) => from,
