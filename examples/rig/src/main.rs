@@ -28,6 +28,7 @@ mod process;
 mod provision;
 mod qtest;
 mod ram;
+mod readme;
 mod record;
 mod relay;
 mod report;
@@ -138,6 +139,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Rewrite the README's tables from the recordings of the commands
+    Readme(readme::Options),
     /// Run the fuzz targets for a while each, from their committed corpus
     Fuzz {
         /// How long each target runs
@@ -263,6 +266,7 @@ fn run(command: Command) -> Result<bool> {
         Command::PanicFree => firmware::check_panic_free(&mut say),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Congruence { json } => congruence::run(json.as_deref(), &mut say),
+        Command::Readme(options) => readme::run(&options, &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
         Command::Thumb { target, arguments } => {
             Toolchain::provide(&target, &mut say)?.run_cargo(&arguments).map(|()| true)
