@@ -11,10 +11,7 @@ fn readme() -> String {
 }
 
 fn recorded() -> Recorded {
-    let recorded = Recorded::read(&root()).unwrap();
-    let missing: Vec<String> = recorded.missing().iter().map(|recording| recording.command()).collect();
-    assert!(missing.is_empty(), "`cargo rig readme --record` makes what is missing: {missing:?}");
-    recorded
+    Recorded::read(&root()).unwrap()
 }
 
 #[test]
@@ -24,9 +21,15 @@ fn the_tables_are_those_of_the_recordings() {
     assert_eq!(difference, None, "`cargo rig readme` rewrites the tables");
 }
 
-/// In a copy of the README, the first figure of each row of each table is another one.
 #[test]
-fn each_figure_that_is_edited_is_found_and_mended() {
+fn no_recording_is_missing() {
+    let missing: Vec<String> = recorded().missing().iter().map(|recording| recording.command()).collect();
+    assert!(missing.is_empty(), "`cargo rig readme --record` makes what is missing: {missing:?}");
+}
+
+/// In a copy of the README, the last digit of a line between the markers is another one.
+#[test]
+fn each_line_that_is_edited_is_found_and_mended() {
     let (readme, recorded) = (readme(), recorded());
     let mut edited_lines = 0;
     for marker in MARKERS {
@@ -36,9 +39,6 @@ fn each_figure_that_is_edited_is_found_and_mended() {
         for line in readme[begin..end].split_inclusive('\n') {
             let line_from = from;
             from += line.len();
-            if !line.starts_with("| ") {
-                continue;
-            }
             let Some(digit) = line.rfind(|letter: char| letter.is_ascii_digit()) else { continue };
             let mut edited = readme.clone();
             let at = line_from + digit;
@@ -52,7 +52,7 @@ fn each_figure_that_is_edited_is_found_and_mended() {
             edited_lines += 1;
         }
     }
-    assert!(edited_lines > 20, "{edited_lines}");
+    assert!(edited_lines >= 12, "{edited_lines}"); // there are as many figures
 }
 
 #[test]

@@ -39,17 +39,16 @@ impl Platform {
     }
 }
 
+// One decimal: the board's clock counts no finer.
 impl Measured {
     pub(super) fn write(&self) -> Result<String> {
         let (board, host) = (self.cortex_m3.write()?, self.host.write()?);
-        // A bound is rounded up.
-        Ok(format!("at most {} on Cortex-M3, {} on {}", board.ceil(), host.ceil(), self.host_architecture))
+        Ok(format!("at most {board:.1} on Cortex-M3, {host:.1} on {}", self.host_architecture))
     }
 
     pub(super) fn commit(&self) -> Result<String> {
         let (board, host) = (self.cortex_m3.commit()?, self.host.commit()?);
-        // A gain is rounded down.
         let architecture = &self.host_architecture;
-        Ok(format!("{} times fewer instructions on Cortex-M3, {} on {architecture}", board.floor(), host.floor()))
+        Ok(format!("{board:.1} times fewer instructions on Cortex-M3, {host:.1} on {architecture}"))
     }
 }

@@ -123,3 +123,52 @@ impl Run {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Run;
+    use serde_json::{Value, json};
+
+    fn run(more: &Value) -> Run {
+        let mut text = json!({
+            "cycles": 420, "blackout_cycles": 2, "wrong": 0, "owners_max": 1, "link_overhead_bytes_max": 38,
+            "copy_budget_blocks": 8,
+        });
+        text.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn rounds_are_summed_up() {
+        let round = |duplex: Option<u32>| json!({ "restarted_after": 10, "duplex_in": duplex });
+        let two = run(&json!({ "rounds": [round(Some(18)), round(Some(21))] }));
+        assert_eq!(two.blackout().unwrap(), "2 in 2 rounds");
+        assert_eq!(two.return_time().unwrap(), "8 to 11, with 4 KiB of state and 8 blocks a cycle");
+        let never = run(&json!({ "rounds": [round(Some(18)), round(None)] }));
+        assert!(never.return_time().unwrap_err().to_string().contains("did not come back"));
+        assert!(run(&json!({})).blackout().is_err() && run(&json!({})).return_time().is_err());
+    }
+
+    #[test]
+    fn flipped_bits_are_summed_up() {
+        let part = json!({ "flipped": 4, "found": 2, "masked": 1, "written_over": 1 });
+        let rot = json!({ "working": part, "checkpoint": part, "digests": part, "found_within_cycles_max": 9,
+            "bound_cycles": 17 });
+        let text = run(&json!({ "rot": rot })).rot().unwrap();
+        let sums = "12: 6 found and mended, 3 masked, 3 written over; the slowest found after 9 cycles, bound 17";
+        assert_eq!(text, sums);
+        let flips = json!([{ "effect": "none" }, { "effect": "repaired" }, { "effect": "none" }]);
+        let text = run(&json!({ "seu": { "flips": flips } })).upsets().unwrap();
+        assert_eq!(text, "3: 2 no effect, 1 mended; wrong outputs 0, owners at most 1");
+        assert!(run(&json!({})).rot().is_err() && run(&json!({})).upsets().is_err());
+    }
+
+    #[test]
+    fn outputs_are_missed_only_where_both_had_the_state() {
+        let cell = |is_redundant: bool, blackout: u32| json!({ "is_redundant": is_redundant, "blackout_cycles": blackout, "wrong": 0 });
+        let text =
+            run(&json!({ "cells": [cell(true, 1), cell(false, 9), cell(true, 2)] })).killed_in_upgrade().unwrap();
+        assert!(text.starts_with("3: wrong outputs 0; in the 2 in which"), "{text}");
+        assert!(text.ends_with("cycles without outputs 3"), "{text}");
+    }
+}
