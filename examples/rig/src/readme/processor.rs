@@ -31,7 +31,7 @@ struct Fault {
 pub(super) fn render(recorded: &Recorded) -> Result<String> {
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     match recorded.get::<Run>(SEU_REGISTERS)? {
-        None => notes.push(missing(SEU_REGISTERS)),
+        None => notes.push(format!("- {}", missing(SEU_REGISTERS))),
         Some(Run { seu }) => {
             check(SEU_REGISTERS, &seu, &KINDS)?;
             rows.extend(KINDS.map(|kind| cells(kind, &seu, kind)));
@@ -39,7 +39,7 @@ pub(super) fn render(recorded: &Recorded) -> Result<String> {
         }
     }
     match recorded.get::<Run>(SEU_EVERY_INSTRUCTION)? {
-        None => notes.push(missing(SEU_EVERY_INSTRUCTION)),
+        None => notes.push(format!("- {}", missing(SEU_EVERY_INSTRUCTION))),
         Some(Run { seu }) => {
             let [.., skipped] = KINDS;
             check(SEU_EVERY_INSTRUCTION, &seu, &[skipped])?;
