@@ -97,7 +97,8 @@ mod tests {
         let flips: Vec<Value> =
             faults.iter().map(|(region, effect)| json!({ "region": region, "effect": effect })).collect();
         let seu = json!({ "flips": flips, "not_reached": not_reached });
-        let text = json!({ "scenario": "seu", "passed": true, "claims": [], "seu": seu });
+        let text =
+            json!({ "scenario": "seu", "arguments": recording.arguments, "passed": true, "claims": [], "seu": seu });
         recorded.insert(recording, text.to_string());
     }
 

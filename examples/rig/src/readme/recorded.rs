@@ -17,8 +17,10 @@ pub(crate) struct Recorded(BTreeMap<&'static str, String>);
 struct Head {
     passed: bool,
     claims: Vec<Claim>,
-    /// Only scenarios have a name.
+    /// Only scenarios have a name, and say with which arguments they were run.
     scenario: Option<String>,
+    #[serde(default)]
+    arguments: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,16 +55,15 @@ impl Recorded {
     /// Returns a recording, if it is there. It must be of its command, and all claims must have held.
     pub(super) fn get<T: DeserializeOwned>(&self, recording: Recording) -> Result<Option<T>> {
         let Some(text) = self.0.get(recording.name) else { return Ok(None) };
-        let read = parse(text, recording.subcommand());
+        let read = parse(text, recording);
         read.map(Some).with_context(|| format!("{} is no recording of `{}`", recording.file(), recording.command()))
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, subcommand: &str) -> Result<T> {
+fn parse<T: DeserializeOwned>(text: &str, recording: Recording) -> Result<T> {
     let head: Head = serde_json::from_str(text)?;
-    if let Some(scenario) = head.scenario {
-        ensure!(scenario == subcommand, "it is one of `{scenario}`");
-    }
+    let made_by = head.arguments.join(" ");
+    ensure!(head.scenario.is_none() || head.arguments == recording.arguments, "`cargo rig {made_by}` has made it");
     if !head.passed {
         let failed = head.claims.into_iter().filter(|claim| !claim.held).map(|claim| claim.claim);
         bail!("a claim failed: {}", failed.collect::<Vec<_>>().join("; "));
@@ -94,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_figure_is_read() {
-        let text = r#"{"scenario": "failover", "passed": true, "claims": [], "takeovers": 3}"#;
+        let text =
+            r#"{"scenario": "failover", "arguments": ["failover"], "passed": true, "claims": [], "takeovers": 3}"#;
         assert_eq!(read(text).unwrap().unwrap().takeovers, 3);
     }
 
@@ -104,7 +106,10 @@ mod tests {
             ("", "EOF"),
             (r#"{"passed": true, "claims": []}"#, "missing field `takeovers`"),
             (r#"{"passed": true, "claims": [], "takeovers": -1}"#, "-1"),
-            (r#"{"passed": true, "claims": [], "scenario": "noise", "takeovers": 3}"#, "it is one of `noise`"),
+            (
+                r#"{"passed": true, "claims": [], "scenario": "failover", "arguments": ["failover", "--sim"], "takeovers": 3}"#,
+                "`cargo rig failover --sim` has made it",
+            ),
             (r#"{"passed": false, "claims": [{"claim": "no luck", "held": false}]}"#, "a claim failed: no luck"),
         ];
         for (text, why) in broken {

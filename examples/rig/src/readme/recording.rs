@@ -58,11 +58,6 @@ impl Recording {
     pub(super) fn command(&self) -> String {
         format!("cargo rig {}", self.arguments.join(" "))
     }
-
-    /// Returns the name of the subcommand.
-    pub(super) fn subcommand(&self) -> &'static str {
-        self.arguments.first().copied().unwrap_or_default()
-    }
 }
 
 /// Returns the root of the repository.
