@@ -33,11 +33,16 @@ mod upgrade;
 mod without;
 mod workers;
 
+pub(crate) use classify::Outcome;
+pub(crate) use fault::Class;
+pub(crate) use results::Results;
+pub(crate) use table::columns;
+pub(crate) use tally::{Row, never_seen_bound};
+
 use crate::run::Progress;
 use anyhow::Result;
 use clap::Args;
 use plan::{Plan, Shard};
-use results::Results;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use twinstep::Mechanism;

@@ -168,7 +168,7 @@ impl Run<'_> {
     fn hear(&mut self, happened: Happened) -> Result<()> {
         match happened {
             // What a core says rests on frames that are in the mailbox by now.
-            Happened::Worked(_) => self.overhear(),
+            Happened::Worked => self.overhear(),
             Happened::Said { from, turn, bytes } => {
                 for byte in bytes {
                     let message = self.from_core[from.index()].push(byte);

@@ -189,7 +189,7 @@ impl Run<'_> {
                 }
                 return Some(*from);
             }
-            Happened::Worked(_) | Happened::Alarm => {}
+            Happened::Worked | Happened::Alarm => {}
             // A board's program is never stopped here: one that says so is upset.
             Happened::Gone(board) | Happened::Stopped { board, .. } => {
                 self.unplug(*board);

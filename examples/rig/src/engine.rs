@@ -75,7 +75,7 @@ pub(crate) enum Happened {
     /// A board's bytes, of its turn of this number, have reached the plant side.
     Said { from: ChannelId, turn: u64, bytes: Vec<u8> },
     /// A board has ended a turn.
-    Worked(ChannelId),
+    Worked,
     /// A board is gone.
     Gone(ChannelId),
     /// A board's program has stopped before the instruction at this address. It may go on.
@@ -282,7 +282,7 @@ impl Engine {
         };
         seat.rest(ends_ns, matches!(done.rest, Rest::Until { .. }));
         self.queue.push(wakes_ns, Due::Turn { board, life: seat.life, generation: seat.generation });
-        Ok(Happened::Worked(board))
+        Ok(Happened::Worked)
     }
 
     /// Puts what a board sent in a turn on its lines; returns when its UART has taken all of it.

@@ -38,10 +38,26 @@ impl Images {
         self.folder.join(flavour.image())
     }
 
+    /// Returns version 1 with a clock and UARTs of its own.
+    pub(crate) fn real_time(&self) -> PathBuf {
+        self.folder.join("real-time")
+    }
+
     /// Returns one that goes wrong and does not compare: a negative control.
     pub(crate) fn blind(&self) -> PathBuf {
         self.folder.join("blind")
     }
+}
+
+/// Which images of the firmware are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bins {
+    /// Version 1, in virtual time.
+    Version1,
+    /// Every one.
+    AllVersions,
+    /// Version 1 with a clock and UARTs of its own.
+    RealTime,
 }
 
 /// How to build the firmware.
@@ -57,9 +73,13 @@ impl Toolchain {
         Ok(Self { cargo: provision::thumb(target, say)?, target: target.to_owned() })
     }
 
-    /// Builds the firmware as it runs on the boards: version 1, or every version; returns the images.
-    pub(crate) fn firmware(&self, all_versions: bool) -> Result<Images> {
-        let images: &[&str] = if all_versions { &["--bins"] } else { &["--bin", "firmware"] };
+    /// Builds the firmware as it runs on the boards; returns the images.
+    pub(crate) fn firmware(&self, bins: Bins) -> Result<Images> {
+        let images: &[&str] = match bins {
+            Bins::Version1 => &["--bin", "firmware"],
+            Bins::AllVersions => &["--bins"],
+            Bins::RealTime => &["--bin", "real-time"],
+        };
         Ok(Images { folder: self.build("firmware", images, "target")? })
     }
 

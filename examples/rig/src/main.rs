@@ -28,6 +28,8 @@ mod process;
 mod provision;
 mod qtest;
 mod ram;
+mod readme;
+mod real_time;
 mod record;
 mod relay;
 mod report;
@@ -47,7 +49,7 @@ mod weather;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use engine::Pace;
-use firmware::{Images, Toolchain};
+use firmware::{Bins, Images, Toolchain};
 use run::{Outcome, Progress};
 use scenario::{Kind, Plan};
 use seu::Aim;
@@ -138,6 +140,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// Rewrite the README's tables from the recordings of the commands
+    Readme(readme::Options),
     /// Run the fuzz targets for a while each, from their committed corpus
     Fuzz {
         /// How long each target runs
@@ -190,6 +194,9 @@ struct Options {
     /// Time from a byte's last bit until the other board has it, in microseconds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     latency_us: u32,
+    /// `failover` by the host's clock, on boards with clocks and UARTs of their own; nothing is claimed of time
+    #[arg(long, conflicts_with = "sim")]
+    real_time: bool,
     /// Print the boards' decoded logs
     #[arg(long)]
     log: bool,
@@ -263,6 +270,7 @@ fn run(command: Command) -> Result<bool> {
         Command::PanicFree => firmware::check_panic_free(&mut say),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
         Command::Congruence { json } => congruence::run(json.as_deref(), &mut say),
+        Command::Readme(options) => readme::run(&options, &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),
         Command::Thumb { target, arguments } => {
             Toolchain::provide(&target, &mut say)?.run_cargo(&arguments).map(|()| true)
@@ -311,6 +319,9 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
     if options.sim && kinds == [Kind::Dualcore] {
         bail!("two cores of one chip are emulated only: --sim knows a link and a relay");
     }
+    if options.real_time && kinds != [Kind::Failover] {
+        bail!("--real-time is a smoke of `failover`: all other scenarios are judged in virtual time");
+    }
     if options.broken_claim && kinds != [Kind::Dualcore] {
         bail!("--broken-claim is a control of `dualcore`: elsewhere a relay is the arbiter");
     }
@@ -322,7 +333,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
     if options.broken_trial && kinds != [Kind::Rollback] {
         bail!("--broken-trial is a control of `rollback`: elsewhere every new version is right");
     }
-    let bench = if options.sim { None } else { Some(Bench::provide(kinds, options.broken_claim)?) };
+    let bench = if options.sim { None } else { Some(Bench::provide(kinds, options)?) };
     let mut passed = true;
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
         let plan = Plan {
@@ -337,6 +348,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
         };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
+            Some(bench) if options.real_time => bench.run_in_real_time(plan, &progress),
             Some(bench) => bench.run(plan, &progress),
             None => simulate::run(plan, &progress),
         };
@@ -382,19 +394,31 @@ struct Bench {
 
 impl Bench {
     /// Finds what these scenarios need, and installs or builds what is missing.
-    fn provide(kinds: &[Kind], broken_claim: bool) -> Result<Self> {
+    fn provide(kinds: &[Kind], options: &Options) -> Result<Self> {
         let mut bench = Self { qemu: provision::program("qemu-system-arm", &mut say)?, board: None, cores: None };
         if kinds.iter().any(|kind| *kind != Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::BOARD, &mut say)?;
             say("building the firmware");
-            bench.board = Some(toolchain.firmware(kinds.iter().any(|kind| kind.upgrades()))?);
+            let bins = if options.real_time {
+                Bins::RealTime
+            } else if kinds.iter().any(|kind| kind.upgrades()) {
+                Bins::AllVersions
+            } else {
+                Bins::Version1
+            };
+            bench.board = Some(toolchain.firmware(bins)?);
         }
         if kinds.contains(&Kind::Dualcore) {
             let toolchain = Toolchain::provide(firmware::TWO_CORES, &mut say)?;
             say("building the firmware of both cores");
-            bench.cores = Some(toolchain.dual_firmware(if broken_claim { "broken-claim" } else { "" })?);
+            bench.cores = Some(toolchain.dual_firmware(if options.broken_claim { "broken-claim" } else { "" })?);
         }
         Ok(bench)
+    }
+
+    fn run_in_real_time(&self, plan: Plan, progress: &Progress) -> Result<Outcome> {
+        let images = self.board.as_ref().context("the boards have no image")?;
+        real_time::run(plan, &self.qemu, &images.real_time(), progress)
     }
 
     fn run(&self, plan: Plan, progress: &Progress) -> Result<Outcome> {

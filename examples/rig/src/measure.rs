@@ -40,8 +40,7 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
         println!("  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);
     }
     if let Some(path) = json {
-        let report =
-            json!({ "cortex_m3": figures(&board), "host": figures(&host), "claims": claims, "passed": passed });
+        let report = json!({ "cortex_m3": figures(&board), "host": figures(&host), "host_architecture": std::env::consts::ARCH, "claims": claims, "passed": passed });
         std::fs::write(path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(passed)

@@ -55,19 +55,6 @@ impl Qtest {
         Ok(())
     }
 
-    /// Reads half a word.
-    pub(crate) fn read_half(&mut self, address: u32) -> Result<u16> {
-        Ok(self.read_word(address)? as u16)
-    }
-
-    /// Writes half a word, as the processor would in one access.
-    pub(crate) fn write_half(&mut self, address: u32, value: u16) -> Result<()> {
-        let request = format!("writew {address:#x} {value:#x}");
-        let answer = self.ask(&request)?;
-        ensure!(answer.is_empty(), "qtest answered `{answer}` to `{request}`");
-        Ok(())
-    }
-
     /// Flips one bit of the byte at `address` and checks that memory has changed.
     ///
     /// The processor runs on between the requests: where the program writes this byte just then, its write may be

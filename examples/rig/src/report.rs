@@ -97,6 +97,7 @@ pub(crate) fn write_json(plan: &Plan, simulated: bool, outcome: &Outcome, path: 
     let mut report = serde_json::to_value(&outcome.figures)?;
     if let Some(report) = report.as_object_mut() {
         report.insert("scenario".into(), json!(plan.kind.name()));
+        report.insert("arguments".into(), json!(arguments(std::env::args().skip(1))));
         report.insert("seed".into(), json!(plan.seed));
         report.insert("simulated".into(), json!(simulated));
         report.insert("passed".into(), json!(outcome.passed()));
@@ -106,4 +107,33 @@ pub(crate) fn write_json(plan: &Plan, simulated: bool, outcome: &Outcome, path: 
     let mut text = serde_json::to_string_pretty(&report)?;
     text.push('\n');
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Options that name a file to be written: they make no difference to what is run.
+const FILES: [&str; 3] = ["--json", "--svg", "--journal"];
+
+/// Returns the arguments that say what is run.
+fn arguments(all: impl Iterator<Item = String>) -> Vec<String> {
+    let (mut arguments, mut is_file) = (Vec::new(), false);
+    for argument in all {
+        let names_file = FILES.iter().any(|option| argument == *option);
+        let has_file = argument.split_once('=').is_some_and(|(option, _)| FILES.contains(&option));
+        if !is_file && !names_file && !has_file {
+            arguments.push(argument);
+        }
+        is_file = names_file;
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::arguments;
+
+    #[test]
+    fn the_arguments_are_those_that_say_what_is_run() {
+        let all = ["seu", "--json", "a.json", "--flips", "40", "--svg=b.svg", "--journal", "c", "--sim"];
+        let kept = arguments(all.into_iter().map(str::to_owned));
+        assert_eq!(kept, ["seu", "--flips", "40", "--sim"]);
+    }
 }

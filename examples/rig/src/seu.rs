@@ -4,13 +4,13 @@
 //! board that it is about: a flip that shows only after the next one on the same board is laid to that one.
 
 use crate::journal::{Logged, in_words};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use twinstep::diagnose::{Diagnosis, Suspects};
 use twinstep::journal::Event;
 use twinstep::{ChannelId, Mode};
 
 /// What was seen of a flip, from the mildest on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Effect {
     /// Nothing.
@@ -51,7 +51,7 @@ pub(crate) enum Aim {
 }
 
 impl Effect {
-    const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::None,
         Self::Repaired,
         Self::Masked,
@@ -63,7 +63,7 @@ impl Effect {
         Self::Wrong,
     ];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "no effect",
             Self::Repaired => "mended",

@@ -63,12 +63,7 @@ impl Tally {
         self.cycles += other.cycles;
         self.episodes += other.episodes;
         for (name, theirs) in &other.classes {
-            let row = self.classes.entry(name.clone()).or_default();
-            row.injected += theirs.injected;
-            row.missed += theirs.missed;
-            row.diverged += theirs.diverged;
-            add(&mut row.outcomes, &theirs.outcomes);
-            add(&mut row.latency_cycles, &theirs.latency_cycles);
+            self.classes.entry(name.clone()).or_default().add(theirs);
         }
         self.broken.extend(&other.broken);
         self.broken_total += other.broken_total;
@@ -98,6 +93,15 @@ impl Tally {
 }
 
 impl Row {
+    /// Adds what was counted of other injections.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.injected += other.injected;
+        self.missed += other.missed;
+        self.diverged += other.diverged;
+        add(&mut self.outcomes, &other.outcomes);
+        add(&mut self.latency_cycles, &other.latency_cycles);
+    }
+
     pub(crate) fn count(&self, outcome: Outcome) -> u64 {
         self.outcomes.get(&outcome).copied().unwrap_or_default()
     }

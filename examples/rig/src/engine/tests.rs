@@ -73,14 +73,14 @@ fn a_message_wakes_a_board_that_sleeps_but_not_one_that_works() {
         [Done { said: Vec::new(), ticks: 100_000, rest: Rest::Until { us: 50_000 } }, sleeps(60_000), sleeps(70_000)];
     let mut boards = Scripted { script: script.into(), ..Scripted::default() };
     engine.boot(B);
-    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked(B))));
+    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked)));
     // It works for a millisecond, in which two messages come; the second half of one wakes nobody.
     for (byte, at_us) in [(1, 5_100), (0, 5_200), (2, 5_300), (0, 5_400), (3, 7_000)] {
         engine.deliver(B, byte, at_us * 1_000);
     }
     engine.tell(B, vec![9, 0]);
     for _ in 0..2 {
-        assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked(B))));
+        assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked)));
     }
     assert_eq!(boards.given[1].0.now_us, 6_000);
     assert_eq!((&boards.given[1].1[..], &boards.given[1].2[..]), (&[1, 0, 2, 0][..], &[9, 0][..]));
@@ -94,13 +94,13 @@ fn what_a_killed_board_said_and_has_not_left_is_gone() {
     boards.script.push_back(says(100_000, Line::FieldBus, 90_000, &[1, 0], Rest::Until { us: 50_000 }));
     boards.script.push_back(sleeps(u64::MAX));
     engine.boot(A);
-    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked(A))));
+    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked)));
     engine.alarm(BOOT_NS + 800_000);
     assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Alarm)));
     engine.kill(A);
     engine.boot(A);
     // Only the first turn of the next life comes.
-    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked(A))));
+    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked)));
     assert_eq!(boards.given[1].0.now_us, 5_000, "the clock begins with the boot");
 }
 
@@ -127,6 +127,6 @@ fn a_program_that_stopped_goes_on_only_when_it_is_told_to() {
     assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Said { from: A, turn: 1, .. })));
     assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Alarm)));
     engine.go_on(A);
-    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked(A))));
+    assert!(matches!(engine.next(&mut boards).unwrap(), Some(Happened::Worked)));
     assert_eq!(engine.now_ns(), 20_000_000);
 }
