@@ -167,6 +167,9 @@ struct Options {
     /// Draws every moment and every fault of the run; the same seed replays it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Draw a seed, and print it before the run
+    #[arg(long, conflicts_with = "seed")]
+    fresh: bool,
     /// Control cycles that must reach the plant
     #[arg(long, default_value_t = 420, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
     cycles: u32,
@@ -333,6 +336,10 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
     if options.broken_trial && kinds != [Kind::Rollback] {
         bail!("--broken-trial is a control of `rollback`: elsewhere every new version is right");
     }
+    let seed = if options.fresh { fastrand::u64(1..1 << 32) } else { options.seed };
+    if options.fresh {
+        say(&format!("drawn: --seed {seed}"));
+    }
     let bench = if options.sim { None } else { Some(Bench::provide(kinds, options)?) };
     let mut passed = true;
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
@@ -344,7 +351,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
             flips,
             aim,
             only,
-            ..Plan::new(*kind, options.seed, options.cycles)
+            ..Plan::new(*kind, seed, options.cycles)
         };
         let progress = Progress::new(kind.name(), plan.cycles);
         let outcome = match &bench {
@@ -353,7 +360,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
             None => simulate::run(plan, &progress),
         };
         drop(progress);
-        let outcome = outcome.with_context(|| format!("{} --seed {}", kind.name(), options.seed))?;
+        let outcome = outcome.with_context(|| format!("{} --seed {seed}", kind.name()))?;
         present(&plan, options, &outcome)?;
         if let (Some(_), Some(seu)) = (replay, &outcome.figures.seu) {
             seu.last_lines(&outcome.journal).iter().for_each(|line| println!("{line}"));
