@@ -111,7 +111,7 @@ impl TetherEnd {
     /// If the emulator hangs.
     pub(crate) fn boots(&mut self) -> Result<bool> {
         if !self.has_booted {
-            self.has_booted = unless_gone(self.tag())? == Some(Some(Tag::Booted));
+            self.has_booted = unless_gone(self.tag(&mut Nothing))? == Some(Some(Tag::Booted));
         }
         Ok(self.has_booted)
     }
@@ -144,20 +144,18 @@ impl TetherEnd {
     fn records(&mut self, beside: &mut dyn Beside) -> std::io::Result<Option<Done>> {
         let mut said = Vec::new();
         loop {
-            self.wait_for_record(beside)?;
-            let Some(tag) = self.tag()? else { return Ok(None) };
-            let ticks = if tag == Tag::Booted { 0 } else { self.number()? };
+            let Some(tag) = self.tag(beside)? else { return Ok(None) };
+            let ticks = if tag == Tag::Booted { 0 } else { u32::from_le_bytes(self.take(beside)?) };
             match tag {
                 Tag::Booted => return Ok(None), // in the middle of its work
                 Tag::Link | Tag::Field => {
-                    let length = self.take::<2>()?;
-                    let mut bytes = vec![0; u16::from_le_bytes(length).into()];
-                    self.stream.read_exact(&mut bytes)?;
+                    let mut bytes = vec![0; u16::from_le_bytes(self.take(beside)?).into()];
+                    self.fill(&mut bytes, beside)?;
                     let line = if tag == Tag::Link { Line::CrossLink } else { Line::FieldBus };
                     said.push(Said { line, ticks, bytes });
                 }
                 Tag::Until => {
-                    let us = u64::from_le_bytes(self.take()?);
+                    let us = u64::from_le_bytes(self.take(beside)?);
                     return Ok(Some(Done { said, ticks, rest: Rest::Until { us } }));
                 }
                 Tag::Taken => return Ok(Some(Done { said, ticks, rest: Rest::Taken })),
@@ -167,7 +165,7 @@ impl TetherEnd {
     }
 
     /// Waits until the board has said something, and lets what is beside it act until then.
-    fn wait_for_record(&mut self, beside: &mut dyn Beside) -> std::io::Result<()> {
+    fn wait_for_bytes(&mut self, beside: &mut dyn Beside) -> std::io::Result<()> {
         while self.stream.buffer().is_empty() {
             let Some(other) = beside.waits_for() else { return Ok(()) };
             let (here, there) = (self.stream.get_ref().as_fd(), other.as_fd());
@@ -185,18 +183,26 @@ impl TetherEnd {
         Ok(())
     }
 
-    fn tag(&mut self) -> std::io::Result<Option<Tag>> {
-        self.take().map(|[number]| Tag::of(number))
+    fn tag(&mut self, beside: &mut dyn Beside) -> std::io::Result<Option<Tag>> {
+        self.take(beside).map(|[number]| Tag::of(number))
     }
 
-    fn number(&mut self) -> std::io::Result<u32> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn take<const N: usize>(&mut self) -> std::io::Result<[u8; N]> {
+    fn take<const N: usize>(&mut self, beside: &mut dyn Beside) -> std::io::Result<[u8; N]> {
         let mut bytes = [0; N];
-        self.stream.read_exact(&mut bytes)?;
+        self.fill(&mut bytes, beside)?;
         Ok(bytes)
+    }
+
+    /// Reads so many bytes. What goes on beside the turn may stop the board in the middle of them.
+    fn fill(&mut self, mut bytes: &mut [u8], beside: &mut dyn Beside) -> std::io::Result<()> {
+        while !bytes.is_empty() {
+            self.wait_for_bytes(beside)?;
+            match self.stream.read(bytes)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => bytes = &mut bytes[count..],
+            }
+        }
+        Ok(())
     }
 }
 
