@@ -9,7 +9,8 @@ use twinstep::journal::{Counters, JOURNAL_ENTRIES};
 use twinstep::memory::Cells;
 use twinstep::reintegrate::CopyProgress;
 use twinstep::{
-    Arbiter, ChannelId, Config, ConfigError, Epoch, Instant, Memory, Outcome, PairId, Program, Succession, Voted, blocks,
+    Arbiter, ChannelId, Config, ConfigError, Epoch, Instant, Memory, Outcome, PairId, Program, Succession, Voted,
+    blocks,
 };
 use twinstep_hal::{Clock, Link, Lockstep};
 

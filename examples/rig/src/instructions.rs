@@ -111,7 +111,7 @@ mod tests {
         // push {r7, lr}; bl; a constant of four bytes; ldr.w; bx lr
         let halves: [u16; 8] = [0xB580, 0xF000, 0xF801, 0xE92D, 0x1234, 0xF8DF, 0x0004, 0x4770];
         let code: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
-        assert_eq!(walk(0x100..0x110, &code, &[0x106..0x10A]), [0x100, 0x102, 0x10A, 0x10E]);
+        assert_eq!(walk(0x100..0x110, &code, std::slice::from_ref(&(0x106..0x10A))), [0x100, 0x102, 0x10A, 0x10E]);
         assert!(is_long(0xE92D) && is_long(0xF000) && !is_long(0xE7FE) && !is_long(0xDE00));
     }
 
