@@ -92,7 +92,7 @@ impl Board {
         // In a closure, so that QEMU is stopped whatever fails in it.
         let connected = (|| {
             // QEMU connects in the order in which it makes its ports: it waits for none of these.
-            let tether = TetherEnd::new(accept(&tether, &mut process, MACHINE)?)?;
+            let tether = TetherEnd::new(accept(&tether, &mut process, MACHINE)?, process.id())?;
             let memory =
                 memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
             let debugger =

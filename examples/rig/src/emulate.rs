@@ -266,8 +266,9 @@ impl Run<'_> {
                 let is_new = self.judge.drives(board, epoch.counter(), outcome, cycle, &output);
                 if let Some(upsets) = self.upsets.as_mut().filter(|_| self.judge.wrong() > wrong) {
                     upsets.seu.wrong(Some(board), format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}"));
+                    upsets.is_astray |= !upsets.seu.was_behind_seal(board);
                 }
-                self.plant.drive(board, cycle, &output, is_new);
+                self.plant.drive(board, cycle.min(self.judge.latest() + 1), &output, is_new);
                 if let Some(upsets) = &mut self.upsets {
                     upsets.drove(self.engine.now_ns());
                 }

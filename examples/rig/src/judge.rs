@@ -313,7 +313,9 @@ impl Judge {
         }
         let version = self.versions[board.index()];
         let judgement = self.oracle.judge(board, version, outcome, Cycle(cycle), output);
-        let is_new = cycle > self.latest;
+        // The number itself may be damaged on a board that is hit.
+        let is_possible = !self.are_upset || cycle <= self.latest.saturating_add(CYCLES_AHEAD);
+        let is_new = cycle > self.latest && is_possible;
         match judgement {
             Judgement::Right => {}
             Judgement::RightAfterGap(gap) => self.figures.missing += gap,

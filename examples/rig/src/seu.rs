@@ -291,6 +291,11 @@ impl Seu {
         self.saw(board, if is_uncovered { Effect::Uncovered } else { Effect::Wrong }, what);
     }
 
+    /// Whether the newest fault on a board was behind the check of the seal.
+    pub(crate) fn was_behind_seal(&mut self, board: ChannelId) -> bool {
+        self.newest(Some(board)).is_some_and(|flip| flip.is_behind_seal)
+    }
+
     /// Lays a repair of one block or digest to a flip that it can be of.
     fn repaired(&mut self, board: ChannelId, region: &str, what: &str) {
         let mut flips = self.figures.flips.iter_mut();

@@ -1,7 +1,10 @@
 //! The rig's end of a tether: gives a turn, and reads what the board did in it.
 
+mod asleep;
+
 use crate::engine::Given;
 use anyhow::{Context, Result};
+use asleep::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -77,23 +80,26 @@ impl Beside for Nothing {
 /// Wall time: an emulator that is silent for so long hangs. A board that hangs is ended by its own watchdog before, after
 /// some million instructions.
 const HUNG_AFTER: Duration = Duration::from_secs(120);
+/// Wall time between two looks at an emulator that says nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The rig's end.
 pub(crate) struct TetherEnd {
     stream: BufReader<UnixStream>,
+    emulator: Watched,
+    patience: Duration,
     has_booted: bool,
 }
 
 impl TetherEnd {
-    /// Takes the port of a board that was just started.
-    pub(crate) fn new(stream: UnixStream) -> Result<Self> {
-        Self::with_patience(stream, HUNG_AFTER)
+    /// Takes the port of a board that was just started in this process.
+    pub(crate) fn new(stream: UnixStream, process: u32) -> Result<Self> {
+        Self::with_patience(stream, process, HUNG_AFTER)
     }
 
-    fn with_patience(stream: UnixStream, patience: Duration) -> Result<Self> {
-        stream.set_read_timeout(Some(patience))?;
+    fn with_patience(stream: UnixStream, process: u32, patience: Duration) -> Result<Self> {
         stream.set_write_timeout(Some(patience))?;
-        Ok(Self { stream: BufReader::new(stream), has_booted: false })
+        Ok(Self { stream: BufReader::new(stream), emulator: Watched::new(process), patience, has_booted: false })
     }
 
     /// Lets a board, or a core, begin anew, whose program has stopped or which waits for a turn.
@@ -166,19 +172,29 @@ impl TetherEnd {
 
     /// Waits until the board has said something, and lets what is beside it act until then.
     fn wait_for_bytes(&mut self, beside: &mut dyn Beside) -> std::io::Result<()> {
+        let mut waited = Duration::ZERO;
+        self.emulator.forget();
         while self.stream.buffer().is_empty() {
-            let Some(other) = beside.waits_for() else { return Ok(()) };
-            let (here, there) = (self.stream.get_ref().as_fd(), other.as_fd());
-            let mut both = [PollFd::new(&here, PollFlags::IN), PollFd::new(&there, PollFlags::IN)];
-            let limit = Timespec { tv_sec: HUNG_AFTER.as_secs() as i64, tv_nsec: 0 };
-            if poll(&mut both, Some(&limit))? == 0 {
-                return Err(ErrorKind::TimedOut.into());
-            }
-            let [board, _] = both.map(|one| !one.revents().is_empty());
-            if board {
+            let here = self.stream.get_ref().as_fd();
+            let there = beside.waits_for().map(AsFd::as_fd);
+            let mut ports = vec![PollFd::new(&here, PollFlags::IN)];
+            ports.extend(there.as_ref().map(|there| PollFd::new(there, PollFlags::IN)));
+            let limit = Timespec { tv_sec: 0, tv_nsec: LOOK_EVERY.subsec_nanos().into() };
+            let count = poll(&mut ports, Some(&limit))?;
+            if ports.first().is_some_and(|board| !board.revents().is_empty()) {
                 return Ok(());
             }
-            beside.act()?;
+            if count > 0 {
+                beside.act()?;
+                continue;
+            }
+            if self.emulator.is_asleep() {
+                return Err(ErrorKind::UnexpectedEof.into()); // it waits for what never comes: dead
+            }
+            waited += LOOK_EVERY;
+            if waited >= self.patience {
+                return Err(ErrorKind::TimedOut.into());
+            }
         }
         Ok(())
     }
@@ -224,7 +240,7 @@ mod tests {
 
     fn ends() -> (TetherEnd, UnixStream) {
         let (here, there) = UnixStream::pair().unwrap();
-        (TetherEnd::with_patience(here, Duration::from_millis(50)).unwrap(), there)
+        (TetherEnd::with_patience(here, std::process::id(), Duration::from_millis(500)).unwrap(), there)
     }
 
     fn given(link: &[u8], field: &[u8]) -> Given {

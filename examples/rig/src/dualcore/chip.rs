@@ -51,7 +51,8 @@ impl Chip {
         // In a closure, so that QEMU is stopped whatever fails in it.
         let connected = (|| {
             let memory = Qtest::connect(accept(&memory, &mut process, MACHINE)?)?;
-            let mut tether = |listener| TetherEnd::new(accept(listener, &mut process, MACHINE)?);
+            let id = process.id();
+            let mut tether = |listener| TetherEnd::new(accept(listener, &mut process, MACHINE)?, id);
             let mut tethers = [tether(&tether_a)?, tether(&tether_b)?];
             for tether in &mut tethers {
                 ensure!(tether.boots()?, "the emulated chip does not boot");

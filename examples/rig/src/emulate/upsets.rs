@@ -12,7 +12,8 @@ use twinstep::ChannelId;
 
 /// A board is flipped so long after the other one, on the average: two cycles.
 const FLIP_EVERY_NS: std::ops::Range<u64> = 130_000_000..270_000_000;
-const SHOT_EVERY_NS: std::ops::Range<u64> = 50_000_000..150_000_000;
+/// By then what a fault of the processor has done to the pair is known: the next one on the other board is no second fault.
+const SHOT_EVERY_NS: std::ops::Range<u64> = 250_000_000..350_000_000;
 /// The watchdog: nothing heard of a board for so long. A cycle takes 100 ms.
 const SILENT_AT_MOST_NS: u64 = 1_200_000_000;
 /// No bit is flipped on a board that was not heard for so long: it may hang already.
@@ -42,6 +43,8 @@ pub(super) struct Upsets {
     together_ns: u64,
     /// When an output last reached the plant, or a board was booted again.
     driven_ns: u64,
+    /// A wrong output was driven: what the pair does from then on is not what the rig's own run of the program does.
+    pub(super) is_astray: bool,
     /// Restarts of one board since both were last in duplex.
     in_vain: u32,
 }
@@ -64,6 +67,7 @@ impl Upsets {
             heard_ns: [0; 2],
             together_ns: 0,
             driven_ns: 0,
+            is_astray: false,
             in_vain: 0,
         }
     }
@@ -99,6 +103,8 @@ enum Care {
     RestartBoth {
         are_safe: bool,
     },
+    /// Both, from the first cycle on.
+    BeginAnew,
 }
 
 impl Run<'_> {
@@ -122,6 +128,7 @@ impl Run<'_> {
                 return self.restart(owner, "it drove nothing");
             }
             Some(Care::RestartBoth { are_safe }) => return self.restart_both(are_safe),
+            Some(Care::BeginAnew) => return self.reboot_both(),
             None => {}
         }
         let board = self.next_target();
@@ -140,6 +147,9 @@ impl Run<'_> {
         let is_safe = |board: ChannelId| self.modes[board.index()] == Some(ModeCode::Safe);
         let serves_alone =
             |board: ChannelId| matches!(self.modes[board.index()], Some(ModeCode::Simplex | ModeCode::Donor));
+        if upsets.is_astray {
+            return Some(Care::BeginAnew);
+        }
         if CHANNELS.into_iter().all(is_safe) {
             return Some(Care::RestartBoth { are_safe: true });
         }
@@ -184,17 +194,24 @@ impl Run<'_> {
     }
 
     fn restart_both(&mut self, are_safe: bool) -> Result<()> {
+        if let Some(upsets) = &mut self.upsets {
+            if are_safe {
+                upsets.seu.safe_stop();
+            } else {
+                upsets.seu.outage("neither served, or the one that did kept the other one out");
+            }
+        }
+        self.reboot_both()
+    }
+
+    fn reboot_both(&mut self) -> Result<()> {
         for board in CHANNELS {
             self.reboot(board)?;
         }
-        let Some(upsets) = &mut self.upsets else { return Ok(()) };
-        if are_safe {
-            upsets.seu.safe_stop();
-        } else {
-            upsets.seu.outage("neither served, or the one that did kept the other one out");
+        let now_ns = self.engine.now_ns();
+        if let Some(upsets) = &mut self.upsets {
+            (upsets.together_ns, upsets.driven_ns, upsets.in_vain, upsets.is_astray) = (now_ns, now_ns, 0, false);
         }
-        (upsets.together_ns, upsets.in_vain) = (self.engine.now_ns(), 0);
-        upsets.driven_ns = self.engine.now_ns();
         self.begin_anew();
         Ok(())
     }
