@@ -6,6 +6,7 @@
 
 use crate::chip;
 use crate::uart::Uart;
+use board::virtual_time::ticks_so_far;
 use core::arch::{asm, global_asm};
 use cortex_m::peripheral::scb::{Exception, SystemHandler};
 use cortex_m::peripheral::{NVIC, SCB};
@@ -37,12 +38,16 @@ global_asm!(
 extern "C" fn stopped(frame: &[u32; 8]) {
     let uart = Uart::of_this_core();
     let at = frame[RETURN_ADDRESS];
-    for byte in [Tag::Stopped as u8].into_iter().chain(at.to_le_bytes()) {
+    // SAFETY: the program that has the counter stands still.
+    let mut systick = unsafe { cortex_m::Peripherals::steal() }.SYST;
+    systick.disable_counter();
+    let ticks = ticks_so_far();
+    for byte in [Tag::Stopped as u8].into_iter().chain(ticks.to_le_bytes()).chain(at.to_le_bytes()) {
         uart.transmit(byte);
     }
     loop {
         match u16::from_le_bytes([uart.receive(), uart.receive()]) {
-            GO_ON => return,
+            GO_ON => return systick.enable_counter(),
             RESET => leave_for_reset(),
             _ => {}
         }

@@ -20,11 +20,14 @@ use twinstep::wire::Kind;
 /// A running board. It is killed when dropped.
 pub(crate) struct Board {
     /// The port to its memory, if it was asked for.
-    pub(crate) memory: Option<Qtest>,
+    memory: Option<Qtest>,
     /// The port to its registers, if it was asked for.
     debugger: Option<Debugger>,
     shot: Option<Shot>,
     fired: Option<Fired>,
+    /// What has come of the peer's frames.
+    from_peer: Deframer,
+    program: Option<Rc<Program>>,
     traces: Option<Rc<Program>>,
     traced: Option<Stretch>,
     process: Child,
@@ -53,6 +56,9 @@ pub(crate) const ICOUNT: [&str; 2] = ["-icount", "shift=9"];
 /// Ticks of SysTick, at 12.5 MHz, in a hundred instructions.
 pub(crate) const TICKS_IN_A_HUNDRED_INSTRUCTIONS: u32 = 640;
 
+/// The board lets received bytes wake it, and nothing else, as the last thing before it sleeps.
+const UART0_INTERRUPT_MASK: u32 = 0x4000_C038;
+const RECEIVE_INTERRUPT: u32 = 1 << 4;
 /// Wall time: an emulator that does not connect by then is broken.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 
@@ -100,9 +106,19 @@ impl Board {
             Ok::<_, anyhow::Error>((tether, memory, debugger))
         })();
         match connected {
-            Ok((tether, memory, debugger)) => {
-                Ok(Self { memory, debugger, shot: None, fired: None, traces: None, traced: None, process, tether, log })
-            }
+            Ok((tether, memory, debugger)) => Ok(Self {
+                memory,
+                debugger,
+                shot: None,
+                fired: None,
+                from_peer: Deframer::default(),
+                program: None,
+                traces: None,
+                traced: None,
+                process,
+                tether,
+                log,
+            }),
             Err(error) => {
                 stop(&mut process);
                 Err(error)
@@ -116,7 +132,7 @@ impl Board {
     /// If the emulator hangs.
     pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
         let Some(debugger) = &mut self.debugger else { return self.tether.turn(given, &mut Nothing) };
-        let brings_vote = brings_vote(given);
+        let brings_vote = brings_vote(&mut self.from_peer, given);
         if let Some(program) = self.traces.take_if(|_| brings_vote) {
             let mut tracer = Tracer::new(debugger, &program)?;
             let done = self.tether.turn(given, &mut tracer)?;
@@ -130,12 +146,23 @@ impl Board {
         if shot.with_vote {
             strike::arm(debugger, shot)?;
         }
-        let done = self.tether.turn(given, &mut Armed::new(debugger, &mut self.shot, &mut self.fired))?;
+        let Some(program) = self.program.as_deref() else { return self.tether.turn(given, &mut Nothing) };
+        let done = self.tether.turn(given, &mut Armed::new(program, debugger, &mut self.shot, &mut self.fired))?;
         if let Some(left) = self.shot.filter(|left| left.with_vote && done.is_some()) {
             strike::disarm(debugger, left)?;
             self.shot = Some(shot); // counted anew in the next such turn
         }
         Ok(done)
+    }
+
+    /// Returns the port to the board's memory, once the board sleeps: until then it still writes to its stack.
+    ///
+    /// # Errors
+    /// If the board is gone.
+    pub(crate) fn memory(&mut self) -> Result<Option<&mut Qtest>> {
+        let Some(memory) = &mut self.memory else { return Ok(None) };
+        while memory.read_word(UART0_INTERRUPT_MASK)? & RECEIVE_INTERRUPT == 0 {}
+        Ok(Some(memory))
     }
 
     /// Follows the board from the next vote of its peer to its output.
@@ -152,8 +179,9 @@ impl Board {
     ///
     /// # Errors
     /// If it has no port to its registers.
-    pub(crate) fn arm(&mut self, shot: Shot) -> Result<()> {
+    pub(crate) fn arm(&mut self, shot: Shot, program: &Rc<Program>) -> Result<()> {
         self.disarm()?;
+        self.program = Some(Rc::clone(program));
         let debugger = self.debugger.as_mut().context("the board has no port to its registers")?;
         if !shot.with_vote {
             strike::arm(debugger, shot)?;
@@ -185,12 +213,12 @@ impl Board {
     }
 }
 
-/// Whether a turn brings a whole vote of the peer.
-fn brings_vote(given: &Given) -> bool {
+/// Whether a turn brings the end of a vote of the peer.
+fn brings_vote(deframer: &mut Deframer, given: &Given) -> bool {
     let Given::Turn { link, .. } = given else { return false };
-    let mut deframer = Deframer::default();
-    let mut frames = link.iter().filter_map(|byte| deframer.push(*byte));
-    frames.any(|out| out.frame.first().is_some_and(|first| first >> 1 & 0xF == Kind::Vote as u8))
+    let frames = link.iter().filter_map(|byte| deframer.push(*byte));
+    let votes = frames.filter(|out| out.frame.first().is_some_and(|first| first >> 1 & 0xF == Kind::Vote as u8));
+    votes.count() > 0
 }
 
 impl Drop for Board {

@@ -232,7 +232,7 @@ impl Run<'_> {
     fn rot(&mut self, board: ChannelId, cycle: u32) -> Result<()> {
         let Some(rot) = &mut self.rot else { return Ok(()) };
         let Some(flip) = rot.next(board, cycle) else { return Ok(()) };
-        let memory = self.boards.memory(board);
+        let memory = self.boards.memory(board)?;
         let (offset, bit) = flip.place();
         memory.context("the board has no port to its memory")?.flip_bit(self.memory_at + offset as u32, bit)?;
         rot.flipped(flip, cycle);
@@ -265,8 +265,8 @@ impl Run<'_> {
                 let wrong = self.judge.wrong();
                 let is_new = self.judge.drives(board, epoch.counter(), outcome, cycle, &output);
                 if let Some(upsets) = self.upsets.as_mut().filter(|_| self.judge.wrong() > wrong) {
-                    upsets.seu.wrong(Some(board), format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}"));
-                    upsets.is_astray |= !upsets.seu.was_behind_seal(board);
+                    let what = format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}");
+                    upsets.is_astray |= !upsets.seu.wrong(Some(board), cycle, what);
                 }
                 self.plant.drive(board, cycle.min(self.judge.latest() + 1), &output, is_new);
                 if let Some(upsets) = &mut self.upsets {

@@ -265,10 +265,13 @@ impl Engine {
         let (now_ns, tick_ns_q16) = (self.now_ns, self.tick_ns_q16);
         self.turns += 1;
         let at = || format!("{board} after {} ms of virtual time", now_ns / 1_000_000);
-        let Some(done) = machines.turn(board, given).with_context(at)? else {
+        let Some(mut done) = machines.turn(board, given).with_context(at)? else {
             self.kill(board);
             return Ok(Happened::Gone(board));
         };
+        if *given == Given::GoOn {
+            done.count_from(self.seats[board.index()].stopped_after);
+        }
         let taken_ns = self.send(board, &done);
         let seat = &mut self.seats[board.index()];
         let ends_ns = now_ns + tether::ns_of(done.ticks, tick_ns_q16).max(LEAST_TURN_NS);
@@ -277,6 +280,7 @@ impl Engine {
             Rest::Taken => taken_ns.max(ends_ns),
             Rest::Stopped(at) => {
                 seat.stop();
+                seat.stopped_after = done.ticks;
                 return Ok(Happened::Stopped { board, at });
             }
         };

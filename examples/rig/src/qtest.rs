@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 /// QEMU answers within a millisecond, unless the host is busy.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// How long one read waits, so that the time for an answer is checked in between.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

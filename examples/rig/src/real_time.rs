@@ -19,14 +19,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use tank::field_bus::{MAX_MESSAGE_BYTES, ToBoard, ToPlant};
+use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
 use twinstep::ChannelId;
 
 /// Wall time: a pair of which nothing is heard for so long has stopped.
 const SILENT_AT_MOST: Duration = Duration::from_secs(120);
 /// How long a board may take to read what no longer fits into its socket; then it is lost.
 const SEND_WITHIN: Duration = Duration::from_millis(100);
-/// Cycles before the death of the board that drives, and after it.
+/// Cycles in duplex before the death of the board that drives, and after it.
 const CYCLES_BEFORE: u32 = 20;
 /// See above.
 const CYCLES_AFTER: u32 = 20;
@@ -122,6 +122,9 @@ struct Run {
     /// Cycles that had reached the plant when a board was killed, and which one it was.
     killed: Option<(u32, ChannelId)>,
     driven_by_survivor: u32,
+    modes: [Option<ModeCode>; 2],
+    /// The cycle since which both boards have been in duplex.
+    duplex_since: Option<u32>,
 }
 
 /// Kills the board that drives, on two boards that boot this image.
@@ -141,6 +144,8 @@ pub(crate) fn run(plan: Plan, qemu: &Path, image: &Path, progress: &Progress) ->
         driver: None,
         killed: None,
         driven_by_survivor: 0,
+        modes: [None; 2],
+        duplex_since: None,
     };
     for board in CHANNELS {
         run.boards[board.index()] = Some(Board::boot(qemu, image, folder.path(), board, &sender)?);
@@ -214,6 +219,12 @@ impl Run {
             ToPlant::Drive { .. } => self.judge.cut_off(),
             ToPlant::Settled { cycle, outcome, mode, .. } => {
                 self.judge.settled(board, cycle, outcome, mode);
+                self.modes[board.index()] = Some(mode);
+                if self.modes == [Some(ModeCode::Duplex); 2] {
+                    self.duplex_since.get_or_insert(self.judge.cycles());
+                } else {
+                    self.duplex_since = None;
+                }
                 self.plant.mode(board, cycle.max(self.judge.latest()), Some(mode));
             }
             ToPlant::Failed { code } => bail!("board {board} gave up with code {code}"),
@@ -224,7 +235,9 @@ impl Run {
 
     fn kill_if_due(&mut self) {
         let cycles = self.judge.cycles();
-        if let (None, Some(board)) = (self.killed, self.driver.filter(|_| cycles >= CYCLES_BEFORE)) {
+        // A board that was held up may be out of service: the other one alone has the state then.
+        let is_calm = self.duplex_since.is_some_and(|since| cycles >= since + CYCLES_BEFORE);
+        if let (None, Some(board)) = (self.killed, self.driver.filter(|_| is_calm)) {
             self.boards[board.index()] = None;
             self.judge.died(board);
             self.killed = Some((cycles, board));

@@ -248,7 +248,10 @@ fn seu_claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Claim> {
         Aim::Registers => (format!("at least {} faults of a processor", plan.flips), WRONG_BEHIND_SEAL),
         Aim::EveryInstruction { .. } => ("instructions skipped from vote to actuator".into(), WRONG_BEHIND_SEAL),
     };
-    let enough = if let Aim::EveryInstruction { .. } = plan.aim { 1 } else { plan.flips as usize };
+    // Beside those that the pair did not come by in three cycles each.
+    let all = seu.stretch.map_or(usize::MAX, |stretch| stretch[2] - seu.not_reached as usize);
+    let enough =
+        if let Aim::EveryInstruction { .. } = plan.aim { all.min(plan.flips as usize) } else { plan.flips as usize };
     vec![
         claim(injected, flipped >= enough),
         claim(wrong, figures.wrong == seu.uncovered_outputs),

@@ -119,9 +119,9 @@ pub(crate) struct SeuFigures {
     pub(crate) uncovered_outputs: u32,
     /// Faults aimed at instructions that no board came by in time.
     pub(crate) not_reached: u32,
-    /// Instructions from the peer's vote to the actuator, and how many different ones.
+    /// Instructions from the peer's vote to the actuator, how many different ones, and how many are in this share.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) stretch: Option<[usize; 2]>,
+    pub(crate) stretch: Option<[usize; 3]>,
 }
 
 impl SeuFigures {
@@ -147,7 +147,7 @@ impl SeuFigures {
         lines.push(format!("{:>19}: {}", "all", count(&|_| true)));
         let (restarts, stops, outages) = (self.restarts, self.safe_stops, self.outages);
         lines.push(format!("{restarts} restarts of a board, {stops} safe stops, {outages} outages of both"));
-        if let Some([all, different]) = self.stretch {
+        if let Some([all, different, _]) = self.stretch {
             lines.push(format!("{all} instructions from the vote to the actuator, {different} different ones"));
         }
         if self.not_reached > 0 {
@@ -224,11 +224,13 @@ impl Seu {
     /// A fault was aimed at what no board came by.
     pub(crate) fn not_reached(&mut self) {
         self.figures.not_reached += 1;
+        // Of a known number one less is left to be hit.
+        self.wanted -= u32::from(self.figures.stretch.is_some());
     }
 
     /// So many instructions are between vote and actuator, of which so many are to be skipped.
     pub(crate) fn follows(&mut self, all: usize, different: usize, wanted: usize) {
-        self.figures.stretch = Some([all, different]);
+        self.figures.stretch = Some([all, different, wanted]);
         self.wanted = self.wanted.min(wanted as u32);
     }
 
@@ -285,15 +287,12 @@ impl Seu {
     }
 
     /// A wrong output reached the plant from a board.
-    pub(crate) fn wrong(&mut self, board: Option<ChannelId>, what: String) {
-        let is_uncovered = self.newest(board).is_some_and(|flip| flip.is_behind_seal);
+    /// Returns whether the newest fault on the board excuses it: it hit behind the check of the seal, in that cycle.
+    pub(crate) fn wrong(&mut self, board: Option<ChannelId>, cycle: u32, what: String) -> bool {
+        let is_uncovered = self.newest(board).is_some_and(|flip| flip.is_behind_seal && flip.cycle == cycle);
         self.figures.uncovered_outputs += u32::from(is_uncovered);
         self.saw(board, if is_uncovered { Effect::Uncovered } else { Effect::Wrong }, what);
-    }
-
-    /// Whether the newest fault on a board was behind the check of the seal.
-    pub(crate) fn was_behind_seal(&mut self, board: ChannelId) -> bool {
-        self.newest(Some(board)).is_some_and(|flip| flip.is_behind_seal)
+        is_uncovered
     }
 
     /// Lays a repair of one block or digest to a flip that it can be of.
@@ -378,10 +377,10 @@ mod tests {
     fn a_wrong_output_is_uncovered_only_if_the_fault_was_behind_the_seal() {
         let mut seu = Seu::new(2);
         seu.flipped(A, 10, "core register", "r0".into(), 0);
-        seu.wrong(Some(A), "wrong".into());
+        seu.wrong(Some(A), 10, "wrong".into());
         seu.flipped(B, 12, "core register", "r1".into(), 0);
         seu.is_behind_seal();
-        seu.wrong(Some(B), "wrong".into());
+        seu.wrong(Some(B), 12, "wrong".into());
         let figures = seu.into_figures();
         let effects: Vec<Effect> = figures.flips.iter().map(|flip| flip.effect).collect();
         assert_eq!((effects, figures.uncovered_outputs), (vec![Effect::Wrong, Effect::Uncovered], 1));

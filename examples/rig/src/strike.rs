@@ -2,7 +2,8 @@
 
 use crate::debugger::{Debugger, PROGRAM_COUNTER, STACK_POINTER, STATUS};
 use crate::instructions::is_long;
-use crate::tether::Beside;
+use crate::tether::{Beside, gone_or_broken};
+use crate::trace::Program;
 use anyhow::Result;
 use fastrand::Rng;
 use serde::Serialize;
@@ -30,7 +31,11 @@ impl Strike {
     /// Draws one; half of them flip a core register.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         match rng.u8(0..8) {
-            0..4 => Self::Register { number: rng.u8(0..15), bit: rng.u8(0..32) },
+            0..4 => {
+                let number = rng.u8(0..15);
+                // The two lowest bits of the stack pointer are always 0.
+                Self::Register { number, bit: rng.u8(if number == STACK_POINTER { 2 } else { 0 }..32) }
+            }
             4 => Self::ProgramCounter { bit: rng.u8(1..32) },
             5 => Self::Status { bit: STATUS_BITS[rng.usize(0..STATUS_BITS.len())] },
             _ => Self::Skip,
@@ -97,19 +102,17 @@ pub(crate) struct Fired {
     pub(crate) shot: Shot,
     /// In words.
     pub(crate) what: String,
-    /// Words on the stack, from its top on, among which are the addresses to which functions return.
-    pub(crate) stack: Vec<u32>,
+    /// After the check of the seal, and before the output was on the bus.
+    pub(crate) is_behind_seal: bool,
 }
 
 /// A shot that waits for its instruction.
 pub(crate) struct Armed<'d> {
+    program: &'d Program,
     debugger: &'d mut Debugger,
     shot: &'d mut Option<Shot>,
     fired: &'d mut Option<Fired>,
 }
-
-/// As much of the stack as the callers of a function on the way to the actuator take.
-const STACK_WORDS: u32 = 256;
 
 /// Sets the breakpoint of a shot, on a board that sleeps between two turns.
 pub(crate) fn arm(debugger: &mut Debugger, shot: Shot) -> Result<()> {
@@ -127,8 +130,13 @@ pub(crate) fn disarm(debugger: &mut Debugger, shot: Shot) -> Result<()> {
 
 impl<'d> Armed<'d> {
     /// Waits beside a turn.
-    pub(crate) fn new(debugger: &'d mut Debugger, shot: &'d mut Option<Shot>, fired: &'d mut Option<Fired>) -> Self {
-        Self { debugger, shot, fired }
+    pub(crate) fn new(
+        program: &'d Program,
+        debugger: &'d mut Debugger,
+        shot: &'d mut Option<Shot>,
+        fired: &'d mut Option<Fired>,
+    ) -> Self {
+        Self { program, debugger, shot, fired }
     }
 
     fn stopped(&mut self) -> Result<()> {
@@ -141,10 +149,9 @@ impl<'d> Armed<'d> {
         let shot = *shot;
         *self.shot = None;
         self.debugger.forget(shot.address)?;
-        let top = self.debugger.register(STACK_POINTER)?;
-        let stack = self.debugger.words_at(top, STACK_WORDS).unwrap_or_default(); // it may end before
+        let is_behind_seal = self.program.is_behind_seal(shot.address, self.debugger)?;
         let what = shot.strike.apply(self.debugger)?;
-        *self.fired = Some(Fired { shot, what, stack });
+        *self.fired = Some(Fired { shot, what, is_behind_seal });
         self.debugger.go_on()
     }
 }
@@ -156,7 +163,7 @@ impl Beside for Armed<'_> {
 
     fn act(&mut self) -> io::Result<()> {
         loop {
-            self.stopped().map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))?;
+            self.stopped().map_err(gone_or_broken)?;
             if !self.debugger.has_said() {
                 return Ok(());
             }

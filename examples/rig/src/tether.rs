@@ -21,6 +21,16 @@ pub(crate) struct Done {
     pub(crate) rest: Rest,
 }
 
+impl Done {
+    /// Counts from so many ticks on: the program had stopped by then, and has gone on.
+    pub(crate) fn count_from(&mut self, ticks: u32) {
+        self.ticks = self.ticks.saturating_sub(ticks);
+        for said in &mut self.said {
+            said.ticks = said.ticks.saturating_sub(ticks);
+        }
+    }
+}
+
 /// Bytes that a board sent, and at which tick of its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -165,7 +175,10 @@ impl TetherEnd {
                     return Ok(Some(Done { said, ticks, rest: Rest::Until { us } }));
                 }
                 Tag::Taken => return Ok(Some(Done { said, ticks, rest: Rest::Taken })),
-                Tag::Stopped => return Ok(Some(Done { said, ticks: 0, rest: Rest::Stopped(ticks) })),
+                Tag::Stopped => {
+                    let at = u32::from_le_bytes(self.take(beside)?);
+                    return Ok(Some(Done { said, ticks, rest: Rest::Stopped(at) }));
+                }
             }
         }
     }
@@ -229,8 +242,20 @@ fn unless_gone<T>(result: std::io::Result<T>) -> Result<Option<T>> {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Err(error).with_context(|| format!("the emulator hangs: it said nothing for {HUNG_AFTER:?}"))
         }
-        Err(_) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error).context("the emulator cannot be heard"),
     }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
+/// Returns the error of a port beside the tether: that the board is gone, or what else it is.
+pub(crate) fn gone_or_broken(error: anyhow::Error) -> std::io::Error {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    let kind = cause.filter(|cause| is_gone(cause)).map_or(ErrorKind::Other, std::io::Error::kind);
+    std::io::Error::new(kind, format!("{error:#}"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::debugger::{Debugger, PROGRAM_COUNTER};
 use crate::firmware;
 use crate::instructions::{Function, functions};
-use crate::tether::Beside;
+use crate::tether::{Beside, gone_or_broken};
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -15,12 +15,14 @@ use std::os::unix::net::UnixStream;
 pub(crate) struct Program {
     /// The library, the program and the loop, with what they use of other crates.
     functions: Vec<Function>,
-    /// Opens an output, and drives it.
-    actuate: Range<u32>,
-    /// Drives an opened output.
-    drive: Range<u32>,
+    /// What is executed of the function that drives an output once that is opened.
+    behind_seal: Range<u32>,
+    /// Where it goes on once the output is driven.
+    driven: u32,
+    /// Where the firmware says that an opened output is on its way.
+    is_driving_at: u32,
     /// Where a turn begins.
-    begins: Vec<u32>,
+    begins: u32,
     /// Where one ends.
     ends: u32,
 }
@@ -40,11 +42,18 @@ impl Program {
             found.map(|function| function.range.clone()).with_context(|| format!("the firmware has no `{name}`"))
         };
         let ends = named("take_turn")?.start;
-        let begins = all.iter().flat_map(|function| returns_from(ends, function)).collect();
-        let (actuate, drive) = (named("board::serve::actuate")?, named("board::serve::drive")?);
+        let begins = named("turn_begins")?.start;
+        let (actuate, opened) = (named("board::serve::actuate")?, named("board::serve::opened")?.start);
+        let actuates = all.iter().find(|function| function.range == actuate);
+        let opens = actuates.and_then(|function| function.calls.iter().find(|(_, callee)| *callee == opened));
+        let (opens, _) = opens.context("the firmware opens no output where it drives")?;
+        let behind_seal = opens + 4..actuate.end;
+        let sends = actuates.and_then(|function| function.calls.iter().rfind(|(at, _)| behind_seal.contains(at)));
+        let driven = sends.context("the firmware drives nothing where it opens")?.0 + 4;
+        let is_driving_at = firmware::address_of("IS_DRIVING", 1, elf)?;
         let functions: Vec<Function> = all.into_iter().filter(|function| is_in(&function.path)).collect();
-        let program = Self { functions, actuate, drive, begins, ends };
-        ensure!(!program.begins.is_empty() && program.count() > 0, "the firmware has no turns, or no instructions");
+        let program = Self { functions, behind_seal, driven, is_driving_at, begins, ends };
+        ensure!(program.count() > 0, "the firmware has no instructions");
         Ok(program)
     }
 
@@ -85,18 +94,19 @@ impl Program {
         })
     }
 
-    /// Whether an instruction, with these words on the stack, is behind the check of the seal and before the write to the
-    /// actuator: in the function that opens the output, in the one that drives it, or in one that this has called.
-    pub(crate) fn is_behind_seal(&self, address: u32, stack: &[u32]) -> bool {
-        let is_return = |word: &u32| word & 1 == 1 && self.drive.contains(&(word & !1));
-        self.actuate.contains(&address) || self.drive.contains(&address) || stack.iter().any(is_return)
+    /// Whether an address is one of the program's own.
+    fn has(&self, address: u32) -> bool {
+        self.functions.iter().any(|function| function.range.contains(&address))
     }
-}
 
-/// Returns where a function goes on after its calls of another one.
-fn returns_from(callee: u32, function: &Function) -> Vec<u32> {
-    let calls = function.calls.iter().filter(|(_, target)| *target == callee);
-    calls.map(|(at, _)| at + 4).collect()
+    /// Whether a board that stands before an instruction has opened an output, and not driven it yet: what it executes
+    /// then is behind the check of the seal.
+    pub(crate) fn is_behind_seal(&self, address: u32, debugger: &mut Debugger) -> Result<bool> {
+        let word_at = self.is_driving_at & !3;
+        let word = debugger.words_at(word_at, 1)?.first().copied().unwrap_or_default();
+        let is_driving = word >> (8 * (self.is_driving_at - word_at)) & 0xFF != 0;
+        Ok(is_driving || self.behind_seal.contains(&address))
+    }
 }
 
 /// The instructions that were executed from the peer's vote to the actuator, in order.
@@ -134,7 +144,7 @@ impl<'d> Tracer<'d> {
     /// Waits for the beginning of the turn.
     pub(crate) fn new(debugger: &'d mut Debugger, program: &'d Program) -> Result<Self> {
         debugger.stop()?;
-        program.begins.iter().try_for_each(|at| debugger.break_at(*at))?;
+        debugger.break_at(program.begins)?;
         debugger.go_on()?;
         Ok(Self { debugger, program, stretch: Stretch::default(), is_complete: false })
     }
@@ -146,20 +156,24 @@ impl<'d> Tracer<'d> {
 
     fn follow(&mut self) -> Result<()> {
         self.debugger.wait_for_stop()?;
-        self.program.begins.iter().try_for_each(|at| self.debugger.forget(*at))?;
+        self.debugger.forget(self.program.begins)?;
         let mut is_driving = false;
         loop {
             let at = self.debugger.register(PROGRAM_COUNTER)?;
             if at == self.program.ends {
                 break;
             }
-            is_driving |= self.program.drive.contains(&at);
-            // It is back from there.
-            if is_driving && self.program.actuate.contains(&at) {
+            let was_driving = is_driving;
+            is_driving = self.program.behind_seal.contains(&at) || was_driving;
+            // It is back in that function, behind its call that drives.
+            if was_driving && at >= self.program.driven && self.program.behind_seal.contains(&at) {
                 self.is_complete = true;
                 break;
             }
-            self.stretch.0.push(at);
+            // What the rig has in hand of the board is none of it.
+            if self.program.has(at) {
+                self.stretch.0.push(at);
+            }
             self.debugger.step()?;
         }
         self.debugger.go_on()
@@ -172,7 +186,7 @@ impl Beside for Tracer<'_> {
     }
 
     fn act(&mut self) -> io::Result<()> {
-        self.follow().map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))
+        self.follow().map_err(gone_or_broken)
     }
 }
 

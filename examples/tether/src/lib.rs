@@ -18,7 +18,7 @@
 //!   3 Field       u32 ticks, u16 n, n bytes for the field bus
 //!   4 Until       u32 ticks, u64 time in microseconds: the board sleeps until then, or until a message has come
 //!   5 Taken       u32 ticks: the board waits until the link has taken all that it was given
-//!   6 Stopped     u32 address: the program stopped before this instruction, and nothing of it goes on
+//!   6 Stopped     u32 ticks, u32 address: the program stopped before this instruction. Its counter stands until it goes on
 //! ```
 
 /// In place of a turn's length: the program goes on with the instruction that it stopped before.
@@ -110,7 +110,8 @@ impl Tag {
             Self::Booted => 0,
             Self::Link | Self::Field => 6,
             Self::Until => 12,
-            Self::Taken | Self::Stopped => 4,
+            Self::Taken => 4,
+            Self::Stopped => 8,
         }
     }
 }

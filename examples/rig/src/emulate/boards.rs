@@ -30,17 +30,20 @@ impl Boards {
         self.0[at.index()].is_some()
     }
 
-    /// Returns the port to a board's memory.
-    pub(super) fn memory(&mut self, at: ChannelId) -> Option<&mut Qtest> {
-        self.0[at.index()].as_mut()?.memory.as_mut()
+    /// Returns the port to a board's memory, once the board sleeps.
+    ///
+    /// # Errors
+    /// If the board is gone.
+    pub(super) fn memory(&mut self, at: ChannelId) -> Result<Option<&mut Qtest>> {
+        self.0[at.index()].as_mut().map_or(Ok(None), Board::memory)
     }
 
     /// Lets a fault hit a board as it executes an instruction.
     ///
     /// # Errors
     /// If the board has no port to its registers.
-    pub(super) fn arm(&mut self, at: ChannelId, shot: Shot) -> Result<()> {
-        self.0[at.index()].as_mut().map_or(Ok(()), |board| board.arm(shot))
+    pub(super) fn arm(&mut self, at: ChannelId, shot: Shot, program: &Rc<Program>) -> Result<()> {
+        self.0[at.index()].as_mut().map_or(Ok(()), |board| board.arm(shot, program))
     }
 
     /// Takes back a fault that did not hit.

@@ -5,7 +5,7 @@ use super::{CHANNELS, PERIOD_NS, Run};
 use crate::seu::Aim;
 use crate::strike::{Shot, Strike};
 use crate::trace::{Program, Stretch};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -13,6 +13,10 @@ use twinstep::ChannelId;
 
 /// A board comes by an instruction within this time, or does so seldom.
 const REACHED_WITHIN_NS: u64 = 3 * PERIOD_NS / 2;
+/// An instruction of the way that was followed is tried so often.
+const TRIES: u32 = 3;
+/// So many turns in a row may bring a vote and no output.
+const LOOKS_AT_MOST: u32 = 40;
 /// A drawn instruction is hit the first few times that it is executed.
 const HITS_AT_MOST: u32 = 4;
 
@@ -24,6 +28,8 @@ pub(super) struct Shots {
     stretch: Option<Stretch>,
     /// The number of the next instruction of it to be skipped.
     next: usize,
+    /// Tries in vain of this one, or of a look at the instructions.
+    tries: u32,
     /// A board that a fault, or a look at its instructions, waits for; and how long.
     waiting: Option<(ChannelId, u64)>,
 }
@@ -32,7 +38,7 @@ impl Shots {
     /// Aims at the program of an image.
     pub(super) fn new(aim: Aim, elf: &[u8]) -> Result<Self> {
         let next = if let Aim::EveryInstruction { shard, .. } = aim { shard as usize - 1 } else { 0 };
-        Ok(Self { program: Rc::new(Program::of(elf)?), aim, stretch: None, next, waiting: None })
+        Ok(Self { program: Rc::new(Program::of(elf)?), aim, stretch: None, next, tries: 0, waiting: None })
     }
 
     /// Aims at these instructions only, as far as they are of the program.
@@ -47,6 +53,19 @@ impl Shots {
     /// Whether a fault is on its way.
     pub(super) fn are_waiting(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    /// Whether a fault that did not hit is tried once more.
+    fn tries_again(&mut self) -> bool {
+        let Aim::EveryInstruction { of, .. } = self.aim else { return false };
+        self.tries += 1;
+        let again = self.stretch.is_none() || self.tries < TRIES;
+        if self.stretch.is_some() && again {
+            self.next -= of as usize;
+        } else if self.stretch.is_some() {
+            self.tries = 0;
+        }
+        again
     }
 
     /// Returns the next fault; `None`: nothing is left, or it is not known yet what there is.
@@ -84,7 +103,7 @@ impl Run<'_> {
             return Ok(());
         }
         match shots.shot(&mut upsets.rng) {
-            Some(shot) => self.boards.arm(board, shot),
+            Some(shot) => self.boards.arm(board, shot, &Rc::clone(&shots.program)),
             None => {
                 shots.waiting = None;
                 upsets.seu.end();
@@ -110,7 +129,8 @@ impl Run<'_> {
             let (shot, cycle) = (fired.shot, latest + 1);
             let place = format!("{:#010x} {}, {}", shot.address, fired.what, shots.program.place(shot.address));
             upsets.seu.flipped(board, cycle, shot.strike.kind(), place, self.journal.len());
-            if shots.program.is_behind_seal(shot.address, &fired.stack) {
+            shots.tries = 0;
+            if fired.is_behind_seal {
                 upsets.seu.is_behind_seal();
             }
             upsets.last_flip = self.judge.cycles();
@@ -121,7 +141,10 @@ impl Run<'_> {
         let late = shots.waiting.filter(|(_, until_ns)| now_ns > *until_ns);
         if let Some((board, _)) = late {
             shots.waiting = None;
-            upsets.seu.not_reached();
+            if !shots.tries_again() {
+                upsets.seu.not_reached();
+            }
+            ensure!(shots.tries < LOOKS_AT_MOST, "no turn with a vote of the peer ends with an output");
             // One that has died meanwhile takes none back.
             self.boards.disarm(board).context("a fault cannot be taken back")?;
         }
@@ -134,6 +157,7 @@ impl Run<'_> {
             && shots.waiting.is_some_and(|(waits_for, _)| waits_for == board)
         {
             shots.waiting = None;
+            shots.tries_again();
         }
     }
 

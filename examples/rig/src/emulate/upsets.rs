@@ -134,7 +134,10 @@ impl Run<'_> {
         let board = self.next_target();
         let Some(upsets) = &self.upsets else { return Ok(()) };
         let is_alive = now_ns.saturating_sub(upsets.heard_ns[board.index()]) < ALIVE_WITHIN_NS;
-        let is_due = now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
+        // Where nothing is driven the last fault still shows.
+        let is_driving = now_ns - upsets.driven_ns < 2 * PERIOD_NS;
+        let is_due =
+            is_driving && now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
         match &upsets.shots {
             Some(shots) if is_due && is_alive && !shots.are_waiting() => self.shoot(board),
             None if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) => self.flip(board),
@@ -242,7 +245,11 @@ impl Run<'_> {
 
     fn flip(&mut self, board: ChannelId) -> Result<()> {
         self.readmit();
-        let (Some(upsets), Some(memory)) = (&mut self.upsets, self.boards.memory(board)) else { return Ok(()) };
+        let Ok(memory) = self.boards.memory(board) else {
+            self.unplug(board); // it has just stopped
+            return Ok(());
+        };
+        let (Some(upsets), Some(memory)) = (&mut self.upsets, memory) else { return Ok(()) };
         let stack_from = match upsets.stack_from {
             Some(from) => from,
             None => {

@@ -12,6 +12,8 @@ pub(super) struct Seat {
     pub(super) generation: u64,
     pub(super) busy_until_ns: u64,
     pub(super) wakes_on_bytes: bool,
+    /// The ticks of its turn after which the program stopped.
+    pub(super) stopped_after: u32,
     pub(super) link_out: Wire,
     pub(super) bus_out: Wire,
     pub(super) bus_in: Wire,
@@ -32,6 +34,7 @@ impl Seat {
             generation: 0,
             busy_until_ns: 0,
             wakes_on_bytes: false,
+            stopped_after: 0,
             link_out: Wire::new(link),
             bus_out: Wire::new(bus),
             bus_in: Wire::new(bus),

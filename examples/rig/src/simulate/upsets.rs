@@ -61,7 +61,7 @@ impl Run<'_> {
             upsets.next_flip = upsets.next_flip.max(upsets.now + calm);
         }
         if report.wrong > std::mem::replace(&mut upsets.wrong, report.wrong) {
-            upsets.seu.wrong(None, "a wrong output".into());
+            upsets.seu.wrong(None, 0, "a wrong output".into());
         }
         let has_lost_state = report.states_lost > std::mem::replace(&mut upsets.states_lost, report.states_lost);
         let is_apart = upsets.now > upsets.together + APART_AT_MOST;
