@@ -123,9 +123,9 @@ impl Run<'_> {
             Some(Care::RestartMute(owner)) => {
                 if let Some(upsets) = &mut self.upsets {
                     upsets.seu.was_mute(owner);
-                    upsets.driven_ns = now_ns;
                 }
-                return self.restart(owner, "it drove nothing");
+                // What the pair has stepped through meanwhile, nobody saw.
+                return self.reboot_both();
             }
             Some(Care::RestartBoth { are_safe }) => return self.restart_both(are_safe),
             Some(Care::BeginAnew) => return self.reboot_both(),
