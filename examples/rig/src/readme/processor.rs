@@ -1,7 +1,7 @@
 //! The table of faults of a processor: kinds of faults, and what was seen of each.
 
 use super::markdown::{Column, count, number, table};
-use super::recorded::{Recorded, missing};
+use super::recorded::{Claim, Recorded, failed, missing};
 use super::recording::{Recording, SEU_EVERY_INSTRUCTION, SEU_REGISTERS};
 use crate::seu::Effect;
 use anyhow::{Result, ensure};
@@ -14,6 +14,7 @@ const BEFORE_ACTUATOR: &str = "instruction skipped between vote and actuator";
 #[derive(Deserialize)]
 struct Run {
     seu: Faults,
+    claims: Vec<Claim>,
 }
 
 #[derive(Deserialize)]
@@ -32,19 +33,19 @@ pub(super) fn render(recorded: &Recorded) -> Result<String> {
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     match recorded.get::<Run>(SEU_REGISTERS)? {
         None => notes.push(format!("- {}", missing(SEU_REGISTERS))),
-        Some(Run { seu }) => {
+        Some(Run { seu, claims }) => {
             check(SEU_REGISTERS, &seu, &KINDS)?;
             rows.extend(KINDS.map(|kind| cells(kind, &seu, kind)));
-            notes.push(note(SEU_REGISTERS, &seu));
+            notes.push(note(SEU_REGISTERS, &seu, &claims));
         }
     }
     match recorded.get::<Run>(SEU_EVERY_INSTRUCTION)? {
         None => notes.push(format!("- {}", missing(SEU_EVERY_INSTRUCTION))),
-        Some(Run { seu }) => {
+        Some(Run { seu, claims }) => {
             let [.., skipped] = KINDS;
             check(SEU_EVERY_INSTRUCTION, &seu, &[skipped])?;
             rows.push(cells(BEFORE_ACTUATOR, &seu, skipped));
-            notes.push(note(SEU_EVERY_INSTRUCTION, &seu));
+            notes.push(note(SEU_EVERY_INSTRUCTION, &seu, &claims));
         }
     }
     let headings = [Column::Text("fault".into())]
@@ -63,7 +64,7 @@ fn check(recording: Recording, faults: &Faults, kinds: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn note(recording: Recording, faults: &Faults) -> String {
+fn note(recording: Recording, faults: &Faults, claims: &[Claim]) -> String {
     let (command, all) = (recording.command(), number(faults.flips.len() as u64));
     let missed = match faults.not_reached {
         0 => String::new(),
@@ -71,7 +72,11 @@ fn note(recording: Recording, faults: &Faults) -> String {
             format!("; {} more were aimed at instructions that the board did not execute in time", number(missed))
         }
     };
-    format!("- `{command}`: {all} faults{missed}")
+    let failed = match &failed(claims)[..] {
+        [] => String::new(),
+        failed => format!(". **Failed**: {}", failed.join("; ")),
+    };
+    format!("- `{command}`: {all} faults{missed}{failed}")
 }
 
 fn cells(name: &str, faults: &Faults, kind: &str) -> Vec<String> {
