@@ -28,7 +28,7 @@ pub(super) const REJOIN: Recording = recording("rejoin", &["rejoin"]);
 pub(super) const DUALCORE: Recording = recording("dualcore", &["dualcore"]);
 pub(super) const ROT: Recording = recording("rot", &["rot"]);
 pub(super) const SEU: Recording = recording("seu", &["seu"]);
-pub(super) const SEU_REGISTERS: Recording = with_failures("seu-registers", &["seu", "--registers", "300"]);
+pub(super) const SEU_REGISTERS: Recording = with_failures("seu-registers", &["seu", "--registers", "2000"]);
 pub(super) const SEU_EVERY_INSTRUCTION: Recording =
     with_failures("seu-every-instruction", &["seu", "--every-instruction", "--shard", "1/50"]);
 pub(super) const UPGRADE: Recording = recording("upgrade", &["upgrade"]);
