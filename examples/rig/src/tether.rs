@@ -88,7 +88,7 @@ impl Beside for Nothing {
 }
 
 /// Wall time: an emulator that is silent for so long hangs. A board that hangs is ended by its own watchdog before, after
-/// some million instructions.
+/// half a million instructions.
 const HUNG_AFTER: Duration = Duration::from_secs(120);
 /// Wall time between two looks at an emulator that says nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
