@@ -12,9 +12,9 @@
 //! bin/real-time    version 1 with a clock and UARTs of its own
 //! ```
 //!
-//! The time of all but the last is the rig's: clock and lines are on a tether (`board::virtual_time`). A board of the real
-//! world is built as `real-time` is: UART0 is the cross link to the other board, UART1 the field bus to sensors,
-//! actuators and the output relay.
+//! The time of all but the last is the rig's: clock and lines are on a tether (`board::virtual_time`). `real-time` has UART0
+//! as the cross link to the other board and UART1 as the field bus to sensors, actuators and the output relay. It runs in
+//! QEMU only: silicon also needs clock gates, pins and baud rates set up, and a watchdog that the loop feeds.
 
 mod chip;
 mod uart;

@@ -93,7 +93,6 @@ impl Board {
             .stderr(Stdio::null()) // "Timer with period zero" at every start of this board
             .spawn()
             .with_context(|| format!("cannot start {}", qemu.display()))?;
-        prefer(process.id());
         let log = process.stdout.take().map(read_to_its_end);
         // In a closure, so that QEMU is stopped whatever fails in it.
         let connected = (|| {
@@ -132,7 +131,10 @@ impl Board {
     /// If the emulator hangs.
     pub(crate) fn turn(&mut self, given: &Given) -> Result<Option<Done>> {
         let Some(debugger) = &mut self.debugger else { return self.tether.turn(given, &mut Nothing) };
-        let brings_vote = brings_vote(&mut self.from_peer, given);
+        let brings_vote = match given {
+            Given::Turn { link, .. } => ends_a_vote(&mut self.from_peer, link),
+            Given::GoOn => false,
+        };
         if let Some(program) = self.traces.take_if(|_| brings_vote) {
             let mut tracer = Tracer::new(debugger, &program)?;
             let done = self.tether.turn(given, &mut tracer)?;
@@ -213,9 +215,8 @@ impl Board {
     }
 }
 
-/// Whether a turn brings the end of a vote of the peer.
-fn brings_vote(deframer: &mut Deframer, given: &Given) -> bool {
-    let Given::Turn { link, .. } = given else { return false };
+/// Whether these bytes of the peer bring the end of a vote.
+fn ends_a_vote(deframer: &mut Deframer, link: &[u8]) -> bool {
     let frames = link.iter().filter_map(|byte| deframer.push(*byte));
     let votes = frames.filter(|out| out.frame.first().is_some_and(|first| first >> 1 & 0xF == Kind::Vote as u8));
     votes.count() > 0
@@ -230,13 +231,6 @@ impl Drop for Board {
 pub(crate) fn stop(process: &mut Child) {
     let _ = process.kill();
     let _ = process.wait();
-}
-
-/// Asks the host to run a process before others: the run is over sooner then. Where that is not allowed it goes on
-/// without.
-pub(crate) fn prefer(process: u32) {
-    let arguments = ["-n", "-10", "-p", &process.to_string()];
-    let _ = Command::new("renice").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 /// Opens a port that QEMU connects to.
@@ -275,4 +269,23 @@ fn read_to_its_end(mut stream: ChildStdout) -> JoinHandle<Vec<u8>> {
         let _ = stream.read_to_end(&mut bytes);
         bytes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::framed;
+
+    #[test]
+    fn a_vote_is_seen_in_the_turn_that_brings_its_end() {
+        // The kind stands above the lowest bit of the first byte.
+        let frame = |kind: Kind| framed(&[(kind as u8) << 1, 1, 2, 3, 4, 5, 6, 7]);
+        let (sample, vote) = (frame(Kind::Sample), frame(Kind::Vote));
+        let both = [&sample[..], &vote].concat();
+        let turns = [(&sample[..], false), (&vote[..4], false), (&vote[4..], true), (&[], false), (&both[..], true)];
+        let mut deframer = Deframer::default();
+        for (link, is_there) in turns {
+            assert_eq!(ends_a_vote(&mut deframer, link), is_there, "{link:x?}");
+        }
+    }
 }

@@ -13,7 +13,6 @@ mod owners;
 mod stops;
 
 use self::core::{Core, shared_at};
-use crate::board::prefer;
 use crate::engine::{Engine, Happened};
 use crate::frames::{Deframer, framed};
 use crate::journal::Logged;
@@ -79,7 +78,6 @@ struct Run<'p> {
 
 /// Runs `plan` on a chip with an image for each core.
 pub(crate) fn run(plan: Plan, qemu: &Path, images: &[PathBuf; 2], progress: &Progress) -> Result<Outcome> {
-    prefer(std::process::id());
     let folder = tempfile::tempdir().context("no temporary folder for the chip's ports")?;
     let elf = |image: &PathBuf| std::fs::read(image).with_context(|| format!("no firmware at {}", image.display()));
     let [elf_a, elf_b] = [elf(&images[0])?, elf(&images[1])?];
@@ -214,6 +212,7 @@ impl Run<'_> {
                 let is_new = self.judge.drives(core, epoch.counter(), outcome, cycle, &output);
                 self.plant.drive(core, cycle, &output, is_new);
                 if is_new {
+                    self.judge.drove_at(self.engine.now_ns() / 1_000);
                     self.driver = core;
                     for core in CHANNELS {
                         self.give_reading(core);

@@ -100,14 +100,14 @@ impl Run<'_> {
         while !self.is_done() {
             let Some(happened) = self.engine.next(&mut self.boards)? else { break };
             self.note_shots()?;
-            let busy = self.hear(&happened);
+            self.hear(&happened);
             if self.judge.cycles() > latest {
                 (latest, since_ns) = (self.judge.cycles(), self.engine.now_ns());
             } else if self.engine.now_ns() - since_ns > SILENT_PERIODS_AT_MOST * PERIOD_NS {
                 break;
             }
             self.go_on_with_rounds()?;
-            self.go_on_with_upsets(busy)?;
+            self.go_on_with_upsets()?;
             self.go_on_with_upgrade()?;
             if let Some(failed) = self.failed.take() {
                 bail!(failed);
@@ -168,8 +168,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks at what happened; returns the board that is at work.
-    fn hear(&mut self, happened: &Happened) -> Option<ChannelId> {
+    /// Looks at what happened.
+    fn hear(&mut self, happened: &Happened) {
         match happened {
             Happened::Left { from, life, byte, arrives_ns } => {
                 if self.engine.is_alive(*from, *life) {
@@ -178,7 +178,6 @@ impl Run<'_> {
                     // What the board had sent and the link no longer carries: its last words.
                     self.link.overhear(*from, *byte, &mut self.judge);
                 }
-                return Some(*from);
             }
             Happened::Said { from, bytes, .. } => {
                 for byte in bytes {
@@ -187,7 +186,6 @@ impl Run<'_> {
                         self.answer(*from, message);
                     }
                 }
-                return Some(*from);
             }
             Happened::Worked | Happened::Alarm => {}
             // A board's program is never stopped here: one that says so is upset.
@@ -198,7 +196,6 @@ impl Run<'_> {
                 }
             }
         }
-        None
     }
 
     /// Carries a byte across the link, up to the moment of a kill.
@@ -262,11 +259,19 @@ impl Run<'_> {
                     self.judge.cut_off();
                     return;
                 }
-                let wrong = self.judge.wrong();
+                let (wrong, missing, due) = (self.judge.wrong(), self.judge.missing(), self.judge.latest() + 1);
                 let is_new = self.judge.drives(board, epoch.counter(), outcome, cycle, &output);
-                if let Some(upsets) = self.upsets.as_mut().filter(|_| self.judge.wrong() > wrong) {
-                    let what = format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}");
-                    upsets.is_astray |= !upsets.seu.wrong(Some(board), cycle, what);
+                if is_new {
+                    self.judge.drove_at(self.engine.now_ns() / 1_000);
+                }
+                if let Some(upsets) = &mut self.upsets {
+                    if self.judge.missing() > missing {
+                        upsets.seu.lost(self.judge.missing() - missing);
+                    }
+                    if self.judge.wrong() > wrong {
+                        let what = format!("{board} drove {output:?} in cycle {cycle}, {outcome:?}");
+                        upsets.is_astray |= !upsets.seu.wrong(Some(board), due, what);
+                    }
                 }
                 self.plant.drive(board, cycle.min(self.judge.latest() + 1), &output, is_new);
                 if let Some(upsets) = &mut self.upsets {

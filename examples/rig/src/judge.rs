@@ -1,6 +1,8 @@
 //! The judge: what reaches the plant, against the rig's own run of the program.
 
 mod figures;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use figures::Figures;
 
@@ -13,8 +15,11 @@ use twinstep::sim::{Judgement, TwoOracles, Version, VoteTap};
 use twinstep::wire::Kind;
 use twinstep::{ChannelId, Cycle, Outcome, Program, canonical};
 
-/// Readings given to a board that it may still use.
+/// Readings given to a board that are kept: a core that hangs says what it sampled once it goes on.
 const READINGS_KEPT: usize = 64;
+/// A reading may be as old as so many cycles: the newest one may be on its way, and a cycle that is held keeps the one that
+/// it began with.
+const FRESH_FOR_CYCLES: u32 = 4;
 
 /// Watches the link and the field bus of one run.
 pub(crate) struct Judge {
@@ -24,12 +29,15 @@ pub(crate) struct Judge {
     /// The board has joined since its boot, or begun with it, and has sampled nothing yet.
     is_fresh: [bool; 2],
     votes: VoteTap,
-    given: [VecDeque<Reading>; 2],
+    /// Readings with the cycle in which they were given.
+    given: [VecDeque<(u32, Reading)>; 2],
     modes: [ModeCode; 2],
     drivers: BTreeMap<u32, [bool; 2]>,
     /// Overhead of the frames of a cycle, by direction; a frame counts once.
     overhead: [BTreeMap<u32, [usize; 2]>; 2],
     latest: u32,
+    /// When the first output of a cycle reached the plant last.
+    driven_at_us: Option<u64>,
     /// Blocks of memory that a board sent, and in which cycle.
     blocks: [(u32, u32); 2],
     /// Outputs released in duplex for which the link has not carried both votes yet: the
@@ -64,6 +72,7 @@ impl Judge {
             drivers: BTreeMap::new(),
             overhead: Default::default(),
             latest: 0,
+            driven_at_us: None,
             blocks: [(0, 0); 2],
             unconfirmed: Vec::new(),
             are_upset: false,
@@ -109,7 +118,7 @@ impl Judge {
         if self.versions == [Version::New; 2] {
             self.oracle.begin_new();
         }
-        self.latest = 0;
+        (self.latest, self.driven_at_us) = (0, None);
         self.figures.states_lost += 1;
         self.has_begun_anew = true;
     }
@@ -130,6 +139,7 @@ impl Judge {
     pub(crate) fn booted(&mut self, board: ChannelId, version: Version) {
         self.versions[board.index()] = version;
         self.is_fresh[board.index()] = true;
+        self.given[board.index()].clear();
     }
 
     /// Returns how many cycles reached the plant.
@@ -143,6 +153,11 @@ impl Judge {
         self.confirm_votes(0);
         self.figures.blackout_cycles = self.figures.missing + self.figures.held;
         self.figures
+    }
+
+    /// Returns how many cycles brought the plant no output.
+    pub(crate) fn missing(&self) -> u32 {
+        self.figures.missing
     }
 
     /// Returns how many wrong outputs reached the plant.
@@ -173,7 +188,7 @@ impl Judge {
     /// Notes a reading that a board was given.
     pub(crate) fn gave(&mut self, board: ChannelId, reading: Reading) {
         let given = &mut self.given[board.index()];
-        given.push_back(reading);
+        given.push_back((self.latest, reading));
         if given.len() > READINGS_KEPT {
             given.pop_front();
         }
@@ -237,7 +252,12 @@ impl Judge {
 
     /// Takes a board's sample of a cycle: it must be a reading that the board was given.
     pub(crate) fn sampled(&mut self, board: ChannelId, cycle: u32, reading: Reading) {
-        let never_given = reading != Reading::default() && !self.given[board.index()].contains(&reading);
+        let given = &self.given[board.index()];
+        // Before the first one has come a board knows of none.
+        let has_none = given.len() < 2 && reading == Reading::default();
+        let is_fresh =
+            |(since, given): &(u32, Reading)| *given == reading && cycle.saturating_sub(*since) <= FRESH_FOR_CYCLES;
+        let never_given = !has_none && !given.iter().any(is_fresh);
         match &mut self.figures.damaged_readings {
             Some(damaged) => *damaged += u32::from(never_given),
             None => self.figures.wrong += u32::from(never_given),
@@ -283,6 +303,12 @@ impl Judge {
         self.figures.cut_off += 1;
     }
 
+    /// Notes when an output that was the first of its cycle reached the plant.
+    pub(crate) fn drove_at(&mut self, now_us: u64) {
+        let gap_us = self.driven_at_us.replace(now_us).map_or(0, |before| now_us - before);
+        self.figures.longest_gap_us = self.figures.longest_gap_us.max(Some(gap_us));
+    }
+
     /// Judges a drive that reached the plant; returns whether it is the first of its cycle.
     pub(crate) fn drives(
         &mut self,
@@ -316,6 +342,7 @@ impl Judge {
         // The number itself may be damaged on a board that is hit.
         let is_possible = !self.are_upset || cycle <= self.latest.saturating_add(CYCLES_AHEAD);
         let is_new = cycle > self.latest && is_possible;
+        self.figures.went_back += u32::from(cycle < self.latest);
         match judgement {
             Judgement::Right => {}
             Judgement::RightAfterGap(gap) => self.figures.missing += gap,
@@ -334,7 +361,7 @@ impl Judge {
         let (votes, latest) = (&self.votes, self.latest);
         self.unconfirmed.retain(|(cycle, output)| !votes.both_voted(Cycle(*cycle), output));
         let before = self.unconfirmed.len();
-        self.unconfirmed.retain(|(cycle, _)| cycle + within_cycles > latest);
+        self.unconfirmed.retain(|(cycle, _)| cycle.saturating_add(within_cycles) > latest);
         self.figures.unvoted_in_duplex += (before - self.unconfirmed.len()) as u32;
     }
 

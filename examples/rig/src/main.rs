@@ -173,8 +173,8 @@ struct Options {
     /// Control cycles that must reach the plant
     #[arg(long, default_value_t = 420, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
     cycles: u32,
-    /// Run on the simulated pair, without QEMU
-    #[arg(long)]
+    /// Run on the simulated pair, without QEMU, with a line of its own
+    #[arg(long, conflicts_with_all = ["real_time", "mhz", "baud", "fifo", "latency_us"])]
     sim: bool,
     /// Write the figures and claims here
     #[arg(long, value_name = "FILE")]
@@ -198,7 +198,7 @@ struct Options {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     latency_us: u32,
     /// `failover` by the host's clock, on boards with clocks and UARTs of their own; nothing is claimed of time
-    #[arg(long, conflicts_with = "sim")]
+    #[arg(long, conflicts_with_all = ["mhz", "baud", "fifo", "latency_us"])]
     real_time: bool,
     /// Print the boards' decoded logs
     #[arg(long)]

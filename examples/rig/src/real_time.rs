@@ -4,7 +4,7 @@
 //! missed late, and a board that was held up may be taken for a dead one. What no host can change is claimed: no output
 //! is wrong, none is driven by two, and the outputs go on after the death of the board that drove.
 
-use crate::board::{MACHINE, accept, listen, prefer, stop};
+use crate::board::{MACHINE, accept, listen, stop};
 use crate::frames::{Deframer, framed};
 use crate::judge::Judge;
 use crate::plant_side::PlantSide;
@@ -69,7 +69,6 @@ impl Board {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {}", qemu.display()))?;
-        prefer(process.id());
         let connected = (|| {
             let ports = [accept(&cross_link, &mut process, MACHINE)?, accept(&field_bus, &mut process, MACHINE)?];
             for (port, line) in ports.iter().zip([Line::CrossLink, Line::FieldBus]) {

@@ -6,8 +6,8 @@ use crate::seu::Aim;
 use crate::upgrade::{self, Cell};
 use clap::ValueEnum;
 use fastrand::Rng;
-use tank::Plant;
 use tank::field_bus::ModeCode;
+use tank::{Plant, TIMING};
 use twinstep::blocks;
 
 /// A scenario of the rig.
@@ -150,7 +150,9 @@ impl Plan {
             claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
             claim("safe outputs 0", figures.safe == 0),
             claim("owners_max 1", figures.owners_max == 1),
+            claim("no output after one of a later cycle", figures.went_back == 0),
         ];
+        claims.extend(gap_claim(figures));
         if let Some(overhead) = ending.checks_link_overhead.then_some(figures.link_overhead_bytes_max) {
             claims.push(claim("link overhead of 1 to 40 bytes a cycle and direction", (1..=40).contains(&overhead)));
         }
@@ -181,6 +183,7 @@ impl Plan {
             Kind::Rot => {
                 claims.extend(rot_claims(figures));
                 claims.push(claim("no takeover", figures.takeovers == 0));
+                claims.push(claim("no board drove without the lease", figures.cut_off == 0));
                 claims.push(claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]));
             }
             Kind::Dualcore => {
@@ -196,6 +199,14 @@ impl Plan {
         }
         claims
     }
+}
+
+/// What is claimed of the time between two outputs, where there is a clock. The longest one is there if the owner dies between
+/// its vote and its output: the other one drives that output together with its own, at the deadline of the next cycle.
+pub(crate) fn gap_claim(figures: &Figures) -> Option<Claim> {
+    let bound_us = 2 * u64::from(TIMING.period_us) + u64::from(TIMING.vote_window_us);
+    let longest_us = figures.longest_gap_us?;
+    Some(claim("at most two periods and a vote window between two outputs", longest_us <= bound_us))
 }
 
 const STATE_BLOCKS: u32 = blocks::<Plant>() as u32;
@@ -249,16 +260,21 @@ fn seu_claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Claim> {
         Aim::EveryInstruction { .. } => ("instructions skipped from vote to actuator".into(), WRONG_BEHIND_SEAL),
     };
     // Beside those that the pair did not come by in three cycles each.
-    let all = seu.stretch.map_or(usize::MAX, |stretch| stretch[2] - seu.not_reached as usize);
+    let all = seu.stretch.map_or(usize::MAX, |stretch| stretch[2].saturating_sub(seu.not_reached as usize));
     let enough =
         if let Aim::EveryInstruction { .. } = plan.aim { all.min(plan.flips as usize) } else { plan.flips as usize };
-    vec![
-        claim(injected, flipped >= enough),
+    let mut claims = vec![claim(injected, flipped > 0 && flipped >= enough)];
+    if let Aim::EveryInstruction { .. } = plan.aim {
+        let are_few = 20 * seu.not_reached as usize <= flipped;
+        claims.push(claim("all but one in twenty of those that were aimed at", are_few));
+    }
+    claims.extend([
         claim(wrong, figures.wrong == seu.uncovered_outputs),
         claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
         claim("owners_max 1", figures.owners_max == 1),
         claim("duplex at the end", ending.modes == [Some(ModeCode::Duplex); 2]),
-    ]
+    ]);
+    claims
 }
 
 /// What else is known at the end of a run.

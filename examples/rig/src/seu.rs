@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Returned,
     /// The board hung, stopped or did not come back, and was booted again.
     Restarted,
+    /// A cycle brought the plant no output.
+    Lost,
     /// The owner drove nothing any more, though both served, until it was booted again.
     Mute,
     /// Both boards went into the safe state, or lost the state; both were booted again.
@@ -51,12 +53,13 @@ pub(crate) enum Aim {
 }
 
 impl Effect {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::None,
         Self::Repaired,
         Self::Masked,
         Self::Returned,
         Self::Restarted,
+        Self::Lost,
         Self::Mute,
         Self::Stopped,
         Self::Uncovered,
@@ -70,6 +73,7 @@ impl Effect {
             Self::Masked => "masked",
             Self::Returned => "left and returned",
             Self::Restarted => "restarted",
+            Self::Lost => "output missing",
             Self::Mute => "outputs stopped, restarted",
             Self::Stopped => "both stopped",
             Self::Uncovered => "wrong, behind the seal",
@@ -153,10 +157,10 @@ impl SeuFigures {
         if self.not_reached > 0 {
             lines.push(format!("{} faults aimed at what no board came by in time", self.not_reached));
         }
-        let grave = self.flips.iter().filter(|flip| flip.effect >= Effect::Mute);
-        lines.extend(
-            grave.map(|flip| format!("{}: cycle {}, {}, {}", flip.effect.name(), flip.cycle, flip.board, flip.place)),
-        );
+        let grave = (1..).zip(&self.flips).filter(|(_, flip)| flip.effect >= Effect::Mute);
+        lines.extend(grave.map(|(number, Flip { effect, cycle, board, place, .. })| {
+            format!("{}, as --replay {number} shows: cycle {cycle}, {board}, {place}", effect.name())
+        }));
         lines
     }
 }
@@ -244,7 +248,10 @@ impl Seu {
         let (about, effect) = match event {
             Event::Repaired { working, checkpoint, digests } => {
                 for (region, count) in [("working state", working), ("checkpoint", checkpoint), ("digests", digests)] {
-                    (0..*count).for_each(|_| self.repaired(board, region, &in_words));
+                    let laid = (0..*count).take_while(|_| self.repaired(board, region, &in_words)).count();
+                    if laid < usize::from(*count) {
+                        self.saw(Some(board), Effect::Repaired, in_words.clone());
+                    }
                 }
                 return;
             }
@@ -269,6 +276,11 @@ impl Seu {
         self.saw(Some(board), Effect::Restarted, format!("{board} booted again: {why}"));
     }
 
+    /// So many cycles brought the plant no output.
+    pub(crate) fn lost(&mut self, cycles: u32) {
+        self.saw(None, Effect::Lost, format!("outputs of {cycles} cycles missing"));
+    }
+
     /// The owner drives nothing any more.
     pub(crate) fn was_mute(&mut self, owner: ChannelId) {
         self.saw(Some(owner), Effect::Mute, format!("{owner} owned and drove nothing"));
@@ -286,26 +298,24 @@ impl Seu {
         self.saw(None, Effect::Stopped, why.into());
     }
 
-    /// A wrong output reached the plant from a board.
-    /// Returns whether the newest fault on the board excuses it: it hit behind the check of the seal, in that cycle.
-    pub(crate) fn wrong(&mut self, board: Option<ChannelId>, cycle: u32, what: String) -> bool {
-        let is_uncovered = self.newest(board).is_some_and(|flip| flip.is_behind_seal && flip.cycle == cycle);
+    /// A wrong output reached the plant from a board, as the output of cycle `due` was to come.
+    /// Returns whether the newest fault on the board excuses it: it hit behind the check of the seal, in that cycle. What
+    /// the board says of its cycle may be damaged.
+    pub(crate) fn wrong(&mut self, board: Option<ChannelId>, due: u32, what: String) -> bool {
+        let is_uncovered = self.newest(board).is_some_and(|flip| flip.is_behind_seal && flip.cycle == due);
         self.figures.uncovered_outputs += u32::from(is_uncovered);
         self.saw(board, if is_uncovered { Effect::Uncovered } else { Effect::Wrong }, what);
         is_uncovered
     }
 
-    /// Lays a repair of one block or digest to a flip that it can be of.
-    fn repaired(&mut self, board: ChannelId, region: &str, what: &str) {
+    /// Lays a repair of one block or digest to a flip that it can be of; returns whether there is one.
+    fn repaired(&mut self, board: ChannelId, region: &str, what: &str) -> bool {
         let mut flips = self.figures.flips.iter_mut();
         let mine = flips.find(|flip| flip.board == board && flip.region == region && flip.effect == Effect::None);
-        match mine {
-            Some(flip) => {
-                flip.effect = Effect::Repaired;
-                flip.seen.push(what.to_owned());
-            }
-            None => self.saw(Some(board), Effect::Repaired, what.to_owned()),
-        }
+        let Some(flip) = mine else { return false };
+        flip.effect = Effect::Repaired;
+        flip.seen.push(what.to_owned());
+        true
     }
 
     /// Lays something to the newest flip on a board, or to the newest of all.
@@ -374,6 +384,15 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_damaged_is_laid_to_a_flip_once() {
+        let mut seu = Seu::new(1);
+        seu.flipped(A, 10, "core register", "r0".into(), 0);
+        tell(&mut seu, A, Event::Repaired { working: 40_000, checkpoint: 0, digests: 1 });
+        let figures = seu.into_figures();
+        assert_eq!((figures.flips[0].effect, figures.flips[0].seen.len()), (Effect::Repaired, 2));
+    }
+
+    #[test]
     fn a_wrong_output_is_uncovered_only_if_the_fault_was_behind_the_seal() {
         let mut seu = Seu::new(2);
         seu.flipped(A, 10, "core register", "r0".into(), 0);
@@ -391,6 +410,10 @@ mod tests {
         let mut seu = Seu::new(1);
         seu.flipped(A, 10, "stack", "0x2000ff00 bit 3".into(), 0);
         seu.safe_stop();
-        assert!(seu.into_figures().lines().contains(&"both stopped: cycle 10, A, 0x2000ff00 bit 3".into()));
+        assert!(
+            seu.into_figures()
+                .lines()
+                .contains(&"both stopped, as --replay 1 shows: cycle 10, A, 0x2000ff00 bit 3".into())
+        );
     }
 }

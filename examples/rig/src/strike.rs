@@ -174,6 +174,91 @@ impl Beside for Armed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+
+    /// The registers of a pretended board that stands before an instruction.
+    type Registers = [u32; 26];
+
+    const STANDS_AT: u32 = 0x200;
+
+    /// Answers as the debug stub does, until the other end is closed; returns the registers as they are then.
+    fn stub(mut port: UnixStream, mut registers: Registers, instruction: [u8; 2]) -> Registers {
+        let mut byte = [0];
+        let mut packet = String::new();
+        while port.read(&mut byte).unwrap() == 1 {
+            match byte[0] {
+                b'+' => {}
+                b'$' => packet.clear(),
+                b'#' => {
+                    port.read_exact(&mut [0; 2]).unwrap();
+                    let answer = answer(&packet, &mut registers, instruction);
+                    let sum = answer.bytes().fold(0_u8, u8::wrapping_add);
+                    write!(port, "+${answer}#{sum:02x}").unwrap();
+                }
+                letter => packet.push(letter.into()),
+            }
+        }
+        registers
+    }
+
+    fn answer(packet: &str, registers: &mut Registers, instruction: [u8; 2]) -> String {
+        let hex = |digits: &str| u32::from_str_radix(digits, 16).unwrap();
+        let (order, rest) = packet.split_at(1);
+        match (order, rest.split_once('=')) {
+            ("p", None) => format!("{:08x}", registers[hex(rest) as usize].swap_bytes()),
+            ("P", Some((number, value))) => {
+                registers[hex(number) as usize] = hex(value).swap_bytes();
+                "OK".into()
+            }
+            ("m", None) => {
+                assert_eq!(rest, format!("{STANDS_AT:x},2"));
+                format!("{:02x}{:02x}", instruction[0], instruction[1])
+            }
+            _ => panic!("{packet}"),
+        }
+    }
+
+    /// Strikes a pretended board; returns its registers before and after.
+    fn strike(strike: Strike, instruction: [u8; 2]) -> [Registers; 2] {
+        let mut before: Registers = std::array::from_fn(|number| 0x1111_1111 * (number as u32 & 0xF));
+        before[usize::from(PROGRAM_COUNTER)] = STANDS_AT;
+        before[usize::from(STATUS)] = 0x0100_0000 | 0b0000_0100 << 8; // the second of three, if equal
+        let (here, there) = UnixStream::pair().unwrap();
+        let board = std::thread::spawn(move || stub(there, before, instruction));
+        let mut debugger = Debugger::connect(here).unwrap();
+        strike.apply(&mut debugger).unwrap();
+        drop(debugger);
+        [before, board.join().unwrap()]
+    }
+
+    /// `nop`, and the first half of a call.
+    const SHORT: [u8; 2] = [0x00, 0xBF];
+    const LONG: [u8; 2] = [0x00, 0xF0];
+
+    #[test]
+    fn a_flip_changes_one_bit_of_one_register() {
+        for (struck, number, bit) in [
+            (Strike::Register { number: 3, bit: 7 }, 3, 7),
+            (Strike::Register { number: STACK_POINTER, bit: 2 }, STACK_POINTER, 2),
+            (Strike::Register { number: 14, bit: 31 }, 14, 31),
+            (Strike::ProgramCounter { bit: 1 }, PROGRAM_COUNTER, 1),
+            (Strike::Status { bit: 30 }, STATUS, 30),
+        ] {
+            let [mut before, after] = strike(struck, SHORT);
+            before[usize::from(number)] ^= 1 << bit;
+            assert_eq!(before, after, "{struck:?}");
+        }
+    }
+
+    #[test]
+    fn a_skipped_instruction_is_passed_by_its_length_with_the_state_of_its_block() {
+        for (instruction, bytes) in [(SHORT, 2), (LONG, 4)] {
+            let [mut before, after] = strike(Strike::Skip, instruction);
+            before[usize::from(PROGRAM_COUNTER)] += bytes;
+            before[usize::from(STATUS)] = 0x0100_0000 | 0b0000_1000 << 8; // the third
+            assert_eq!(before, after, "{instruction:x?}");
+        }
+    }
 
     #[test]
     fn the_state_of_a_conditional_block_goes_on_by_one() {

@@ -3,7 +3,7 @@
 //! Both cores share the emulator's clock, which counts the instructions of both. The rig gives one of them a turn at a
 //! time, while the other one sleeps: so what a core counts in its turn are its own.
 
-use crate::board::{ICOUNT, accept, listen, prefer, stop};
+use crate::board::{ICOUNT, accept, listen, stop};
 use crate::engine::{Given, Machines};
 use crate::qtest::Qtest;
 use crate::tether::{Done, Nothing, TetherEnd};
@@ -47,7 +47,6 @@ impl Chip {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {}", qemu.display()))?;
-        prefer(process.id());
         // In a closure, so that QEMU is stopped whatever fails in it.
         let connected = (|| {
             let memory = Qtest::connect(accept(&memory, &mut process, MACHINE)?)?;

@@ -5,6 +5,7 @@ use crate::rounds::Act;
 use anyhow::Result;
 use tank::field_bus::ModeCode;
 use twinstep::ChannelId;
+use twinstep::sim::Version;
 
 /// Or while both wait for each other: so long after the core's sample.
 const AFTER_SAMPLE_NS: std::ops::Range<u64> = 0..4_000_000;
@@ -93,6 +94,7 @@ impl Run<'_> {
                 self.cores[core.index()].heal(&mut self.chip.memory)?;
                 self.chip.begin_anew(core)?;
                 self.engine.boot(core);
+                self.judge.booted(core, Version::Old);
                 self.is_stopped[core.index()] = false;
             }
             None => {}

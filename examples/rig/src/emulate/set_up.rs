@@ -5,7 +5,7 @@ use super::shots::Shots;
 use super::upgrade::Upgrade;
 use super::upsets::Upsets;
 use super::{CHANNELS, Run};
-use crate::board::{Socket, TICKS_IN_A_HUNDRED_INSTRUCTIONS, prefer};
+use crate::board::{Socket, TICKS_IN_A_HUNDRED_INSTRUCTIONS};
 use crate::cross_link::CrossLink;
 use crate::engine::Engine;
 use crate::firmware::{self, Images};
@@ -29,7 +29,6 @@ const LEARNING_CYCLES: u32 = 16;
 impl<'p> Run<'p> {
     /// Makes a run on two boards that are to boot these images.
     pub(super) fn new(plan: Plan, qemu: &Path, images: &Images, progress: &'p Progress) -> Result<Self> {
-        prefer(std::process::id());
         let (image, folder) = (images.old(), tempfile::tempdir().context("no temporary folder for the boards' ports")?);
         let elf = std::fs::read(&image).with_context(|| format!("no firmware at {}", image.display()))?;
         let debug_port = plan.kind == Kind::Seu && plan.aim != Aim::Memory;

@@ -153,11 +153,14 @@ impl Run<'_> {
 
     /// A board was booted: nothing waits for it any more.
     pub(super) fn forget_shot(&mut self, board: ChannelId) {
-        if let Some(shots) = self.upsets.as_mut().and_then(|upsets| upsets.shots.as_mut())
+        if let Some(upsets) = &mut self.upsets
+            && let Some(shots) = &mut upsets.shots
             && shots.waiting.is_some_and(|(waits_for, _)| waits_for == board)
         {
             shots.waiting = None;
-            shots.tries_again();
+            if !shots.tries_again() {
+                upsets.seu.not_reached();
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Upsets on emulated boards: flips a bit of a board's memory at a random moment, and stands by as the watchdog and
-//! the technician of both.
+//! Upsets on emulated boards: flips a bit of a board's memory at a random moment between two of its turns, and stands by as
+//! the watchdog and the technician of both.
 
 use super::shots::Shots;
 use super::{CHANNELS, PERIOD_NS, Run};
@@ -33,8 +33,6 @@ pub(super) struct Upsets {
     /// The lowest byte of the stack that was ever used, once it was looked at.
     stack_from: Option<u32>,
     due_ns: u64,
-    /// The flip waits for the board's next bytes: it is at work then.
-    when_busy: bool,
     /// No flip before this cycle, counted over the run: the boards have just come together.
     pub(super) calm_from: u32,
     /// The cycle of the last flip, counted over the run.
@@ -61,7 +59,6 @@ impl Upsets {
             ram,
             stack_from: None,
             due_ns: 0,
-            when_busy: false,
             calm_from: FIRST_FLIP,
             last_flip: 0,
             heard_ns: [0; 2],
@@ -108,8 +105,8 @@ enum Care {
 }
 
 impl Run<'_> {
-    /// Looks after the boards, and flips a bit if one is due; `busy` is a board that has just sent something.
-    pub(super) fn go_on_with_upsets(&mut self, busy: Option<ChannelId>) -> Result<()> {
+    /// Looks after the boards, and flips a bit if one is due.
+    pub(super) fn go_on_with_upsets(&mut self) -> Result<()> {
         let now_ns = self.engine.now_ns();
         let Some(upsets) = &mut self.upsets else { return Ok(()) };
         if self.modes == [Some(ModeCode::Duplex); 2] {
@@ -140,7 +137,7 @@ impl Run<'_> {
             is_driving && now_ns >= upsets.due_ns && self.judge.cycles() >= upsets.calm_from && !upsets.seu.is_done();
         match &upsets.shots {
             Some(shots) if is_due && is_alive && !shots.are_waiting() => self.shoot(board),
-            None if is_due && is_alive && (!upsets.when_busy || busy == Some(board)) => self.flip(board),
+            None if is_due && is_alive => self.flip(board),
             _ => Ok(()),
         }
     }
@@ -268,7 +265,6 @@ impl Run<'_> {
         let text = format!("{:#010x} bit {bit}, {}", place.address, place.symbol);
         upsets.seu.flipped(board, cycle, place.region, text, self.journal.len());
         upsets.draw_next(self.engine.now_ns());
-        upsets.when_busy = upsets.rng.bool();
         self.plant.injected(cycle, Some(board), place.region);
         Ok(())
     }

@@ -28,6 +28,11 @@ pub(crate) struct Figures {
     pub(crate) held: u32,
     /// Drives of a board that the relay had cut off.
     pub(crate) cut_off: u32,
+    /// Outputs that reached the plant after one of a later cycle.
+    pub(crate) went_back: u32,
+    /// The longest time between two outputs that reached the plant, each the first of its cycle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) longest_gap_us: Option<u64>,
     /// Bytes on the link beyond input and output in a duplex cycle, each direction, both
     /// frames with their delimiters: the most.
     pub(crate) link_overhead_bytes_max: usize,

@@ -74,7 +74,7 @@ fn note(recording: Recording, faults: &Faults, claims: &[Claim]) -> String {
     };
     let failed = match &failed(claims)[..] {
         [] => String::new(),
-        failed => format!(". **Failed**: {}", failed.join("; ")),
+        failed => format!(". Claims that **failed**: {}", failed.join("; ")),
     };
     format!("- `{command}`: {all} faults{missed}{failed}")
 }
@@ -116,10 +116,10 @@ mod tests {
         let table = render(&recorded).unwrap();
         let counts = [
             "3 faults; 7 more were aimed at instructions",
-            "| core register | 1 | – | 1 | – | – | – | – | 0 | 0 | 2 |",
-            "| program counter | – | – | – | – | – | – | – | 0 | 0 | 0 |",
-            "| instruction skipped | – | – | – | – | – | – | – | 1 | 0 | 1 |",
-            "| instruction skipped between vote and actuator | – | – | – | – | – | – | – | 0 | 1 | 1 |",
+            "| core register | 1 | – | 1 | – | – | – | – | – | 0 | 0 | 2 |",
+            "| program counter | – | – | – | – | – | – | – | – | 0 | 0 | 0 |",
+            "| instruction skipped | – | – | – | – | – | – | – | – | 1 | 0 | 1 |",
+            "| instruction skipped between vote and actuator | – | – | – | – | – | – | – | – | 0 | 1 | 1 |",
         ];
         assert!(counts.iter().all(|line| table.contains(line)), "{table}");
     }

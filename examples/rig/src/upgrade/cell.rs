@@ -150,7 +150,8 @@ impl CellFigures {
     pub(crate) fn holds(&self) -> bool {
         let is_together = self.ended_after_periods.is_some() && self.version.is_some() && self.stuck.is_none();
         let is_right = self.wrong == 0 && self.owners_max == 1 && self.killed.is_some();
-        let is_gapless = self.blackout_cycles == 0 && self.states_lost == 0;
+        // A takeover in the cycle of the death comes within two periods of the output before it.
+        let is_gapless = self.blackout_cycles == 0 && self.states_lost == 0 && self.silence_periods <= 2.0;
         is_together && is_right && (is_gapless || !self.is_redundant)
     }
 

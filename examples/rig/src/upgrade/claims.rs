@@ -4,7 +4,7 @@ use super::books::{RoundFigures, UpgradeFigures};
 use super::cell::Cell;
 use super::flavour::{Flavour, OLD_VERSION};
 use crate::judge::Figures;
-use crate::scenario::{Claim, Ending, Kind, Plan, claim};
+use crate::scenario::{Claim, Ending, Kind, Plan, claim, gap_claim};
 use tank::field_bus::ModeCode;
 use twinstep::upgrade::{Order, Step};
 
@@ -38,9 +38,12 @@ pub(crate) fn claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Cla
         claim("safe outputs 0", figures.safe == 0),
         claim("owners_max 1", figures.owners_max == 1),
         claim("blackout_cycles 0", figures.blackout_cycles == 0),
+        claim("no output after one of a later cycle", figures.went_back == 0),
+        claim("no board drove without the lease", figures.cut_off == 0),
         claim("the state was never lost", figures.states_lost == 0),
         claim("each order was carried out, or refused where it had to be", upgrade.stuck.is_none()),
     ];
+    claims.extend(gap_claim(figures));
     match plan.kind {
         Kind::Upgrade => claims.extend(of_upgrade(upgrade)),
         Kind::Rollback => claims.extend(of_rollback(upgrade)),
@@ -128,6 +131,8 @@ fn of_faults(plan: &Plan, figures: &Figures) -> Vec<Claim> {
         claim("unvoted_in_duplex 0", figures.unvoted_in_duplex == 0),
         claim("safe outputs 0", figures.safe == 0),
         claim("owners_max 1", figures.owners_max == 1),
+        claim("no output after one of a later cycle", figures.went_back == 0),
+        claim("no board drove without the lease", figures.cut_off == 0),
         claim(
             "no cycle without an output where both halves may have the state",
             redundant().all(|cell| cell.blackout_cycles == 0 && cell.states_lost == 0),

@@ -90,6 +90,8 @@ pub(crate) fn add(all: &mut Figures, one: &Figures) {
     all.takeovers += one.takeovers;
     all.held += one.held;
     all.cut_off += one.cut_off;
+    all.went_back += one.went_back;
+    all.longest_gap_us = all.longest_gap_us.max(one.longest_gap_us);
     all.blackout_cycles += one.blackout_cycles;
     all.states_lost += one.states_lost;
     all.repeated_frames += one.repeated_frames;
