@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --test loom -- --nocapture
+//! SWITCHES=3 ...   no model with more forced switches than so many
 //! ```
 //!
 //! Without `--cfg loom` this file is empty. The types are those that ship; loom's atomics stand behind `twinstep::sync`, which also
@@ -15,6 +16,8 @@
 mod claims;
 #[path = "loom/frames.rs"]
 mod frames;
+#[path = "support/knob.rs"]
+mod knob;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -56,10 +59,12 @@ const MODELS: &[Model] = &[
 static TURN: Mutex<()> = Mutex::new(());
 static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Explores all executions of `model`, or those with up to so many forced switches between the cores.
+/// Explores all executions of `model`, or those with up to so many forced switches between the cores, if `SWITCHES` allows as
+/// many.
 fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
+    let most = knob::knob("SWITCHES", u32::MAX) as usize;
+    builder.preemption_bound = preemptions.map(|preemptions| preemptions.min(most));
     builder.check(move || {
         EXECUTIONS.fetch_add(1, Ordering::Relaxed);
         model();
