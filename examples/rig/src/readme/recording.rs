@@ -30,7 +30,7 @@ pub(super) const ROT: Recording = recording("rot", &["rot"]);
 pub(super) const SEU: Recording = recording("seu", &["seu"]);
 pub(super) const SEU_REGISTERS: Recording = with_failures("seu-registers", &["seu", "--registers", "2000"]);
 pub(super) const SEU_EVERY_INSTRUCTION: Recording =
-    with_failures("seu-every-instruction", &["seu", "--every-instruction", "--shard", "1/9"]);
+    with_failures("seu-every-instruction", &["seu", "--every-instruction", "--shard", "1/8"]);
 pub(super) const UPGRADE: Recording = recording("upgrade", &["upgrade"]);
 pub(super) const UPGRADE_FAULTS: Recording = recording("upgrade-faults", &["upgrade-faults"]);
 pub(super) const MEASURE: Recording = recording("measure", &["measure"]);
