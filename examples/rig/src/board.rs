@@ -15,6 +15,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tether::TurnHeader;
 use twinstep::wire::Kind;
 
 /// A running board. It is killed when dropped.
@@ -137,7 +138,7 @@ impl Board {
         };
         if let Some(program) = self.traces.take_if(|_| brings_vote) {
             let mut tracer = Tracer::new(debugger, &program)?;
-            let done = self.tether.turn(given, &mut tracer)?;
+            let done = self.tether.turn(&timeless(given), &mut tracer)?.map(Done::without_time);
             self.traced = tracer.into_stretch();
             self.traces = self.traced.is_none().then_some(program); // else once more
             return Ok(done);
@@ -149,7 +150,8 @@ impl Board {
             strike::arm(debugger, shot)?;
         }
         let Some(program) = self.program.as_deref() else { return self.tether.turn(given, &mut Nothing) };
-        let done = self.tether.turn(given, &mut Armed::new(program, debugger, &mut self.shot, &mut self.fired))?;
+        let mut armed = Armed::new(program, debugger, &mut self.shot, &mut self.fired);
+        let done = self.tether.turn(&timeless(given), &mut armed)?.map(Done::without_time);
         if let Some(left) = self.shot.filter(|left| left.with_vote && done.is_some()) {
             strike::disarm(debugger, left)?;
             self.shot = Some(shot); // counted anew in the next such turn
@@ -212,6 +214,18 @@ impl Board {
     pub(crate) fn into_log(mut self) -> Vec<u8> {
         stop(&mut self.process);
         self.log.take().and_then(|log| log.join().ok()).unwrap_or_default()
+    }
+}
+
+/// Returns a turn whose work takes no time: each stop by the debug stub adds some of the host's time to the emulator's
+/// counter.
+fn timeless(given: &Given) -> Given {
+    match given {
+        Given::Turn { header, link, field } => {
+            let header = TurnHeader { tick_ns_q16: 0, ..*header };
+            Given::Turn { header, link: link.clone(), field: field.clone() }
+        }
+        Given::GoOn => Given::GoOn,
     }
 }
 
