@@ -119,6 +119,8 @@ impl Judge {
             self.oracle.begin_new();
         }
         (self.latest, self.driven_at_us) = (0, None);
+        // What it samples in its first cycles was given before.
+        self.given.iter_mut().flatten().for_each(|(since, _)| *since = 0);
         self.figures.states_lost += 1;
         self.has_begun_anew = true;
     }

@@ -157,7 +157,7 @@ impl SeuFigures {
         if self.not_reached > 0 {
             lines.push(format!("{} faults aimed at what no board came by in time", self.not_reached));
         }
-        let grave = (1..).zip(&self.flips).filter(|(_, flip)| flip.effect >= Effect::Mute);
+        let grave = (1..).zip(&self.flips).filter(|(_, flip)| flip.effect >= Effect::Lost);
         lines.extend(grave.map(|(number, Flip { effect, cycle, board, place, .. })| {
             format!("{}, as --replay {number} shows: cycle {cycle}, {board}, {place}", effect.name())
         }));
@@ -228,8 +228,6 @@ impl Seu {
     /// A fault was aimed at what no board came by.
     pub(crate) fn not_reached(&mut self) {
         self.figures.not_reached += 1;
-        // Of a known number one less is left to be hit.
-        self.wanted -= u32::from(self.figures.stretch.is_some());
     }
 
     /// So many instructions are between vote and actuator, of which so many are to be skipped.

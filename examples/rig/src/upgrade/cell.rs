@@ -5,8 +5,10 @@ use super::flavour::OLD_VERSION;
 use super::step_name;
 use super::task::{Goal, Half};
 use crate::judge::Figures;
+use crate::scenario::LONGEST_GAP_US;
 use fastrand::Rng;
 use serde::Serialize;
+use tank::TIMING;
 use twinstep::ChannelId;
 use twinstep::upgrade::Step;
 
@@ -150,8 +152,8 @@ impl CellFigures {
     pub(crate) fn holds(&self) -> bool {
         let is_together = self.ended_after_periods.is_some() && self.version.is_some() && self.stuck.is_none();
         let is_right = self.wrong == 0 && self.owners_max == 1 && self.killed.is_some();
-        // A takeover in the cycle of the death comes within two periods of the output before it.
-        let is_gapless = self.blackout_cycles == 0 && self.states_lost == 0 && self.silence_periods <= 2.0;
+        let is_in_time = self.silence_periods <= f64::from(LONGEST_GAP_US) / f64::from(TIMING.period_us);
+        let is_gapless = self.blackout_cycles == 0 && self.states_lost == 0 && is_in_time;
         is_together && is_right && (is_gapless || !self.is_redundant)
     }
 

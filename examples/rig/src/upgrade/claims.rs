@@ -43,7 +43,7 @@ pub(crate) fn claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Cla
         claim("the state was never lost", figures.states_lost == 0),
         claim("each order was carried out, or refused where it had to be", upgrade.stuck.is_none()),
     ];
-    claims.extend(gap_claim(figures));
+    claims.extend(gap_claim(figures, ending));
     match plan.kind {
         Kind::Upgrade => claims.extend(of_upgrade(upgrade)),
         Kind::Rollback => claims.extend(of_rollback(upgrade)),
