@@ -7,10 +7,12 @@
 
 use crate::diagnose::Suspects;
 use crate::ids::{ChannelId, Cycle};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How full each bucket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct Buckets {
     levels: [u8; 5],
 }

@@ -32,19 +32,24 @@ mod outgoing;
 mod parcel;
 mod proof;
 mod receive;
+mod record;
 mod schedule;
+mod settings;
+mod standing;
+mod suspicion;
 mod takeover;
 mod trial;
+mod turn;
+mod undertaking;
 mod upgrade;
 
 use crate::agree::{Kept, Samples};
 use crate::buckets::Buckets;
 use crate::config::{Config, ConfigError};
-use crate::diagnose::Diagnosis;
-use crate::fault::{Faults, Health};
+use crate::fault::Faults;
 use crate::handshake::Handshake;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant};
-use crate::journal::{Counters, Entry, Event, FirstFault, Journal, bump};
+use crate::journal::{Counters, Entry, Event, FirstFault};
 use crate::lease::Arbiter;
 use crate::mechanism::{Mechanism, Mechanisms};
 use crate::memory::Cells;
@@ -57,6 +62,7 @@ use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DI
 use crate::{canonical, wire};
 use ballot::Ballot;
 use boot::Boot;
+use control::Control;
 use copy::{Copying, Cutting};
 use examine::Examination;
 #[cfg(feature = "sim")]
@@ -67,50 +73,27 @@ pub use injected::Site;
 pub(crate) use injected::flip_value;
 use memory::Mending;
 use outgoing::Outgoing;
+use record::Record;
 use schedule::Schedule;
+use settings::Settings;
 use takeover::Pressing;
-use trial::Handover;
+use turn::Progress;
+use undertaking::Handover;
 use upgrade::Upgrading;
-
-/// How far this channel is in its current cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Progress {
-    /// The sample is fixed.
-    Sampled,
-    /// The step is done and the vote is out.
-    Voted,
-    /// The votes differed; the step was done once more and the evidence is out.
-    Examined,
-    /// The cycle is done; the next one begins with `begin`.
-    Settled,
-}
-
-impl Progress {
-    const ALL: [Self; 4] = [Self::Sampled, Self::Voted, Self::Examined, Self::Settled];
-}
 
 /// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
 /// frame, at most 655 bytes.
 pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
-    me: ChannelId,
-    config: Config,
+    /// What must not change by itself.
+    control: Control,
+    /// Two copies of it.
+    copies: [Control; 2],
     mechanisms: Mechanisms,
     mirror: Mirror<'m, P::State>,
 
-    mode: Mode,
-    /// The lineage of this channel's state.
-    epoch: Epoch,
-    /// The highest epoch counter seen or issued; no number is issued twice.
-    newest: u32,
     handshake: Handshake,
-    /// The peer's nonce in this pair of boots.
-    peer_nonce: u32,
     boot: Boot,
 
-    cycle: Cycle,
-    progress: Progress,
-    /// Whether any cycle was committed since boot.
-    empty: bool,
     samples: Samples<P::Input>,
     agreed: Option<P::Input>,
     /// Stays until the peer proves that it settled: its sample of the next cycle, without
@@ -119,41 +102,21 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     peer_vote: Ballot<FRAME>,
     /// The last voted output, in case its owner died before driving it.
     last: Option<Sealed<P::Output>>,
-    /// Deadlines of the current cycle that passed without a result.
-    held: u8,
     pressing: Option<Pressing>,
 
     copying: Copying,
     /// The `Cut` that waits for its answer.
     cut: Option<Cutting>,
     mending: Mending,
-    /// Clean cycles still to go before a channel that has joined may own.
-    probation: u16,
-    /// This channel has committed alone since it was last in duplex, so a peer that did as well
-    /// has another lineage.
-    is_fork: bool,
     upgrade: Upgrading<P>,
 
     schedule: Schedule,
     outgoing: Outgoing,
 
-    /// Faults seen since the last verdict.
-    faults: Faults,
-    first_fault: Option<FirstFault>,
-    counters: Counters,
-    journal: Journal,
-    /// What speaks against this channel in this cycle.
-    health: Health,
+    record: Record,
     examination: Option<Examination>,
-    /// The diagnosis for the next verdict.
-    diagnosis: Option<Diagnosis>,
-    buckets: Buckets,
-    /// Whether A and B were found faulty too often to take part.
-    barred: [bool; 2],
     is_proof_test_due: bool,
     proof_tested_in: Option<Cycle>,
-    /// Two copies of the control data.
-    copies: [control::Words; 2],
 
     #[cfg(feature = "sim")]
     injected: Injected,
@@ -191,52 +154,33 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         if need_bytes > have_bytes {
             return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
         }
-        let mut node = Self {
-            me,
-            config,
+        let control = Control::new(Settings::new(me, &config));
+        Ok(Self {
+            control,
+            copies: [control; 2],
             mechanisms: Mechanisms::ALL_ON,
             mirror: Mirror::new(memory.try_into()?, P::init),
-            mode: Mode::Starting,
-            epoch: Epoch::NONE,
-            newest: 0,
             handshake: Handshake::new(),
-            peer_nonce: 0,
             boot: Boot::Listening,
-            cycle: Cycle(0),
-            progress: Progress::Settled,
-            empty: true,
             samples: Samples::none(),
             agreed: None,
             my_vote: Ballot::NONE,
             peer_vote: Ballot::NONE,
             last: None,
-            held: 0,
             pressing: None,
             copying: Copying::default(),
             cut: None,
             mending: Mending::default(),
-            probation: 0,
-            is_fork: false,
             upgrade: Upgrading::new(),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
-            faults: Faults::empty(),
-            first_fault: None,
-            counters: Counters::default(),
-            journal: Journal::new(),
-            health: Health::empty(),
+            record: Record::new(Counters::default()),
             examination: None,
-            diagnosis: None,
-            buckets: Buckets::default(),
-            barred: [false; 2],
             is_proof_test_due: false,
             proof_tested_in: None,
-            copies: [[0; control::WORDS]; 2],
             #[cfg(feature = "sim")]
             injected: Injected::default(),
-        };
-        node.learn();
-        Ok(node)
+        })
     }
 
     /// Begins a cycle with this channel's sample, or goes on with a held one.
@@ -253,42 +197,41 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         let sample = self.keep(sample)?;
-        self.schedule.open_slot(now, &self.config);
+        self.schedule.open_slot(now, &self.control.config);
         self.take_leave();
         self.count_loneliness(now);
-        if self.mode == Mode::Trial {
+        if self.control.standing.mode() == Mode::Trial {
             self.give_the_old_one_time();
         }
         self.copying.is_open = false;
-        let is_between = !matches!(self.progress, Progress::Voted | Progress::Examined) || self.mode == Mode::Standby;
+        let is_between = !matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined)
+            || self.control.standing.mode() == Mode::Standby;
         if is_between && !self.is_landing() {
             self.scrub(now); // between two steps, and all the time while none are done
         }
-        Ok(match (self.mode, self.progress) {
+        Ok(match (self.control.standing.mode(), self.control.turn.progress()) {
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
-                self.cycle = self.cycle.next();
-                self.progress = Progress::Sampled;
+                self.control.turn.begin();
                 self.samples.advance(sample);
                 self.agreed = None;
-                self.held = 0;
                 self.schedule.open_cycle();
-                if self.mode.is_paired() {
-                    self.outgoing.sample_is_new(now, &self.config);
+                if self.control.standing.mode().is_paired() {
+                    self.outgoing.sample_is_new(now, &self.control.config);
                 }
-                Begun::New(self.cycle)
+                Begun::New(self.control.turn.cycle())
             }
             // Without the peer's sample nothing was voted on this one: a younger one is better.
             // Once both are held, the agreed input stays, since the peer may have settled on it.
             (Mode::Standby, Progress::Sampled) if self.samples.theirs.is_none() => {
                 self.samples.mine = Some(sample);
-                Begun::New(self.cycle)
+                Begun::New(self.control.turn.cycle())
             }
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
                 if !self.mechanisms.on(Mechanism::FixedSample) {
                     self.samples.mine = Some(sample);
                 }
-                Begun::Continuing(self.cycle)
+                Begun::Continuing(self.control.turn.cycle())
             }
             (Mode::Starting | Mode::Joining | Mode::Safe, _) => Begun::Idle,
         })
@@ -305,8 +248,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.schedule.poll_again_at = None;
-        let may_own = self.mode.serves() && self.epoch.owner() == self.me;
+        self.schedule.polled();
+        let may_own = self.control.standing.mode().serves() && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
         let claims = self.pressing.is_some() || self.copying.raising.is_some() || self.has_dropped();
@@ -314,7 +257,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             self.fault(Faults::LEASE_LOST);
             self.stand_by(now, ModeEvent::LeaseLost);
         }
-        match self.mode {
+        match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
             Mode::Trial => self.poll_trial(now, arbiter),
@@ -328,15 +271,15 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = self.mode.is_paired() && self.slot_open() && self.progress != Progress::Settled;
+        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
         // What is known of the mode is in doubt: any call mends it.
         let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
         [
             overdue,
             // A claim being pressed is past the deadline already and has its own time.
-            (waits && self.pressing.is_none() && !self.is_claiming()).then_some(self.schedule.deadline),
-            self.slot_open().then_some(self.schedule.next_start),
-            self.schedule.poll_again_at,
+            (waits && self.pressing.is_none() && !self.is_claiming()).then_some(self.schedule.deadline()),
+            self.slot_open().then_some(self.schedule.next_start()),
+            self.schedule.poll_again(),
             self.outgoing_timeout(),
         ]
         .into_iter()
@@ -346,38 +289,38 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns when the next `begin` is due, steered so that both channels start together.
     pub fn next_start(&self) -> Instant {
-        self.schedule.next_start
+        self.schedule.next_start()
     }
 
     /// Returns which channel this is.
     pub fn channel(&self) -> ChannelId {
-        self.me
+        self.control.config.me()
     }
 
     /// Returns what the channel is doing.
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.control.standing.mode()
     }
 
     /// Returns the lineage of the channel's state.
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.control.standing.epoch()
     }
 
     /// Returns the cycle in progress, or the last one.
     pub fn cycle(&self) -> Cycle {
-        self.cycle
+        self.control.turn.cycle()
     }
 
     /// Returns the last cycle if it is settled: nothing is in progress.
     pub fn settled_cycle(&self) -> Option<Cycle> {
-        (self.progress == Progress::Settled).then_some(self.cycle)
+        (self.control.turn.is_settled()).then_some(self.control.turn.cycle())
     }
 
     /// Returns whether the channel has no agreed state: it has committed no cycle since its
     /// boot, or is taking over the peer's state.
     pub fn is_empty(&self) -> bool {
-        self.empty
+        self.control.standing.is_empty()
     }
 
     /// Ends the channel and gives its memory back.
@@ -402,33 +345,33 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the counters.
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        self.record.counters()
     }
 
     /// Returns the record of what went wrong first.
     pub fn first_fault(&self) -> Option<&FirstFault> {
-        self.first_fault.as_ref()
+        self.record.first_fault()
     }
 
     /// Clears the record of the first fault, on purpose, so that the next one is kept.
     pub fn clear_first_fault(&mut self) {
-        self.first_fault = None;
+        self.record.clear_first_fault();
     }
 
     /// Hands out the oldest event that was not read yet, and forgets it. The newest
     /// [`JOURNAL_ENTRIES`](crate::journal::JOURNAL_ENTRIES) are kept.
     pub fn read_event(&mut self) -> Option<Entry> {
-        self.journal.read()
+        self.record.read_event()
     }
 
     /// Returns how many events were lost since nobody had read them.
     pub fn lost_events(&self) -> u32 {
-        self.journal.lost()
+        self.record.lost_events()
     }
 
     /// Returns how often whom was suspected of a transient fault lately.
     pub fn buckets(&self) -> &Buckets {
-        &self.buckets
+        &self.control.suspicion.buckets
     }
 
     /// Switches one safety mechanism off, to show that a test notices.
@@ -455,50 +398,50 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     fn keys(&self) -> Keys {
-        let nonces = self.me.in_order(self.config.nonce, self.peer_nonce);
-        Keys { pair: self.config.pair, epoch: self.link_epoch(), nonces }
+        let nonces = self.control.config.me().in_order(self.control.config.nonce(), self.control.standing.peer_nonce());
+        Keys { pair: self.control.config.pair(), epoch: self.link_epoch(), nonces }
     }
 
     fn slot_open(&self) -> bool {
-        self.schedule.slot_open
+        self.schedule.is_open()
     }
 
     fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
-        !self.mechanisms.on(Mechanism::Lease) || arbiter.confirms(self.epoch, self.me)
+        !self.mechanisms.on(Mechanism::Lease)
+            || arbiter.confirms(self.control.standing.epoch(), self.control.config.me())
     }
 
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
-        let Some(mode) = self.mode.after(event) else { return false };
-        if self.mode == Mode::Trial {
+        let Some(mode) = self.control.standing.mode().after(event) else { return false };
+        if self.control.standing.mode() == Mode::Trial {
             self.end_trial();
         }
-        self.happened(Event::ModeChanged { from: self.mode, to: mode, because: event });
-        self.mode = mode;
+        self.happened(Event::ModeChanged { from: self.control.standing.mode(), to: mode, because: event });
+        self.control.standing.change_to(mode);
         self.handshake.renew();
         self.outgoing.hello_at(now);
         // What belongs to a mode ends with it, above all the peer's offer: an old block must find no
         // channel that takes it. Who needs it in the next mode sets it anew.
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
-        self.probation = 0;
-        self.upgrade.handover = Handover::Keeping;
+        self.control.undertaking.hand_over(Handover::Keeping);
         self.upgrade.drop_order();
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
             self.mending = Mending::default();
         }
         self.end_copy();
-        bump(&mut self.counters.mode_changes);
+        self.record.count(|counters| &mut counters.mode_changes);
         true
     }
 
     /// Leaves service without having lost anything; an empty channel starts over instead, as does one
     /// that was found faulty: nobody is to go on from its state.
     fn stand_by(&mut self, now: Instant, event: ModeEvent) {
-        let is_faulty = self.is_barred(self.me) || self.is_condemned();
+        let is_faulty = self.is_barred(self.control.config.me()) || self.is_condemned();
         self.change_mode(now, event);
-        if self.empty || is_faulty {
+        if self.control.standing.is_empty() || is_faulty {
             self.start_over(now);
         }
     }
@@ -511,9 +454,9 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     fn safe_verdict(&mut self) -> Verdict<P::Output> {
-        let drives = !self.drives_as_owner() || self.epoch.owner() == self.me;
-        let safe = if drives { vote::safe::<P>(self.cycle) } else { None };
-        let holder = self.drives_as_owner().then_some(self.me);
+        let drives = !self.drives_as_owner() || self.control.owns();
+        let safe = if drives { vote::safe::<P>(self.control.turn.cycle()) } else { None };
+        let holder = self.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Safe, [None, safe], holder)
     }
 
@@ -524,11 +467,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         released: [Option<Sealed<P::Output>>; 2],
         holder: Option<ChannelId>,
     ) -> Verdict<P::Output> {
-        self.schedule.slot_open = false;
-        let (faults, diagnosis) = (core::mem::take(&mut self.faults), self.diagnosis.take());
+        self.schedule.close_slot();
+        let (faults, diagnosis) = self.record.take_for_verdict();
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
-        let (mode, cycle, epoch, mechanisms) = (self.mode, self.cycle, self.epoch, self.mechanisms);
+        let (mode, cycle, epoch, mechanisms) =
+            (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
         Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 }

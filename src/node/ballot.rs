@@ -5,7 +5,7 @@ use crate::canonical;
 use crate::digest::ValueDigest;
 use crate::fault::Faults;
 use crate::ids::Cycle;
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::program::Program;
 use crate::wire::{MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayload};
@@ -102,8 +102,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// a damaged one for what this channel settled on.
     pub(super) fn check_vote(&mut self) {
         if self.mechanisms.on(Mechanism::Control) && self.my_vote.mend(&self.peer_vote) {
-            bump(&mut self.counters.control_repairs);
-            self.faults |= Faults::CONTROL_REPAIRED;
+            self.record.count(|counters| &mut counters.control_repairs);
+            self.record.bear(Faults::CONTROL_REPAIRED);
             self.happened(Event::ControlRepaired);
         }
     }

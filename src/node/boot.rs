@@ -1,10 +1,10 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
+use super::Node;
 use super::copy::Cutting;
 use super::takeover::newest_of;
-use super::{Node, Progress};
 use crate::fault::Faults;
-use crate::ids::{ChannelId, Cycle, Epoch, Instant, Phase, Stage};
+use crate::ids::{ChannelId, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -47,16 +47,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         if let Boot::Leading { joiner_nonce, to: None } = self.boot {
             // The arbiter may remember more than two fresh boots do.
-            let newest = self.newest.max(newest_of(arbiter).counter());
+            let newest = self.control.standing.newest().max(newest_of(arbiter).counter());
             let first = arbiter.first_owner();
             let to = Some(Epoch::new(newest, first).successor(first));
             self.boot = Boot::Leading { joiner_nonce, to };
         }
         match self.boot {
             Boot::Leading { joiner_nonce, to: Some(to) } => {
-                if to.owner() != self.me || self.claim_first(now, arbiter, to) {
-                    (self.epoch, self.newest, self.peer_nonce) = (to, to.counter(), joiner_nonce);
-                    let until = now.plus_us(self.config.period_us);
+                if to.owner() != self.control.config.me() || self.claim_first(now, arbiter, to) {
+                    self.control.standing.adopt(to);
+                    self.control.standing.meet(joiner_nonce);
+                    let until = now.plus_us(self.control.config.period_us());
                     self.boot = Boot::Cutting { until };
                     self.cut = Some(Cutting { joiner_nonce, resend_at: now });
                     // A `Hello` now would use up the challenge that the `Cut` carries.
@@ -65,7 +66,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             Boot::Alone { to } => {
                 if self.claim_first(now, arbiter, to) {
-                    (self.epoch, self.newest) = (to, to.counter());
+                    self.control.standing.adopt(to);
                     self.boot = Boot::Listening;
                     self.change_mode(now, ModeEvent::Granted);
                     self.schedule.start_at(now);
@@ -77,7 +78,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.outgoing.hello_at(now);
             }
             Boot::Joining => {
-                let to = self.epoch;
+                let to = self.control.standing.epoch();
                 if self.claim_first(now, arbiter, to) {
                     self.enter_duplex(now, now);
                 }
@@ -91,11 +92,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match self.ask(arbiter, to, Grounds::First) {
             Claim::Granted => true,
             Claim::Pending => {
-                self.schedule.poll_again_soon(now, &self.config);
+                self.schedule.poll_again_soon(now, &self.control.config);
                 false
             }
             Claim::Refused => {
-                self.newest = self.newest.max(newest_of(arbiter).counter());
+                self.control.standing.saw(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_REFUSED);
                 self.boot = Boot::Listening;
                 false
@@ -107,26 +108,32 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// enough, and the arbiter does not remember the peer as the owner: it may be serving
     /// behind a cut link, and an empty channel never takes over from a serving one.
     fn resolve_to_start_alone<A: Arbiter>(&mut self, now: Instant, arbiter: &A) {
-        let due = self.config.solo_boot_after_us.is_some() && self.schedule.alone_since_is_past(now, &self.config);
+        let due = self.control.config.solo_boot_after_us().is_some()
+            && self.schedule.alone_since_is_past(now, &self.control.config);
         let remembered = newest_of(arbiter);
-        let free = remembered == Epoch::NONE || remembered.owner() == self.me;
-        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.me) && !self.upgrade.leaves {
-            self.newest = self.newest.max(remembered.counter());
+        let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
+        if due
+            && free
+            && arbiter.allows_solo_boot()
+            && !self.is_barred(self.control.config.me())
+            && !self.control.undertaking.leaves()
+        {
+            self.control.standing.saw(remembered.counter());
             self.boot = Boot::Alone { to: self.next_epoch() };
         }
     }
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        let may_pair = self.barred == [false; 2] && !self.upgrade.leaves;
-        if self.me == ChannelId::A && self.boot == Boot::Listening && may_pair {
+        let may_pair = !self.control.suspicion.is_any_barred() && !self.control.undertaking.leaves();
+        if self.control.config.me() == ChannelId::A && self.boot == Boot::Listening && may_pair {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
     }
 
     /// Joins at a cut, if it is meant for this boot and for this state.
     pub(super) fn handle_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        match (self.mode, self.copying.serving) {
+        match (self.control.standing.mode(), self.copying.serving) {
             (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, cut),
             (Mode::Starting, None) => self.handle_first_cut(now, cut),
             _ => Err(Reject::Mode),
@@ -135,29 +142,30 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// A cut for another boot of this channel, or for a word of it long past, is none.
     pub(super) fn is_for_this_boot(&self, cut: &Cut) -> bool {
-        let (nonce, challenge) = (self.config.nonce, self.handshake.challenge());
+        let (nonce, challenge) = (self.control.config.nonce(), self.handshake.challenge());
         let is_meant = cut.joiner_nonce == nonce && cut.joiner_challenge == challenge;
         is_meant || !self.mechanisms.on(Mechanism::CutNonce)
     }
 
     fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.barred != [false; 2] || self.upgrade.leaves {
+        if self.control.suspicion.is_any_barred() || self.control.undertaking.leaves() {
             return Err(Reject::Mode);
         }
-        let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.newest;
+        let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.control.standing.newest();
         if !meant {
             self.handshake.answer_due = true; // with the newest challenge
             return Err(Reject::Stale);
         }
-        if cut.region_digest != self.mirror.committed_digest() || cut.base != self.committed().0 {
+        if cut.region_digest != self.mirror.committed_digest() || cut.base != self.control.turn.committed().0 {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::PeerDiffers);
         }
-        if self.peer_nonce != cut.nonce {
+        if self.control.standing.peer_nonce() != cut.nonce {
             self.upgrade.forget_partner();
         }
-        (self.epoch, self.newest, self.peer_nonce) = (cut.epoch, cut.epoch.counter(), cut.nonce);
-        if cut.epoch.owner() == self.me {
+        self.control.standing.adopt(cut.epoch);
+        self.control.standing.meet(cut.nonce);
+        if cut.epoch.owner() == self.control.config.me() {
             self.boot = Boot::Joining;
         } else {
             self.enter_duplex(now, now);
@@ -167,15 +175,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Whether a frame of this phase is the peer's answer to the cut.
     pub(super) fn answers_cut(&self, kind: Kind, phase: Phase) -> bool {
-        self.boot.is_cutting() && kind == Kind::Sample && phase == Phase::new(self.cycle.next(), Stage::Sample)
+        self.boot.is_cutting()
+            && kind == Kind::Sample
+            && phase == Phase::new(self.control.turn.cycle().next(), Stage::Sample)
     }
 
     /// Both go on from the same state, or from one and what became of it in another version, the next cycle
     /// beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        (self.upgrade.is_new, self.upgrade.failed) = (self.upgrade.kin == Kin::Older, false);
+        self.control.undertaking.begin_trial();
         self.upgrade.is_due |= self.has_to_tell();
-        if self.upgrade.kin == Kin::Same {
+        if self.control.undertaking.kin() == Kin::Same {
             self.change_mode(now, ModeEvent::CutOver);
             self.step_on(StepEvent::Duplex);
         } else {
@@ -183,13 +193,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.step_on(StepEvent::TrialBegan);
         }
         self.forget_cycle();
-        self.is_fork = false;
-        self.outgoing.restart(Phase::new(self.cycle, Stage::Settled));
+        self.control.standing.pair();
+        self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
         self.schedule.start_at(start);
-    }
-
-    /// Returns the last cycle that this channel's checkpoint contains.
-    pub(super) fn committed(&self) -> Cycle {
-        if self.progress == Progress::Settled { self.cycle } else { self.cycle.previous() }
     }
 }

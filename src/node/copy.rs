@@ -2,11 +2,10 @@
 
 mod join;
 
+use super::Node;
 use super::takeover::newest_of;
-use super::{Node, Progress};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
-use crate::journal::bump;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mirror::Range;
@@ -75,7 +74,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// person's decision after a split brain. Returns whether it did.
     pub fn discard_state(&mut self, now: Instant) -> bool {
         self.recall();
-        let stands_by = self.mode == Mode::Standby;
+        let stands_by = self.control.standing.mode() == Mode::Standby;
         if stands_by {
             self.start_over(now);
         }
@@ -85,7 +84,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns the epoch that the frames of the peer are expected in.
     pub(super) fn link_epoch(&self) -> Epoch {
-        if self.mode.serves() { self.epoch } else { self.copying.serving.unwrap_or(self.epoch) }
+        if self.control.standing.mode().serves() {
+            self.control.standing.epoch()
+        } else {
+            self.copying.serving.unwrap_or(self.control.standing.epoch())
+        }
     }
 
     // The donor.
@@ -93,40 +96,42 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Begins a copy to a peer that owns nothing, on its fresh word.
     pub(super) fn donate(&mut self, now: Instant, hello: &Hello, standing: Standing) {
         let is_refused = self.copying.refused.as_ref().is_some_and(|refused| {
-            let cycles = self.cycle.since(refused.in_cycle);
+            let cycles = self.control.turn.cycle().since(refused.in_cycle);
             refused.nonce == hello.nonce && (0..RETRY_CYCLES).contains(&cycles)
         });
         // A claim on its way has to be seen through: the arbiter may have moved on already.
         let is_claiming = self.copying.raising.is_some();
-        let is_under_way = self.mode == Mode::Donor && self.peer_nonce == hello.nonce;
-        let is_newer = !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.epoch.counter();
+        let is_under_way =
+            self.control.standing.mode() == Mode::Donor && self.control.standing.peer_nonce() == hello.nonce;
+        let is_newer =
+            !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.control.standing.epoch().counter();
         if !self.may_donate(hello, standing) {
             return;
         }
-        if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.me.other()) {
+        if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.control.config.me().other()) {
             return;
         }
         self.end_copy(); // to an earlier boot of the peer
-        self.peer_nonce = hello.nonce;
+        self.control.standing.meet(hello.nonce);
         self.change_mode(now, ModeEvent::Donates);
-        let (budget, limit) = (self.config.copy_blocks, self.config.copy_limit_cycles);
+        let (budget, limit) = (self.control.config.copy_blocks(), self.control.config.copy_limit_cycles());
         let mut donor = Donor::new(self.mirror.copy_set(), budget, limit, self.copying.ledger);
         if !self.mechanisms.on(Mechanism::Resend) {
             self.mirror.copy_set().ignore_writes();
         }
-        if !standing.contains(Standing::EMPTY) && self.upgrade.kin == Kin::Same {
+        if !standing.contains(Standing::EMPTY) && self.control.undertaking.kin() == Kin::Same {
             donor.search = Some(Search::new(self.mirror.blocks(), now));
         }
         self.copying.donor = Some(donor);
         self.copying.refused = None;
-        bump(&mut self.counters.copies_begun);
+        self.record.count(|counters| &mut counters.copies_begun);
     }
 
     /// Whether the peer is one to copy the state to, as far as an upgrade goes.
     fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
-        let kin = self.upgrade.kin;
-        if kin != Kin::Same && self.mode == Mode::Simplex {
-            self.peer_nonce = hello.nonce; // it can be talked to
+        let kin = self.control.undertaking.kin();
+        if kin != Kin::Same && self.control.standing.mode() == Mode::Simplex {
+            self.control.standing.meet(hello.nonce); // it can be talked to
         }
         if standing.contains(Standing::LEAVES) {
             return false;
@@ -136,14 +141,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kin::Older => self.step_on(StepEvent::OldCameBack(self.has_confirmed_image())),
             Kin::Newer => {}
         }
-        kin == Kin::Same || kin == Kin::Newer && self.upgrade.step == Step::Split
+        kin == Kin::Same || kin == Kin::Newer && self.control.undertaking.step() == Step::Split
     }
 
     /// A donor's cycle begins: a new budget, unless the joiner no longer answers.
     pub(super) fn donor_begins_cycle(&mut self, now: Instant) {
         self.copying.ledger.begin_cycle();
         let answers = self.copying.donor.as_mut().is_none_or(Donor::begin_cycle);
-        if !answers && self.mode == Mode::Donor && self.copying.raising.is_none() {
+        if !answers && self.control.standing.mode() == Mode::Donor && self.copying.raising.is_none() {
             self.fault(Faults::COPY_FAILED);
             self.change_mode(now, ModeEvent::CopyEnded);
         }
@@ -155,7 +160,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Some(donor) = &mut self.copying.donor else { return };
         if let Err(refused) = donor.committed(written, &self.mirror.copy_set(), total) {
             self.fault(Faults::COPY_REFUSED);
-            self.copying.refused = Some(Refused { nonce: self.peer_nonce, in_cycle: self.cycle, refused });
+            self.copying.refused = Some(Refused {
+                nonce: self.control.standing.peer_nonce(),
+                in_cycle: self.control.turn.cycle(),
+                refused,
+            });
             self.change_mode(now, ModeEvent::CopyEnded);
         }
     }
@@ -164,7 +173,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn end_copy(&mut self) {
         if self.copying.donor.is_some() {
             self.finish_copy();
-            bump(&mut self.counters.copies_failed);
+            self.record.count(|counters| &mut counters.copies_failed);
         }
         (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);
     }
@@ -178,17 +187,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// A donor serves alone, and between two cycles it cuts over once all blocks are there.
     pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let between_cycles = !self.slot_open() && self.progress == Progress::Settled;
+        let between_cycles = !self.slot_open() && self.control.turn.is_settled();
         let left = self.mirror.uncopied_blocks();
         // The arbiter is asked when the rest will be there within the cycle, and early in it, so
         // that its answer is there before the next one.
-        let is_early = now.plus_us(self.config.period_us / 2) < self.next_start();
-        let is_nearly_done = is_early && left <= self.config.copy_blocks.into();
+        let is_early = now.plus_us(self.control.config.period_us() / 2) < self.next_start();
+        let is_nearly_done = is_early && left <= self.control.config.copy_blocks().into();
         let is_done = left == 0 && self.has_time(now);
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
-            let is_trial = self.upgrade.kin != Kin::Same;
+            let is_trial = self.control.undertaking.kin() != Kin::Same;
             self.copying.raising = Some(if is_trial { self.next_block() } else { self.next_epoch() });
         }
         if let Some(to) = self.copying.raising {
@@ -196,13 +205,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // nobody knows: nothing is released while the answer is on its way.
             match self.ask(arbiter, to, Grounds::PeerJoins) {
                 Claim::Granted => {
-                    (self.epoch, self.newest, self.copying.raising) = (to, to.counter(), None);
+                    self.control.standing.adopt(to);
+                    self.copying.raising = None;
                     if let Some(donor) = &mut self.copying.donor {
                         donor.is_epoch_fresh = true;
                     }
                 }
                 Claim::Refused => {
-                    self.newest = self.newest.max(newest_of(arbiter).counter());
+                    self.control.standing.saw(newest_of(arbiter).counter());
                     self.fault(Faults::LEASE_LOST);
                     self.stand_by(now, ModeEvent::LeaseLost);
                     return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
@@ -210,15 +220,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => {
                     return Some(self.hold());
                 }
-                Claim::Pending => self.schedule.poll_again_soon(now, &self.config),
+                Claim::Pending => self.schedule.poll_again_soon(now, &self.control.config),
             }
         }
         if self.slot_open() {
             let waits = self.copying.raising.is_some();
             let verdict = if waits { None } else { self.poll_simplex(now) };
-            if verdict.is_some() && self.mode == Mode::Donor {
+            if verdict.is_some() && self.control.standing.mode() == Mode::Donor {
                 // Blocks go out once the verdict was taken: look again then.
-                self.schedule.poll_again_at = Some(now.plus_us(1));
+                self.schedule.poll_again_at_once(now);
             }
             return verdict;
         }
@@ -232,7 +242,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns whether a frame sent now is through before the next cycle begins.
     pub(super) fn has_time(&self, now: Instant) -> bool {
-        now.plus_us(self.config.link_delay_us) < self.next_start()
+        now.plus_us(self.control.config.link_delay_us()) < self.next_start()
     }
 
     /// From here on the donor is in duplex: the joiner's first frame is the answer, and
@@ -241,16 +251,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let start = self.next_start();
         self.finish_copy();
         self.enter_duplex(now, start);
-        self.cut = Some(Cutting { joiner_nonce: self.peer_nonce, resend_at: now });
+        self.cut = Some(Cutting { joiner_nonce: self.control.standing.peer_nonce(), resend_at: now });
     }
 
     pub(super) fn handle_ack(&mut self, now: Instant, header: &Header, ack: &AckPayload) -> Result<(), Reject> {
-        if header.epoch.counter() > self.epoch.counter() {
+        if header.epoch.counter() > self.control.standing.epoch().counter() {
             return Err(Reject::Epoch);
         }
         let resend_at = self.block_is_overdue_at(now);
         match &mut self.copying.donor {
-            Some(donor) if self.mode == Mode::Donor => {
+            Some(donor) if self.control.standing.mode() == Mode::Donor => {
                 if !donor.acknowledged(&mut self.mirror.copy_set(), ack, resend_at) {
                     return Err(Reject::Phase);
                 }
@@ -258,17 +268,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             _ if self.cut.is_some() => {}
             _ => return Err(Reject::Mode),
         }
-        self.handshake.hear_challenge(self.peer_nonce, ack.challenge);
+        self.handshake.hear_challenge(self.control.standing.peer_nonce(), ack.challenge);
         Ok(())
     }
 
     pub(super) fn handle_same(&mut self, now: Instant, header: &Header, same: &SamePayload) -> Result<(), Reject> {
         // An answer about another cycle's memory says nothing of this one's.
-        if header.phase != Phase::new(self.committed(), Stage::Settled) {
+        if header.phase != Phase::new(self.control.turn.committed(), Stage::Settled) {
             return Err(Reject::Phase);
         }
         let search = self.copying.donor.as_mut().and_then(|donor| donor.search.as_mut());
-        let search = search.filter(|_| self.mode == Mode::Donor).ok_or(Reject::Mode)?;
+        let search = search.filter(|_| self.control.standing.mode() == Mode::Donor).ok_or(Reject::Mode)?;
         let blocks = 1_u32.checked_shl(same.exponent.into()).ok_or(Reject::Payload)?;
         let asked = Range { first: same.first.into(), blocks };
         let was_asked = search.answered(&mut self.mirror.copy_set(), asked, same.is_same, now);
@@ -277,7 +287,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Sends the next block, or the next question of the search.
     pub(super) fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let between_cycles = !self.slot_open() && self.progress == Progress::Settled;
+        let between_cycles = !self.slot_open() && self.control.turn.is_settled();
         self.copying.is_open &= between_cycles && self.has_time(now);
         if !self.copying.is_open {
             return Ok(None);
@@ -294,7 +304,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         now: Instant,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
-        let phase = Phase::new(self.committed(), Stage::Settled);
+        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         let again_at = self.block_is_overdue_at(now);
         if let Some((serial, index)) = donor.next(&mut self.mirror.copy_set(), now) {
             if self.mechanisms.on(Mechanism::Scrub) {
@@ -310,7 +320,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             let block = BlockPayload { serial, index, bytes };
             let length = self.transmit(Kind::Block, phase, buffer, &block)?;
             donor.sent(&mut self.mirror.copy_set(), index, again_at);
-            bump(&mut self.counters.blocks_sent);
+            self.record.count(|counters| &mut counters.blocks_sent);
             return Ok(Some(length));
         }
         let due = donor.search.as_mut().filter(|search| now >= search.ask_at);
@@ -326,7 +336,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Returns when the answer to what is sent now should be there: the way there and back is part
     /// of it, since the link carries block after block meanwhile.
     fn block_is_overdue_at(&self, now: Instant) -> Instant {
-        now.plus_us(self.config.link_delay_us.saturating_mul(2).saturating_add(self.config.retransmit_us))
+        now.plus_us(
+            self.control.config.link_delay_us().saturating_mul(2).saturating_add(self.control.config.retransmit_us()),
+        )
     }
 
     pub(super) fn copy_timeout(&self) -> Option<Instant> {
@@ -347,21 +359,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let due = self.cut.filter(|cut| now >= cut.resend_at);
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };
-        let base = self.committed();
+        let base = self.control.turn.committed();
         // At boot both start at once, and in a cycle that has begun the joiner is late already.
-        let is_ahead = self.mode.is_paired() && self.progress == Progress::Settled;
+        let is_ahead = self.control.standing.mode().is_paired() && self.control.turn.is_settled();
         let starts_in_us = if is_ahead { self.next_start().since_us(now).max(0) } else { 0 };
         let cut = Cut {
-            nonce: self.config.nonce,
+            nonce: self.control.config.nonce(),
             joiner_nonce,
             joiner_challenge: self.handshake.heard_challenge(),
-            epoch: self.epoch,
+            epoch: self.control.standing.epoch(),
             base: base.0,
             region_digest: self.mirror.committed_digest(),
             starts_in_us: starts_in_us.cast_unsigned(),
         };
         let length = self.transmit(Kind::Cut, Phase::new(base, Stage::Settled), buffer, &cut)?;
-        self.cut = Some(Cutting { joiner_nonce, resend_at: now.plus_us(self.config.retransmit_us) });
+        self.cut = Some(Cutting { joiner_nonce, resend_at: now.plus_us(self.control.config.retransmit_us()) });
         Ok(Some(length))
     }
 }

@@ -1,14 +1,15 @@
 //! The cycle: agree, step, vote, commit, release.
 
+use super::Node;
 use super::ballot::{digest, longest_output};
-use super::{Node, Progress};
+use super::turn::Progress;
 use crate::agree::{Copies, settle};
 use crate::canonical;
 use crate::config::Drive;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::fault::{Faults, Health};
 use crate::ids::Instant;
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
@@ -19,9 +20,9 @@ use crate::vote::{self, Sealed};
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
-        if self.progress == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
             match self.step_both() {
-                Ok(()) => self.outgoing.vote_is_new(now, &self.config),
+                Ok(()) => self.outgoing.vote_is_new(now, &self.control.config),
                 // A flipped bit can make an output longer as well as another one: such a vote agrees with
                 // nothing, and the step is done once more.
                 Err(Faults::OUTPUT_TOO_LARGE) => self.differs(Faults::OUTPUT_TOO_LARGE),
@@ -31,7 +32,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 Err(faults) => return Some(self.fatal(now, faults)),
             }
         }
-        let is_undecided = self.progress == Progress::Voted && self.examination().is_none() && self.pressing.is_none();
+        let is_undecided =
+            self.control.turn.progress() == Progress::Voted && self.examination().is_none() && self.pressing.is_none();
         if self.slot_open()
             && is_undecided
             && let Some(verdict) = self.compare(now)
@@ -42,7 +44,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.slot_open() {
             return None;
         }
-        if self.progress == Progress::Settled {
+        if self.control.turn.is_settled() {
             // The pair cut over in a slot that began while starting: the cycle has its own.
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
@@ -52,19 +54,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.poll_pressing(now, arbiter);
         }
         let is_refused = self.examination().is_some_and(|examination| examination.is_refused);
-        if self.progress == Progress::Examined
+        if self.control.turn.progress() == Progress::Examined
             && self.has_peer_evidence()
             && !is_refused
             && let Some(verdict) = self.conclude(now, arbiter)
         {
             return Some(verdict);
         }
-        if now >= self.schedule.deadline { self.miss_deadline(now, arbiter) } else { None }
+        if now >= self.schedule.deadline() { self.miss_deadline(now, arbiter) } else { None }
     }
 
     /// The deadline passed without a result.
     pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let patience_is_over = self.held >= self.config.patience;
+        let patience_is_over = self.control.turn.held() >= self.control.config.patience();
         if self.has_dropped() && patience_is_over {
             self.press(Grounds::TakesBack);
             return self.poll_pressing(now, arbiter);
@@ -75,17 +77,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
-            let owns = self.epoch.owner() == self.me || !self.drives_as_owner();
+            let owns = self.control.owns() || !self.drives_as_owner();
             if self.samples.theirs.is_none() && owns {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
             return Some(self.leave(now));
         }
         if self.examination().is_some() {
-            if self.progress == Progress::Voted && !self.schedule.slot_is_over(now) {
+            if self.control.turn.progress() == Progress::Voted && !self.schedule.slot_is_over(now) {
                 return None; // the first vote is about to go out
             }
-            if self.pressing.is_none() && self.progress == Progress::Examined {
+            if self.pressing.is_none() && self.control.turn.progress() == Progress::Examined {
                 let is_overdue = self.evidence_is_overdue();
                 if is_overdue && patience_is_over {
                     return self.conclude_without_peer(now, arbiter);
@@ -93,7 +95,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             return Some(self.hold());
         }
-        let on_probation = self.probation > 0 && self.epoch.owner() != self.me;
+        let on_probation = self.control.standing.probation() > 0 && !self.control.owns();
         if patience_is_over && on_probation && self.mechanisms.on(Mechanism::Probation) {
             self.fault(Faults::PEER_SILENT | Faults::ON_PROBATION);
             self.stand_by(now, ModeEvent::Refused);
@@ -105,7 +107,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.press(Grounds::Silence);
             return self.poll_pressing(now, arbiter);
         }
-        self.faults |= Faults::PEER_SILENT; // borne, so not worth the record
+        self.record.bear(Faults::PEER_SILENT); // borne, so not worth the record
         Some(self.hold())
     }
 
@@ -116,7 +118,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn poll_simplex(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
-        if !self.slot_open() || self.progress == Progress::Settled {
+        if !self.slot_open() || self.control.turn.is_settled() {
             return None;
         }
         if self.mending.waits() {
@@ -125,7 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match self.serve_alone() {
             Ok(sealed) => {
                 self.donor_committed(now);
-                let holder = Some(self.me);
+                let holder = Some(self.control.config.me());
                 Some(self.verdict(Outcome::Alone, [None, Some(sealed)], holder))
             }
             Err(faults) => Some(self.fatal(now, faults)),
@@ -135,22 +137,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Completes the cycle by this channel alone: steps on the agreed input if both samples
     /// are there, else on its own sample, and commits.
     pub(super) fn serve_alone(&mut self) -> Result<Sealed<P::Output>, Faults> {
-        if self.mechanisms.on(Mechanism::FirstResult) || self.progress == Progress::Sampled {
+        if self.mechanisms.on(Mechanism::FirstResult) || self.control.turn.progress() == Progress::Sampled {
             self.step_both()?;
         }
-        let vote = self.my_vote.of(self.cycle).ok_or(Faults::OUTPUT_TOO_LARGE)?;
-        let sealed = vote::single(self.cycle, &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
+        let vote = self.my_vote.of(self.control.turn.cycle()).ok_or(Faults::OUTPUT_TOO_LARGE)?;
+        let sealed = vote::single(self.control.turn.cycle(), &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
         // Against the digest taken right after the step, so that a change since then shows.
         self.settle(vote.state_digest)?;
-        bump(&mut self.counters.alone);
-        self.is_fork = true; // should the peer go on alone as well
+        self.record.count(|counters| &mut counters.alone);
+        self.control.standing.went_alone(); // should the peer go on alone as well
         Ok(sealed)
     }
 
     /// The deadline passed without a result: the last output stays, the cycle goes on.
     pub(super) fn hold(&mut self) -> Verdict<P::Output> {
-        self.held = self.held.saturating_add(1);
-        bump(&mut self.counters.held);
+        self.control.turn.hold();
+        self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
         self.verdict(Outcome::Held, [None, None], None)
     }
@@ -164,12 +166,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         for kept in [&mut self.samples.mine, &mut self.samples.theirs].into_iter().flatten() {
             match kept.check() {
                 Copies::Sound => continue,
-                Copies::Mended => bump(&mut self.counters.sample_repairs),
+                Copies::Mended => self.record.count(|counters| &mut counters.sample_repairs),
                 Copies::Lost => worst = Copies::Lost,
             }
-            self.faults |= Faults::CONTROL_REPAIRED;
-            self.health |= Health::CONTROL_REPAIRED;
-            self.journal.note(self.cycle, self.epoch, Event::SampleRepaired);
+            self.record.bear(Faults::CONTROL_REPAIRED);
+            self.control.suspicion.note_health(Health::CONTROL_REPAIRED);
+            self.record.happened(self.control.turn.cycle(), self.control.standing.epoch(), Event::SampleRepaired);
         }
         worst != Copies::Lost
     }
@@ -179,12 +181,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.check_samples() {
             return Err(Faults::INPUT_DIVERGENCE);
         }
-        let agreement = settle::<P>(self.me, self.samples.mine.as_ref(), self.samples.theirs.as_ref());
+        let agreement = settle::<P>(self.control.config.me(), self.samples.mine.as_ref(), self.samples.theirs.as_ref());
         // Without an own sample there is no cycle in progress; `Progress` says so.
         let agreement = agreement.ok_or(Faults::INPUT_DIVERGENCE)?;
-        let is_first = self.progress == Progress::Sampled;
+        let is_first = self.control.turn.progress() == Progress::Sampled;
         if agreement.discrepancy && is_first {
-            bump(&mut self.counters.discrepancies);
+            self.record.count(|counters| &mut counters.discrepancies);
             self.happened(Event::Discrepancy);
         }
         let input_digest = canonical::digest(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
@@ -192,20 +194,20 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let agreed = self.agreed.insert(agreement.input);
         #[cfg(feature = "sim")]
         self.injected.damage_input(agreed);
-        let output = P::step(self.cycle, &mut self.mirror.tracked(), agreed);
+        let output = P::step(self.control.turn.cycle(), &mut self.mirror.tracked(), agreed);
         #[cfg(feature = "sim")]
         self.damage_control();
         self.recall();
         let stray = self.mirror.take_stray_writes();
         if stray > 0 {
-            self.counters.stray_writes = self.counters.stray_writes.saturating_add(stray);
+            self.record.count_by(|counters| counters.stray_writes = counters.stray_writes.saturating_add(stray));
             self.fault(Faults::STRAY_WRITE);
         }
         let digests = [input_digest, self.mirror.pending_digest()];
-        let cast = self.my_vote.cast(self.cycle, digests, &output, longest_output(FRAME));
+        let cast = self.my_vote.cast(self.control.turn.cycle(), digests, &output, longest_output(FRAME));
         #[cfg(feature = "sim")]
         self.inject_into_vote();
-        self.progress = Progress::Voted;
+        self.control.turn.reach(Progress::Voted);
         if cast { Ok(()) } else { Err(Faults::OUTPUT_TOO_LARGE) }
     }
 
@@ -213,13 +215,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// the verdict waits for the peer's evidence.
     fn compare(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
         let compare = self.mechanisms.on(Mechanism::Vote);
-        let (mine, theirs) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))?;
+        let (mine, theirs) =
+            self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))?;
         if self.is_proof_test_due && vote::difference(&mine, &theirs, compare).is_empty() && !self.prove_comparator() {
             return Some(self.leave(now));
         }
-        let (mine, theirs) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))?;
+        let (mine, theirs) =
+            self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))?;
         let state_digest = mine.state_digest;
-        let judged = vote::judge::<P>(self.cycle, self.me, &mine, &theirs, compare);
+        let judged = vote::judge::<P>(self.control.turn.cycle(), self.control.config.me(), &mine, &theirs, compare);
         #[cfg(feature = "sim")]
         let judged = judged.and_then(|sealed| self.injected.report_difference().map_or(Ok(sealed), Err));
         match judged {
@@ -241,24 +245,26 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.settle_or_step_again(now, state_digest).is_err() {
             return self.leave(now); // the peer goes on with what both voted for
         }
-        bump(&mut self.counters.agreed);
+        self.record.count(|counters| &mut counters.agreed);
         self.my_vote.settle();
-        self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
-        self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
+        self.control.suspicion.buckets.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
+        if self.control.turn.held() == 0 {
+            self.control.standing.serve_probation();
+        }
 
-        let owner = self.epoch.owner() == self.me;
-        let late = self.held > 0;
+        let owner = self.control.owns();
+        let late = self.control.turn.held() > 0;
         if late {
             // The peer may be in the next cycle by now: follow at once.
             self.schedule.start_at(now);
         } else {
-            self.schedule.steer(&self.config);
+            self.schedule.steer(&self.control.config);
         }
         // A late completion is released by a leaseholder only, however outputs are driven.
         let needs_lease = self.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
         self.last = Some(sealed);
-        let holder = needs_lease.then_some(self.me);
+        let holder = needs_lease.then_some(self.control.config.me());
         self.verdict(Outcome::Agreed, [None, released], holder)
     }
 
@@ -277,26 +283,32 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.mechanisms.on(Mechanism::Reexecution) {
             return false;
         }
-        bump(&mut self.counters.recommitted);
+        self.record.count(|counters| &mut counters.recommitted);
         self.happened(Event::Recommitted);
-        self.buckets.fill(Suspects::channel(self.me));
-        if self.buckets.channel_over(self.config.transient_limit) == Some(self.me) {
-            self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::TooOften));
+        self.control.suspicion.buckets.fill(Suspects::channel(self.control.config.me()));
+        if self.control.suspicion.buckets.channel_over(self.control.config.transient_limit())
+            == Some(self.control.config.me())
+        {
+            self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::TooOften));
             return false;
         }
-        let voted = self.my_vote.payload_of(self.cycle).map(digest);
+        let voted = self.my_vote.payload_of(self.control.turn.cycle()).map(digest);
         let is_stepped = self.restore_checkpoint(now) && self.step_both().is_ok();
-        is_stepped && self.my_vote.payload_of(self.cycle).map(digest) == voted && self.settle(state_digest).is_ok()
+        is_stepped
+            && self.my_vote.payload_of(self.control.turn.cycle()).map(digest) == voted
+            && self.settle(state_digest).is_ok()
     }
 
     /// Commits the cycle.
     fn settle(&mut self, voted_digest: u32) -> Result<(), Faults> {
         self.mirror.commit(voted_digest).map_err(|_| Faults::COMMIT_DAMAGED)?;
-        (self.progress, self.empty, self.health) = (Progress::Settled, false, Health::empty());
+        self.control.turn.reach(Progress::Settled);
+        self.control.standing.take_state();
+        self.control.suspicion.forget_health();
         Ok(())
     }
 
     pub(super) fn drives_as_owner(&self) -> bool {
-        self.config.drive == Drive::Owner
+        self.control.config.drive() == Drive::Owner
     }
 }

@@ -1,12 +1,13 @@
 //! Evidence in the node: taken, answered and sent. What it says is found in `examine`.
 
+use super::Node;
 use super::ballot::digest;
 use super::examine::Examination;
-use super::{Node, Progress};
+use super::turn::Progress;
 use crate::diagnose::Evidence;
 use crate::fault::Health;
 use crate::ids::{ChannelId, Cycle, Phase, Stage};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
@@ -17,13 +18,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes what the hardware or the user's own checks say against this channel in the cycle in
     /// progress, or in the next one if none is: evidence, should the votes differ.
     pub fn raise_health(&mut self, health: Health) {
-        self.health |= health;
+        self.recall();
+        self.control.suspicion.note_health(health);
+        self.remember();
     }
 
     /// Whether a channel was found faulty too often, and may not join until [`readmit`](Self::readmit).
     pub fn is_barred(&self, channel: ChannelId) -> bool {
-        let [a, b] = self.barred;
-        if channel == ChannelId::A { a } else { b }
+        self.control.suspicion.is_barred(channel)
     }
 
     /// Lets a channel take part again that was found faulty too often, and forgets what it was
@@ -31,15 +33,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// other one if that has not been booted since.
     pub fn readmit(&mut self, channel: ChannelId) {
         self.recall();
-        self.bar(channel, false);
-        self.buckets.empty(channel);
+        self.control.suspicion.bar(channel, false);
+        self.control.suspicion.buckets.empty(channel);
         self.happened(Event::Readmitted(channel));
         self.remember();
-    }
-
-    pub(super) fn bar(&mut self, channel: ChannelId, is_barred: bool) {
-        let [a, b] = &mut self.barred;
-        *(if channel == ChannelId::A { a } else { b }) = is_barred;
     }
 
     /// Takes the evidence of the peer, or its word that it has settled the cycle.
@@ -49,16 +46,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // A vote that makes no sense agrees with nothing, but the evidence it came with stands.
         let theirs = Evidence::of_payload(&payload, is_settled, digest(payload.vote)).ok_or(Reject::Payload)?;
         let has_mine = is_settled || header.ack.since(header.phase) >= 0;
-        let is_done = self.progress == Progress::Settled || self.mode == Mode::Safe;
-        let is_waiting = matches!(self.progress, Progress::Voted | Progress::Examined);
-        match header.phase.since(Phase::new(self.cycle, stage)) {
-            0 if is_done && !has_mine => self.answer_evidence(self.cycle, theirs, &payload),
-            -4 if !has_mine => self.answer_evidence(self.cycle.previous(), theirs, &payload),
-            0 if !is_done && is_waiting && (!is_settled || self.progress == Progress::Examined) => {
+        let is_done = self.control.turn.is_settled() || self.control.standing.mode() == Mode::Safe;
+        let is_waiting = matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined);
+        match header.phase.since(Phase::new(self.control.turn.cycle(), stage)) {
+            0 if is_done && !has_mine => self.answer_evidence(self.control.turn.cycle(), theirs, &payload),
+            -4 if !has_mine => self.answer_evidence(self.control.turn.cycle().previous(), theirs, &payload),
+            0 if !is_done && is_waiting && (!is_settled || self.control.turn.progress() == Progress::Examined) => {
                 self.keep_evidence(theirs, has_mine, &payload)
             }
             0 | -4 => {
-                bump(&mut self.counters.repeated);
+                self.record.count(|counters| &mut counters.repeated);
                 Ok(())
             }
             _ => Err(Reject::Phase),
@@ -73,8 +70,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let Some(mut examination) = self.examination else { return Ok(()) };
         if is_repetition {
-            bump(&mut self.counters.repeated);
-        } else if !self.peer_vote.keep(self.cycle, payload.vote) {
+            self.record.count(|counters| &mut counters.repeated);
+        } else if !self.peer_vote.keep(self.control.turn.cycle(), payload.vote) {
             return Err(Reject::TooLong);
         } else {
             (examination.theirs, examination.peer_levels) = (Some(theirs), payload.levels);
@@ -85,20 +82,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         examination.is_acknowledged |= has_mine;
         self.examination = Some(examination);
         // The peer learns that this channel has it, and gets what it lacks.
-        self.outgoing.evidence_due |= self.progress == Progress::Examined && (!is_repetition || !has_mine);
+        self.outgoing.evidence_due |=
+            self.control.turn.progress() == Progress::Examined && (!is_repetition || !has_mine);
         Ok(())
     }
 
     /// Looks at the first votes before the peer's second takes the place of its first.
     fn look_at_first_votes(&mut self) {
         let is_on = self.mechanisms.on(Mechanism::Vote);
-        let votes = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle));
-        let judged = votes.map(|(mine, theirs)| vote::judge::<P>(self.cycle, self.me, &mine, &theirs, is_on).err());
+        let votes = self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()));
+        let judged = votes.map(|(mine, theirs)| {
+            vote::judge::<P>(self.control.turn.cycle(), self.control.config.me(), &mine, &theirs, is_on).err()
+        });
         match judged {
             Some(Some(faults)) => self.differs(faults),
             seen => {
-                let peer_first = seen.and_then(|_| self.peer_vote.payload_of(self.cycle)).map(digest);
-                self.examination = Some(Examination::of(self.cycle, peer_first));
+                let peer_first = seen.and_then(|_| self.peer_vote.payload_of(self.control.turn.cycle())).map(digest);
+                self.examination = Some(Examination::of(self.control.turn.cycle(), peer_first));
             }
         }
     }
@@ -110,13 +110,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let known = self.examination.is_some_and(|examination| examination.cycle == cycle);
         if !known {
             let vote = self.my_vote.of(cycle).ok_or(Reject::Phase)?;
-            if self.mode == Mode::Safe || !self.mechanisms.on(Mechanism::Settled) {
+            if self.control.standing.mode() == Mode::Safe || !self.mechanisms.on(Mechanism::Settled) {
                 return Err(Reject::Phase); // nothing was settled here
             }
             let first = digest(self.my_vote.payload_of(cycle).unwrap_or_default());
             let peer_first = self.peer_vote.payload_of(cycle).map(digest);
             let second = VotePayload::parse(payload.vote);
-            let agree = second.is_some_and(|second| vote::judge::<P>(cycle, self.me, &vote, &second, true).is_ok());
+            let agree = second
+                .is_some_and(|second| vote::judge::<P>(cycle, self.control.config.me(), &vote, &second, true).is_ok());
             // It saw no difference, so it looked for none in its memory: it says nothing against itself.
             let mine = Evidence {
                 checkpoint_holds: true,
@@ -130,11 +131,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.examination = Some(Examination {
                 mine: Some(mine),
                 theirs: Some(theirs),
-                my_levels: self.buckets.levels(),
+                my_levels: self.control.suspicion.buckets.levels(),
                 peer_levels: payload.levels,
                 ..Examination::of(cycle, peer_first)
             });
-            bump(&mut self.counters.diverged);
+            self.record.count(|counters| &mut counters.diverged);
             self.diagnosed(agree);
         }
         self.outgoing.evidence_due = true;

@@ -9,14 +9,15 @@
 //! goes or stays alone first waits, until the deadline at most, for the peer to have this channel's
 //! evidence: afterwards there would be nobody to send it.
 
+use super::Node;
 use super::ballot::digest;
 use super::takeover::newest_of;
-use super::{Node, Progress};
+use super::turn::Progress;
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Reason, Suspects, diagnose};
 use crate::fault::{Faults, Health};
 use crate::ids::{Cycle, Instant};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
@@ -66,7 +67,7 @@ impl Examination {
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn examination(&self) -> Option<&Examination> {
-        self.examination.as_ref().filter(|examination| examination.cycle == self.cycle)
+        self.examination.as_ref().filter(|examination| examination.cycle == self.control.turn.cycle())
     }
 
     /// Whether the evidence of the peer is there.
@@ -77,21 +78,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Whether the peer was found faulty in this cycle and has not let go yet.
     pub(super) fn condemns_peer(&self) -> bool {
         let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
-        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.me)
+        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.control.config.me())
     }
 
     /// Whether this channel was found faulty in this cycle and has not let go yet.
     pub(super) fn is_condemned(&self) -> bool {
         let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
-        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.me)
+        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.control.config.me())
     }
 
     /// Begins to examine the cycle, since this channel saw its votes differ in this.
     pub(super) fn differs(&mut self, faults: Faults) {
-        let peer_first = self.peer_vote.payload_of(self.cycle).map(digest);
-        self.examination = Some(Examination { saw_mismatch: true, ..Examination::of(self.cycle, peer_first) });
+        let peer_first = self.peer_vote.payload_of(self.control.turn.cycle()).map(digest);
+        self.examination =
+            Some(Examination { saw_mismatch: true, ..Examination::of(self.control.turn.cycle(), peer_first) });
         if faults.contains(Faults::INPUT_DIVERGENCE) {
-            bump(&mut self.counters.inputs_differed);
+            self.record.count(|counters| &mut counters.inputs_differed);
         }
         self.fault(faults);
     }
@@ -100,22 +102,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// of the cycle differ and the first one is out: the second takes its place.
     pub(super) fn examine_if_due(&mut self, now: Instant) {
         let Some(mut examination) = self.examination().copied() else { return };
-        if self.progress != Progress::Voted {
+        if self.control.turn.progress() != Progress::Voted {
             return;
         }
         if self.outgoing.is_vote_due() {
-            self.schedule.poll_again_at = Some(now.plus_us(1));
+            self.schedule.poll_again_at_once(now);
             return;
         }
-        bump(&mut self.counters.diverged);
-        let first = digest(self.my_vote.payload_of(self.cycle).unwrap_or_default());
+        self.record.count(|counters| &mut counters.diverged);
+        let first = digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
         let checkpoint_holds = self.restore_checkpoint(now);
         if !P::self_test() {
-            self.health |= Health::SELF_TEST_FAILED;
+            self.control.suspicion.note_health(Health::SELF_TEST_FAILED);
         }
         self.step_again();
-        self.progress = Progress::Examined;
-        let second = digest(self.my_vote.payload_of(self.cycle).unwrap_or_default());
+        self.control.turn.reach(Progress::Examined);
+        let second = digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
         let Examination { saw_mismatch, peer_first, .. } = examination;
         examination.mine = Some(Evidence {
             checkpoint_holds,
@@ -124,11 +126,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             first,
             peer_first,
             second,
-            health: self.health,
+            health: self.control.suspicion.health(),
         });
-        examination.my_levels = self.buckets.levels();
+        examination.my_levels = self.control.suspicion.buckets.levels();
         self.examination = Some(examination);
-        self.outgoing.evidence_is_new(now, &self.config);
+        self.outgoing.evidence_is_new(now, &self.control.config);
     }
 
     /// Steps once more, from the checkpoint that was rolled back to.
@@ -158,18 +160,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.second_votes_are_sound(now) {
             return None;
         }
-        let votes = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle));
+        let votes = self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()));
         let judged = votes.ok_or(Faults::OUTPUT_DIVERGENCE).and_then(|(mine, theirs)| {
-            let sealed = vote::judge::<P>(self.cycle, self.me, &mine, &theirs, true)?;
+            let sealed = vote::judge::<P>(self.control.turn.cycle(), self.control.config.me(), &mine, &theirs, true)?;
             Ok((sealed, mine.state_digest))
         });
         let diagnosis = self.diagnosed(judged.is_ok())?;
         if let (Diagnosis::Transient(_), Ok((sealed, state_digest))) = (diagnosis, judged) {
-            bump(&mut self.counters.masked);
+            self.record.count(|counters| &mut counters.masked);
             return Some(self.commit_and_release(now, sealed, state_digest));
         }
         let is_acknowledged = self.examination().is_some_and(|examination| examination.is_acknowledged);
-        if !is_acknowledged && now < self.schedule.deadline {
+        if !is_acknowledged && now < self.schedule.deadline() {
             return None;
         }
         self.act_on(now, diagnosis, arbiter)
@@ -181,7 +183,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         now: Instant,
         arbiter: &mut A,
     ) -> Option<Verdict<P::Output>> {
-        if self.epoch.owner() != self.me && newest_of(arbiter).counter() > self.epoch.counter() {
+        if !self.control.owns() && newest_of(arbiter).counter() > self.control.standing.epoch().counter() {
             // The peer has come to its conclusion and went on without this channel.
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
@@ -198,7 +200,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         arbiter: &mut A,
     ) -> Option<Verdict<P::Output>> {
         match diagnosis {
-            Diagnosis::Faulty(channel, _) if channel == self.me && self.mechanisms.on(Mechanism::LettingGo) => {
+            Diagnosis::Faulty(channel, _)
+                if channel == self.control.config.me() && self.mechanisms.on(Mechanism::LettingGo) =>
+            {
                 Some(self.leave(now))
             }
             Diagnosis::Faulty(..) => {
@@ -223,12 +227,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Some(Examination { mine: Some(mine), theirs: Some(theirs), .. }) = self.examination().copied() else {
             return false;
         };
-        if digest(self.my_vote.payload_of(self.cycle).unwrap_or_default()) != mine.second {
+        if digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) != mine.second {
             self.restore_checkpoint(now);
             self.step_again();
-            self.progress = Progress::Examined;
+            self.control.turn.reach(Progress::Examined);
         }
-        let is_sound = digest(self.peer_vote.payload_of(self.cycle).unwrap_or_default()) == theirs.second;
+        let is_sound =
+            digest(self.peer_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) == theirs.second;
         if !is_sound && let Some(examination) = &mut self.examination {
             examination.theirs = None;
             self.outgoing.evidence_due = true;
@@ -243,18 +248,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if examination.diagnosis.is_some() {
             return examination.diagnosis;
         }
-        let [a, b] = self.me.in_order(mine, theirs);
+        let [a, b] = self.control.config.me().in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
-        self.buckets.merge(examination.peer_levels);
+        self.control.suspicion.buckets.merge(examination.peer_levels);
         let is_transient = matches!(found, Diagnosis::Transient(_));
         if let Diagnosis::Transient(suspects) = found {
-            self.buckets.fill(suspects);
+            self.control.suspicion.buckets.fill(suspects);
         }
         if let Diagnosis::Faulty(channel, _) = self.by_policy(found)
             && !is_transient
         {
             // However it came to be excluded: it is not to come back for ever to the same end.
-            self.buckets.fill(Suspects::channel(channel));
+            self.control.suspicion.buckets.fill(Suspects::channel(channel));
         }
         Some(self.decide(found))
     }
@@ -262,7 +267,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Takes a diagnosis for the cycle's, by the policy where nothing is known, and reports it.
     fn decide(&mut self, found: Diagnosis) -> Diagnosis {
         let diagnosis = self.by_policy(found);
-        let mut cycle = self.cycle;
+        let mut cycle = self.control.turn.cycle();
         if let Some(examination) = &mut self.examination {
             (cycle, examination.diagnosis) = (examination.cycle, Some(diagnosis));
         }
@@ -273,16 +278,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
     pub(super) fn record_evidence(&mut self) {
         let Some(Examination { cycle, mine, theirs, diagnosis, .. }) = self.examination else { return };
-        if let Some(first) = self.first_fault.as_mut().filter(|first| first.cycle == cycle) {
-            (first.evidence, first.diagnosis) = (self.me.in_order(mine, theirs), diagnosis);
-        }
+        self.record.add_evidence(cycle, self.control.config.me().in_order(mine, theirs), diagnosis);
     }
 
     /// Applies the limit of transient faults, and the policy where nothing is known.
     fn by_policy(&self, found: Diagnosis) -> Diagnosis {
-        match (found, self.config.unattributed) {
+        match (found, self.control.config.unattributed()) {
             (Diagnosis::Transient(suspects), _) => {
-                let over = self.buckets.channel_over(self.config.transient_limit);
+                let over = self.control.suspicion.buckets.channel_over(self.control.config.transient_limit());
                 let over = over.filter(|channel| suspects.intersects(Suspects::of(*channel)));
                 over.map_or(found, |channel| Diagnosis::Faulty(channel, Reason::TooOften))
             }
@@ -295,32 +298,32 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Puts the diagnosis of a cycle into journal, counters and faults.
     pub(super) fn report(&mut self, cycle: Cycle, diagnosis: Diagnosis) {
-        self.diagnosis = Some(diagnosis);
+        self.record.diagnosed(diagnosis);
         self.record_evidence();
-        let note = |node: &mut Self, event| node.journal.note(cycle, node.epoch, event);
+        let note = |node: &mut Self, event| node.record.happened(cycle, node.control.standing.epoch(), event);
         note(self, Event::Diagnosed(diagnosis));
-        let limit = self.config.transient_limit;
-        if self.buckets.over(limit).contains(Suspects::PATH) {
+        let limit = self.control.config.transient_limit();
+        if self.control.suspicion.buckets.over(limit).contains(Suspects::PATH) {
             self.fault(Faults::PATH_FAULTY);
         }
         match diagnosis {
             Diagnosis::Unattributed | Diagnosis::Faulty(_, Reason::Policy) => {
-                bump(&mut self.counters.unattributed);
+                self.record.count(|counters| &mut counters.unattributed);
                 self.latch_of(cycle, Faults::UNATTRIBUTED);
             }
             Diagnosis::Transient(_) | Diagnosis::Faulty(..) => {}
         }
         let Diagnosis::Faulty(channel, _) = diagnosis else { return };
-        if self.buckets.channel_over(limit) == Some(channel) {
-            self.bar(channel, true);
+        if self.control.suspicion.buckets.channel_over(limit) == Some(channel) {
+            self.control.suspicion.bar(channel, true);
             self.latch_of(cycle, Faults::BARRED);
             note(self, Event::Barred(channel));
         }
-        if channel == self.me {
+        if channel == self.control.config.me() {
             self.latch_of(cycle, Faults::FAULTY);
         } else {
             self.latch_of(cycle, Faults::PEER_FAULTY);
-            bump(&mut self.counters.peer_exclusions);
+            self.record.count(|counters| &mut counters.peer_exclusions);
             note(self, Event::Excluded(channel));
         }
     }

@@ -1,7 +1,7 @@
 //! Faults from outside (feature `sim`): one bit, at a named place of a channel.
 
 use super::Node;
-use super::control::WORDS;
+use super::control::CONTROL_BITS;
 use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
@@ -127,7 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::Checkpoint => self.mirror.flip_checkpoint_bit(bit % (size_of::<P::State>() * 8).max(1)),
             Site::Digest => self.mirror.flip_digest_bit(bit % ((self.mirror.blocks() as usize + 1) * 32)),
             Site::Control => self.flip_control(bit),
-            Site::ControlInStep => self.injected.control = Some(bit % (WORDS * 32)),
+            Site::ControlInStep => self.injected.control = Some(bit % CONTROL_BITS),
             Site::Marks => self.mirror.flip_mark_bit(bit % (self.mirror.blocks() as usize * 8 + 64)),
             Site::Scrub => self.mirror.flip_scrub_bit(bit),
             Site::Times => self.schedule.flip_bit(bit),

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::fault::{Faults, Health};
 use crate::ids::{Instant, Phase, Stage};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::mirror::{BlockRefused, Scrubbed};
 use crate::mode::Mode;
@@ -36,12 +36,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.mechanisms.on(Mechanism::Scrub) {
             return;
         }
-        let found = self.mirror.scrub(self.config.scrub_blocks.into());
+        let found = self.mirror.scrub(self.control.config.scrub_blocks().into());
         self.note(&found);
         let Some(block) = found.beyond_repair else { return };
-        if self.mode.serves() {
+        if self.control.standing.mode().serves() {
             self.wants(now, block as u16);
-        } else if matches!(self.mode, Mode::Starting | Mode::Standby) {
+        } else if matches!(self.control.standing.mode(), Mode::Starting | Mode::Standby) {
             self.fault(Faults::MEMORY_DAMAGED);
             self.start_over(now); // what it has is of no use; of a joiner's the cut will tell
         }
@@ -56,10 +56,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Counts what a scrub mended. Memory that was mended did no harm: not worth the record.
     pub(super) fn note(&mut self, found: &Scrubbed) {
-        self.counters.scrubbed(found);
+        self.record.count_by(|counters| counters.scrubbed(found));
         if (found.working, found.checkpoint, found.digests) != (0, 0, 0) {
-            self.faults |= Faults::MEMORY_REPAIRED;
-            self.health |= Health::MEMORY_REPAIRED;
+            self.record.bear(Faults::MEMORY_REPAIRED);
+            self.control.suspicion.note_health(Health::MEMORY_REPAIRED);
             let [working, checkpoint, digests] = [found.working, found.checkpoint, found.digests].map(|n| n as u16);
             self.happened(Event::Repaired { working, checkpoint, digests });
         }
@@ -67,8 +67,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Takes this channel out of service, its memory beyond repair or itself found faulty: the peer goes on.
     pub(super) fn exclude_myself(&mut self, now: Instant) {
-        bump(&mut self.counters.self_exclusions);
-        self.happened(Event::Excluded(self.me));
+        self.record.count(|counters| &mut counters.self_exclusions);
+        self.happened(Event::Excluded(self.control.config.me()));
         self.start_over(now);
     }
 
@@ -81,9 +81,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             BlockRefused::Digest => Reject::Digest,
             BlockRefused::OutOfRange { .. } | BlockRefused::Length { .. } => Reject::Block,
         })?;
-        bump(&mut self.counters.peer_repairs);
+        self.record.count(|counters| &mut counters.peer_repairs);
         self.happened(Event::RepairedByPeer(block.index));
-        self.faults |= Faults::MEMORY_REPAIRED;
+        self.record.bear(Faults::MEMORY_REPAIRED);
         // There may be others; the scrub would come to them too late for this cycle's step.
         let found = self.mirror.scrub_all();
         self.note(&found);
@@ -94,7 +94,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Notes that the peer wants a block of the common checkpoint.
     pub(super) fn handle_want(&mut self, want: &WantPayload) -> Result<(), Reject> {
-        if self.mode != Mode::Duplex {
+        if self.control.standing.mode() != Mode::Duplex {
             return Err(Reject::Mode);
         }
         self.mirror.block(want.index.into()).ok_or(Reject::Block)?;
@@ -107,10 +107,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         now: Instant,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
-        let phase = Phase::new(self.committed(), Stage::Settled);
+        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         if let Some(index) = self.mending.wanted.filter(|_| now >= self.mending.ask_at) {
             let length = self.transmit(Kind::Want, phase, buffer, &WantPayload { index })?;
-            self.mending.ask_at = now.plus_us(self.config.retransmit_us);
+            self.mending.ask_at = now.plus_us(self.control.config.retransmit_us());
             return Ok(Some(length));
         }
         let Some(index) = self.mending.asked else { return Ok(None) };

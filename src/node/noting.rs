@@ -3,7 +3,7 @@
 use super::Node;
 use crate::fault::Faults;
 use crate::ids::Cycle;
-use crate::journal::{Event, FirstFault};
+use crate::journal::Event;
 use crate::program::Program;
 use crate::vote;
 
@@ -16,24 +16,23 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Notes faults that have an event of their own.
     pub(super) fn latch(&mut self, faults: Faults) {
-        self.latch_of(self.cycle, faults);
+        self.latch_of(self.control.turn.cycle(), faults);
     }
 
     /// Notes faults of a cycle, which may be the one before.
     pub(super) fn latch_of(&mut self, cycle: Cycle, faults: Faults) {
-        self.faults |= faults;
-        if self.first_fault.is_none() {
+        if self.record.latch(faults) {
             let mine = self.my_vote.of(cycle).map(|vote| vote::record(&vote));
             let theirs = self.peer_vote.of(cycle).map(|vote| vote::record(&vote));
-            let votes = self.me.in_order(mine, theirs);
-            let epoch = self.epoch;
-            self.first_fault = Some(FirstFault { cycle, epoch, faults, votes, evidence: [None; 2], diagnosis: None });
+            let votes = self.control.config.me().in_order(mine, theirs);
+            let epoch = self.control.standing.epoch();
+            self.record.keep_first(cycle, epoch, faults, votes);
             self.record_evidence(); // a channel that only heard of a difference has it before the fault
         }
     }
 
     /// Puts an event into the journal.
     pub(super) fn happened(&mut self, event: Event) {
-        self.journal.note(self.cycle, self.epoch, event);
+        self.record.happened(self.control.turn.cycle(), self.control.standing.epoch(), event);
     }
 }

@@ -1,10 +1,10 @@
 //! What is to be sent, and what the peer is known to have.
 
-use super::{Node, Progress};
+use super::Node;
+use super::settings::Settings;
+use super::turn::Progress;
 use crate::canonical;
-use crate::config::Config;
 use crate::ids::{Epoch, Instant, Phase, Stage};
-use crate::journal::bump;
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
@@ -25,25 +25,25 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn sample_is_new(&mut self, now: Instant, config: &Config) {
+    pub(super) fn sample_is_new(&mut self, now: Instant, config: &Settings) {
         self.sample_due = true;
-        self.resend_at = now.plus_us(config.retransmit_us);
+        self.resend_at = now.plus_us(config.retransmit_us());
     }
 
-    pub(super) fn vote_is_new(&mut self, now: Instant, config: &Config) {
+    pub(super) fn vote_is_new(&mut self, now: Instant, config: &Settings) {
         self.vote_due = true;
-        self.resend_at = now.plus_us(config.retransmit_us);
+        self.resend_at = now.plus_us(config.retransmit_us());
     }
 
-    pub(super) fn evidence_is_new(&mut self, now: Instant, config: &Config) {
+    pub(super) fn evidence_is_new(&mut self, now: Instant, config: &Settings) {
         (self.vote_due, self.evidence_due) = (false, true);
-        self.resend_at = now.plus_us(config.retransmit_us);
+        self.resend_at = now.plus_us(config.retransmit_us());
     }
 
     /// Takes back times that are further ahead than any can be.
-    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
-        self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us));
-        self.hello_at = self.hello_at.min(now.plus_us(config.hello_us));
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us()));
+        self.hello_at = self.hello_at.min(now.plus_us(config.hello_us()));
     }
 
     pub(super) fn is_vote_due(&self) -> bool {
@@ -55,8 +55,8 @@ impl Outgoing {
     }
 
     /// Whether a stale `Hello` is answered at once; if so, the next ones have to wait.
-    pub(super) fn may_answer(&mut self, now: Instant, config: &Config) -> bool {
-        let waits = self.answered_at.is_some_and(|at| now < at.plus_us(config.retransmit_us));
+    pub(super) fn may_answer(&mut self, now: Instant, config: &Settings) -> bool {
+        let waits = self.answered_at.is_some_and(|at| now < at.plus_us(config.retransmit_us()));
         if !waits {
             self.answered_at = Some(now);
         }
@@ -93,7 +93,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.handshake.answer_due || (self.sends_hellos() && now >= self.outgoing.hello_at) {
             let length = self.transmit_hello(buffer)?;
             self.handshake.answer_due = false;
-            self.outgoing.hello_at = now.plus_us(self.config.hello_us);
+            self.outgoing.hello_at = now.plus_us(self.control.config.hello_us());
             return Ok(Some(length));
         }
         if let Some(length) = self.transmit_cut(now, buffer)? {
@@ -103,20 +103,20 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Ok(Some(length));
         }
         // In the cycle, samples and votes come first.
-        if !self.mode.is_paired()
+        if !self.control.standing.mode().is_paired()
             && let Some(length) = self.transmit_upgrade(now, buffer)?
         {
             return Ok(Some(length));
         }
-        if self.mode == Mode::Donor {
+        if self.control.standing.mode() == Mode::Donor {
             return self.transmit_copy(now, buffer);
         }
         // In the safe state a peer that lacks this channel's vote still gets it: it must
         // see the divergence, not a silent peer.
-        if !self.mode.is_paired() && self.mode != Mode::Safe {
+        if !self.control.standing.mode().is_paired() && self.control.standing.mode() != Mode::Safe {
             return Ok(None);
         }
-        if self.mode != Mode::Trial
+        if self.control.standing.mode() != Mode::Trial
             && let Some(length) = self.transmit_mending(now, buffer)?
         {
             return Ok(Some(length));
@@ -143,7 +143,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.outgoing.evidence_due = false;
             return Ok(length);
         }
-        if self.mode.is_paired() {
+        if self.control.standing.mode().is_paired() {
             return self.transmit_upgrade(now, buffer);
         }
         Ok(None)
@@ -151,11 +151,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Makes due what the peer lacks, as one of its frames shows.
     pub(super) fn answer_lack(&mut self, ack: Phase) {
-        if self.progress != Progress::Settled && Phase::new(self.cycle, Stage::Sample).since(ack) > 0 {
+        if !self.control.turn.is_settled() && Phase::new(self.control.turn.cycle(), Stage::Sample).since(ack) > 0 {
             self.outgoing.sample_due = true;
-            bump(&mut self.counters.retransmitted);
+            self.record.count(|counters| &mut counters.retransmitted);
         }
-        let stays = self.progress != Progress::Settled || self.mechanisms.on(Mechanism::VoteStays);
+        let stays = !self.control.turn.is_settled() || self.mechanisms.on(Mechanism::VoteStays);
         if stays && self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
             self.vote_again();
         }
@@ -166,50 +166,53 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_examined = self.sends_evidence_of(self.my_vote.cycle);
         self.outgoing.vote_due |= !is_examined;
         self.outgoing.evidence_due |= is_examined;
-        bump(&mut self.counters.retransmitted);
+        self.record.count(|counters| &mut counters.retransmitted);
     }
 
     /// Returns the last phase this channel has sent.
     pub(super) fn sent_phase(&self) -> Phase {
-        match self.progress {
-            Progress::Sampled => Phase::new(self.cycle, Stage::Sample),
-            Progress::Voted | Progress::Examined | Progress::Settled => Phase::new(self.cycle, Stage::Vote),
+        match self.control.turn.progress() {
+            Progress::Sampled => Phase::new(self.control.turn.cycle(), Stage::Sample),
+            Progress::Voted | Progress::Examined | Progress::Settled => {
+                Phase::new(self.control.turn.cycle(), Stage::Vote)
+            }
         }
     }
 
     pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
-        let waits = self.mode.is_paired() && self.progress != Progress::Settled;
+        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
         let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
         let cut = self.cut.map(|cut| cut.resend_at);
         let resend = waits.then_some(self.outgoing.resend_at);
         // Alone there is nobody to ask for a block.
-        let mending = self.mending.timeout().filter(|_| self.mode == Mode::Duplex);
+        let mending = self.mending.timeout().filter(|_| self.control.standing.mode() == Mode::Duplex);
         let (upgrade, yours) = (self.upgrade_timeout(), self.handover_timeout());
         [hello, resend, cut, self.copy_timeout(), mending, upgrade, yours].into_iter().flatten().min()
     }
 
     /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
     fn resend(&mut self, now: Instant) {
-        let waits = self.mode.is_paired() && self.progress != Progress::Settled;
+        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
         if !waits || now < self.outgoing.resend_at {
             return;
         }
-        self.outgoing.resend_at = now.plus_us(self.config.retransmit_us);
+        self.outgoing.resend_at = now.plus_us(self.control.config.retransmit_us());
         // The last thing sent goes out again even if acknowledged: its own
         // acknowledgement is how the peer learns that this channel still waits.
-        if Phase::new(self.cycle, Stage::Sample).since(self.outgoing.peer_has) > 0 || self.progress == Progress::Sampled
+        if Phase::new(self.control.turn.cycle(), Stage::Sample).since(self.outgoing.peer_has) > 0
+            || self.control.turn.progress() == Progress::Sampled
         {
             self.outgoing.sample_due = true;
-            bump(&mut self.counters.retransmitted);
+            self.record.count(|counters| &mut counters.retransmitted);
         }
         let is_done = self.examination().is_some_and(|known| known.is_acknowledged && known.theirs.is_some());
-        if self.progress != Progress::Sampled && !is_done {
+        if self.control.turn.progress() != Progress::Sampled && !is_done {
             self.vote_again();
         }
     }
 
     fn sends_hellos(&self) -> bool {
-        match self.mode {
+        match self.control.standing.mode() {
             Mode::Starting => !self.boot.is_cutting(),
             Mode::Simplex | Mode::Donor | Mode::Standby => true,
             Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
@@ -222,21 +225,26 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     fn transmit_hello(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let mut standing = Standing::empty();
-        standing.set(Standing::EMPTY, self.empty);
-        standing.set(Standing::OUTSIDE, !self.mode.is_paired());
+        standing.set(Standing::EMPTY, self.control.standing.is_empty());
+        standing.set(Standing::OUTSIDE, !self.control.standing.mode().is_paired());
         standing.set(Standing::OWNS, self.leads());
         standing.set(Standing::SUCCEEDS, self.upgrade.terms == Kin::Older);
-        standing.set(Standing::LEAVES, self.upgrade.leaves);
-        standing.set(Standing::FORKED, self.is_fork && self.mode == Mode::Standby);
+        standing.set(Standing::LEAVES, self.control.undertaking.leaves());
+        standing
+            .set(Standing::FORKED, self.control.standing.is_fork() && self.control.standing.mode() == Mode::Standby);
         let hello = Hello {
             // Without a state there is no lineage, but numbers that must not be issued again.
-            epoch: if self.empty { Epoch::new(self.newest, self.me) } else { self.epoch },
-            committed: self.committed().0,
-            config_hash: self.config.hash(),
+            epoch: if self.control.standing.is_empty() {
+                Epoch::new(self.control.standing.newest(), self.control.config.me())
+            } else {
+                self.control.standing.epoch()
+            },
+            committed: self.control.turn.committed().0,
+            config_hash: self.control.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(self.hello_in_terms(hello).saying(standing), self.config.nonce);
-        let phase = Phase::new(self.committed(), Stage::Settled);
+        let hello = self.handshake.sign(self.hello_in_terms(hello).saying(standing), self.control.config.nonce());
+        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }
 
@@ -244,7 +252,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.check_samples();
         let Some(mine) = &self.samples.mine else { return Ok(None) };
         let payload_bytes = wire::SAMPLE_DIGEST_BYTES + canonical::encoded_len(&mine.value).unwrap_or_default();
-        let header = self.header(Kind::Sample, Phase::new(self.cycle, Stage::Sample));
+        let header = self.header(Kind::Sample, Phase::new(self.control.turn.cycle(), Stage::Sample));
         let write = |room: &mut [u8]| {
             let (digest, input) = room.split_first_chunk_mut()?;
             *digest = mine.digest.to_le_bytes();
@@ -283,15 +291,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn header(&self, kind: Kind, phase: Phase) -> Header {
         let is_evidence = matches!(kind, Kind::Evidence | Kind::Settled);
         let ack = if is_evidence { self.evidence_ack(phase) } else { self.ack() };
-        Header { kind, sender: self.me, epoch: self.link_epoch(), phase, ack }
+        Header { kind, sender: self.control.config.me(), epoch: self.link_epoch(), phase, ack }
     }
 
     /// Returns the last phase that this channel has of the peer without a gap.
     fn ack(&self) -> Phase {
-        let cycle = self.cycle;
+        let cycle = self.control.turn.cycle();
         let sampled = self.samples.theirs.is_some();
         // A vote may overtake its sample on the link: without the sample it is a gap.
-        let voted = self.progress == Progress::Settled || sampled && self.peer_vote.of(cycle).is_some();
+        let voted = self.control.turn.is_settled() || sampled && self.peer_vote.of(cycle).is_some();
         if voted && self.samples.ahead.is_some() {
             Phase::new(cycle.next(), Stage::Sample)
         } else if voted {

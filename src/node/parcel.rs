@@ -1,7 +1,7 @@
 //! Parcels: what the user sends to the other half over the cross link, in the time that a cycle leaves. An image, for
 //! instance. They may be lost, and nothing here waits for them.
 
-use super::{Node, Progress};
+use super::Node;
 use crate::ids::{Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::program::Program;
@@ -17,8 +17,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Whether a parcel sent now takes nothing away from the cycle: in duplex, after the verdict, as long as a frame gets
     /// through before the next start.
     pub fn has_time_for_parcel(&self, now: Instant) -> bool {
-        let is_between = !self.slot_open() && self.progress == Progress::Settled;
-        self.mode == Mode::Duplex && is_between && self.cut.is_none() && self.has_time(now)
+        let is_between = !self.slot_open() && self.control.turn.is_settled();
+        self.control.standing.mode() == Mode::Duplex && is_between && self.cut.is_none() && self.has_time(now)
     }
 
     /// Writes a parcel's frame into the front of `buffer` and returns its length; `None` if there is no time, or `write`
@@ -40,7 +40,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let too_small = BufferTooSmall { need_bytes: OVERHEAD_BYTES + 1, have_bytes };
         let room = have_bytes.checked_sub(OVERHEAD_BYTES).filter(|room| *room > 0).ok_or(too_small)?;
         let room = room.min(Self::PARCEL_BYTES);
-        let header = self.header(Kind::Parcel, Phase::new(self.committed(), Stage::Settled));
+        let header = self.header(Kind::Parcel, Phase::new(self.control.turn.committed(), Stage::Settled));
         let mut is_empty = false;
         let built = wire::build(buffer, &header, &self.keys(), room, |room| {
             let written = write(room).filter(|written| (1..=room.len()).contains(written));
@@ -70,13 +70,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     fn opened<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Result<&'b [u8], Reject> {
         let (header, payload) = wire::parse(frame, &self.keys())?;
-        if header.sender == self.me {
+        if header.sender == self.control.config.me() {
             return Err(Reject::Sender);
         }
         self.schedule.heard(now);
-        if header.epoch != self.epoch {
+        if header.epoch != self.control.standing.epoch() {
             return Err(Reject::Epoch);
         }
-        if self.mode == Mode::Duplex { Ok(payload) } else { Err(Reject::Mode) }
+        if self.control.standing.mode() == Mode::Duplex { Ok(payload) } else { Err(Reject::Mode) }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::Node;
 use crate::fault::Faults;
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::program::Program;
 use crate::vote;
@@ -57,7 +57,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// `86_400_000_000 / u64::from(period_us)`. Right for 2^31 cycles: 24 days of 1 ms.
     pub fn proof_test_age(&self) -> Option<u32> {
         let passed_in = self.proof_tested_in?;
-        Some(self.cycle.since(passed_in).unsigned_abs())
+        Some(self.control.turn.cycle().since(passed_in).unsigned_abs())
     }
 
     /// Does the proof test, on votes that are equal; false if the comparator failed it.
@@ -66,8 +66,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let passed = Shown::ALL.into_iter().all(|shown| self.reports(shown, true) && self.reports(shown, false));
         self.happened(Event::ProofTested { passed });
         if passed {
-            bump(&mut self.counters.proof_tests);
-            self.proof_tested_in = Some(self.cycle);
+            self.record.count(|counters| &mut counters.proof_tests);
+            self.proof_tested_in = Some(self.control.turn.cycle());
         } else {
             self.latch(Faults::PROOF_TEST_FAILED);
         }
@@ -77,11 +77,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Whether the comparator reports a flipped bit of this channel's vote, or of the peer's.
     fn reports(&mut self, shown: Shown, in_mine: bool) -> bool {
         let is_on = self.mechanisms.on(Mechanism::Vote);
-        let turn = self.counters.proof_tests;
+        let turn = self.record.counters().proof_tests;
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
         let Some(bit) = shown.bit(turn, ballot.length) else { return true };
         ballot.flip(bit);
-        let votes = black_box(&self.my_vote).of(self.cycle).zip(black_box(&self.peer_vote).of(self.cycle));
+        let votes = black_box(&self.my_vote)
+            .of(self.control.turn.cycle())
+            .zip(black_box(&self.peer_vote).of(self.control.turn.cycle()));
         let reported = votes.map(|(mine, theirs)| vote::difference(&mine, &theirs, is_on));
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
         ballot.flip(bit);

@@ -1,13 +1,14 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
+use super::Node;
 use super::boot::Boot;
+use super::turn::Progress;
 use super::upgrade::NoKin;
-use super::{Node, Progress};
 use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -44,14 +45,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Counts a frame that was dropped.
     pub(super) fn reject(&mut self, cause: Reject) {
-        self.counters.reject(cause);
+        self.record.count_by(|counters| counters.reject(cause));
         self.happened(Event::Rejected(cause));
     }
 
     fn dispatch(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
         let check_crc = self.mechanisms.on(Mechanism::Crc);
         let (header, payload) = wire::parse_checked(bytes, &self.keys(), check_crc)?;
-        if header.sender == self.me {
+        if header.sender == self.control.config.me() {
             return Err(Reject::Sender);
         }
         self.schedule.heard(now);
@@ -93,10 +94,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         };
         self.upgrade.terms = kin; // fresh or not: else it is never answered in terms that it understands
         let serves = standing.contains(Standing::OWNS);
-        if self.mode == Mode::Joining && hello.nonce == self.peer_nonce && serves {
+        if self.control.standing.mode() == Mode::Joining && hello.nonce == self.control.standing.peer_nonce() && serves
+        {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
-        if !self.handshake.hear(hello, self.config.nonce) && self.mechanisms.on(Mechanism::Echo) {
+        if !self.handshake.hear(hello, self.control.config.nonce()) && self.mechanisms.on(Mechanism::Echo) {
             self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
@@ -109,9 +111,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Acts on the peer's fresh word.
     fn take_hello(&mut self, now: Instant, hello: &Hello, standing: Standing, kin: Kin) -> Result<(), Reject> {
-        self.newest = self.newest.max(hello.epoch.counter());
+        self.control.standing.saw(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
-            if self.mode == Mode::Starting {
+            if self.control.standing.mode() == Mode::Starting {
                 self.outgoing.hello_at(now); // the peer waits for word that this channel has let go
             }
             return Ok(()); // an answer from within the cycle
@@ -119,19 +121,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let (owns, empty) = (standing.contains(Standing::OWNS), standing.contains(Standing::EMPTY));
         let grounds = if empty { Grounds::PeerEmpty } else { Grounds::PeerStandsBy };
         // Equal counter, other owner: both went on alone from one parent.
-        let other_lineage = hello.epoch.counter() == self.epoch.counter() && hello.epoch.owner() != self.epoch.owner();
+        let other_lineage = hello.epoch.counter() == self.control.standing.epoch().counter()
+            && hello.epoch.owner() != self.control.standing.epoch().owner();
         let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
         let minds_forks = self.mechanisms.on(Mechanism::Fork);
         // Two versions have no state in common that could be merged or not.
         let split = split && minds_forks && kin == Kin::Same;
-        match self.mode {
+        match self.control.standing.mode() {
             Mode::Starting | Mode::Standby if owns && kin == Kin::Newer => {
                 self.forget_overtaken_cycle(hello);
                 self.left_behind(hello);
             }
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if kin != Kin::Same => {
-                (self.copying.serving, self.peer_nonce) = (None, hello.nonce);
+                self.copying.serving = None;
+                self.control.standing.meet(hello.nonce);
             }
             Mode::Starting if empty => {
                 self.copying.serving = None; // should it have served, it no longer does
@@ -145,16 +149,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 self.press(grounds);
             }
             Mode::Duplex if split => self.fault(Faults::SPLIT_BRAIN),
-            Mode::Duplex | Mode::Trial if hello.epoch.counter() > self.epoch.counter() => self.overtaken(now),
+            Mode::Duplex | Mode::Trial if hello.epoch.counter() > self.control.standing.epoch().counter() => {
+                self.overtaken(now)
+            }
             Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
             // The peer's state does not contain what this channel did alone.
-            Mode::Standby if owns && self.is_fork && minds_forks && kin == Kin::Same => self.fault(Faults::SPLIT_BRAIN),
+            Mode::Standby if owns && self.control.standing.is_fork() && minds_forks && kin == Kin::Same => {
+                self.fault(Faults::SPLIT_BRAIN)
+            }
             Mode::Standby if owns => {
                 self.forget_overtaken_cycle(hello);
                 self.offered(now, hello);
             }
-            Mode::Standby if (empty || self.is_newer_than(hello)) && !self.empty => self.press(grounds),
+            Mode::Standby if (empty || self.is_newer_than(hello)) && !self.control.standing.is_empty() => {
+                self.press(grounds)
+            }
             Mode::Starting | Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Safe => {}
         }
         Ok(())
@@ -163,7 +173,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The version after this one serves: nothing of it can be taken, but it can be talked to.
     fn left_behind(&mut self, hello: &Hello) {
         (self.boot, self.cut) = (Boot::Listening, None);
-        (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
+        self.copying.serving = Some(hello.epoch);
+        self.control.standing.meet(hello.nonce);
     }
 
     /// A `Hello` that is not fresh asks for an answer with something to echo. A leader that
@@ -173,12 +184,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Not more often than frames are repeated, however often the link repeats them, and so that
         // two channels that find each other's words stale do not answer each other without end.
         if let (true, Some(cut)) = (self.boot.is_cutting(), &mut self.cut) {
-            if self.outgoing.may_answer(now, &self.config) {
+            if self.outgoing.may_answer(now, &self.control.config) {
                 cut.resend_at = now;
             }
         } else {
-            let wants_answer = standing.contains(Standing::OUTSIDE) && self.mode != Mode::Safe;
-            self.handshake.answer_due |= wants_answer && self.outgoing.may_answer(now, &self.config);
+            let wants_answer = standing.contains(Standing::OUTSIDE) && self.control.standing.mode() != Mode::Safe;
+            self.handshake.answer_due |= wants_answer && self.outgoing.may_answer(now, &self.control.config);
         }
     }
 
@@ -187,7 +198,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn overtaken(&mut self, now: Instant) {
         // What it claims back, the arbiter decides.
         let has_let_go = self.has_dropped() && self.pressing.is_none();
-        let holds_none = (self.epoch.owner() != self.me || has_let_go) && self.mode.is_paired();
+        let holds_none = (!self.control.owns() || has_let_go) && self.control.standing.mode().is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
             self.stand_by(now, ModeEvent::Overtaken);
@@ -197,32 +208,35 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// The pair went on without this channel, so the cycle it was in is long done: should it
     /// serve again, it is with a fresh sample and without a word of what it had then.
     fn forget_overtaken_cycle(&mut self, hello: &Hello) {
-        if hello.epoch.counter() <= self.epoch.counter() {
+        if hello.epoch.counter() <= self.control.standing.epoch().counter() {
             return;
         }
         (self.last, self.samples.theirs, self.samples.ahead) = (None, None, None);
-        if self.progress != Progress::Settled {
-            self.progress = Progress::Sampled;
+        if !self.control.turn.is_settled() {
+            self.control.turn.reach(Progress::Sampled);
         }
     }
 
     /// Of two that stand by, the newer state goes on; of equal ones, the owner's.
     fn is_newer_than(&self, hello: &Hello) -> bool {
-        let cycles = self.committed().since(crate::ids::Cycle(hello.committed));
+        let cycles = self.control.turn.committed().since(crate::ids::Cycle(hello.committed));
         // The owner's: an arbiter that is a rule grants nobody else.
-        let mine = (self.epoch.counter(), cycles, self.me == self.epoch.owner());
+        let mine = (self.control.standing.epoch().counter(), cycles, self.control.owns());
         mine > (hello.epoch.counter(), 0, false)
     }
 
     fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
-        if header.epoch != self.epoch && self.mechanisms.on(Mechanism::Epoch) && !self.answers_handover(now, header) {
-            if header.epoch.counter() > self.epoch.counter() {
-                self.newest = self.newest.max(header.epoch.counter());
+        if header.epoch != self.control.standing.epoch()
+            && self.mechanisms.on(Mechanism::Epoch)
+            && !self.answers_handover(now, header)
+        {
+            if header.epoch.counter() > self.control.standing.epoch().counter() {
+                self.control.standing.saw(header.epoch.counter());
                 self.overtaken(now);
             }
             return Err(Reject::Epoch);
         }
-        match self.mode {
+        match self.control.standing.mode() {
             Mode::Duplex | Mode::Trial | Mode::Safe => {}
             Mode::Starting if self.answers_cut(header.kind, header.phase) => {
                 // Only a frame that decodes is an answer.
@@ -234,7 +248,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
         }
         if matches!(header.kind, Kind::Evidence | Kind::Settled) {
-            if self.mode == Mode::Trial {
+            if self.control.standing.mode() == Mode::Trial {
                 return Err(Reject::Mode); // two versions' votes may differ
             }
             return self.handle_evidence(header, canonical::decode(payload).ok_or(Reject::Payload)?);
@@ -244,21 +258,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match relation {
             Relation::CurrentSample => {
                 self.samples.theirs = Some(self.sample(payload)?);
-                self.schedule.peer_started(now, false, &self.config);
+                self.schedule.peer_started(now, false, &self.control.config);
             }
             Relation::NextSample => {
                 self.samples.ahead = Some(self.sample(payload)?);
-                self.schedule.peer_started(now, true, &self.config);
+                self.schedule.peer_started(now, true, &self.control.config);
             }
             Relation::CurrentVote => {
                 let vote = VotePayload::parse(payload).ok_or(Reject::Payload)?;
                 canonical::decode::<P::Output>(vote.output).ok_or(Reject::Payload)?;
-                if !self.peer_vote.keep(self.cycle, payload) {
+                if !self.peer_vote.keep(self.control.turn.cycle(), payload) {
                     return Err(Reject::TooLong);
                 }
             }
             Relation::Repetition => {
-                bump(&mut self.counters.repeated);
+                self.record.count(|counters| &mut counters.repeated);
                 self.answer_lack(header.ack);
             }
         }
@@ -269,9 +283,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// The exact match of the phase: what a CRC cannot guard.
     fn relation(&self, header: &Header) -> Result<Relation, Reject> {
-        let phase = Phase::new(self.cycle, Stage::Sample);
-        let settled = self.progress == Progress::Settled;
-        let accepts = self.mode.is_paired();
+        let phase = Phase::new(self.control.turn.cycle(), Stage::Sample);
+        let settled = self.control.turn.is_settled();
+        let accepts = self.control.standing.mode().is_paired();
         if !self.mechanisms.on(Mechanism::Phase) {
             return Ok(match header.kind {
                 Kind::Sample if settled => Relation::NextSample,
@@ -279,7 +293,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                 _ => Relation::CurrentVote,
             });
         }
-        let voted = self.progress != Progress::Sampled;
+        let voted = self.control.turn.progress() != Progress::Sampled;
         match (header.kind, header.phase.since(phase)) {
             (Kind::Sample, 0) if accepts && !settled && self.samples.theirs.is_none() => Ok(Relation::CurrentSample),
             // The peer is one cycle ahead: it has this channel's vote.
@@ -295,7 +309,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Whether a vote of the peer would be its first: not once a second one is here.
     fn lacks_peer_vote(&self) -> bool {
-        self.peer_vote.of(self.cycle).is_none() && !self.has_peer_evidence()
+        self.peer_vote.of(self.control.turn.cycle()).is_none() && !self.has_peer_evidence()
     }
 
     fn sample(&self, payload: &[u8]) -> Result<Kept<P::Input>, Reject> {

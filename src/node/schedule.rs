@@ -1,6 +1,6 @@
 //! When cycles start and end, steered so that free-running clocks stay together.
 
-use crate::config::Config;
+use super::settings::Settings;
 use crate::ids::Instant;
 
 /// No start is further ahead than this many periods: a joiner's first one is two.
@@ -11,10 +11,10 @@ const LARGEST_CORRECTION: i32 = 8;
 #[derive(Clone, Default, Hash)]
 pub(super) struct Schedule {
     /// A `begin` waits for its verdict.
-    pub(super) slot_open: bool,
+    slot_open: bool,
     slot_start: Instant,
-    pub(super) deadline: Instant,
-    pub(super) next_start: Instant,
+    deadline: Instant,
+    next_start: Instant,
     /// When the peer started the cycle in progress, by this channel's clock.
     peer_start: Option<Instant>,
     /// When the peer started the next cycle, if it is ahead.
@@ -22,17 +22,58 @@ pub(super) struct Schedule {
     /// When the peer was last heard, or the first slot opened.
     heard_at: Option<Instant>,
     /// When to ask the arbiter again.
-    pub(super) poll_again_at: Option<Instant>,
+    poll_again_at: Option<Instant>,
 }
 
 impl Schedule {
     /// Opens the slot of one `begin`.
-    pub(super) fn open_slot(&mut self, now: Instant, config: &Config) {
+    pub(super) fn open_slot(&mut self, now: Instant, config: &Settings) {
         self.heard_at.get_or_insert(now);
         self.slot_open = true;
         self.slot_start = now;
-        self.deadline = now.plus_us(config.vote_window_us);
-        self.next_start = now.plus_us(config.period_us);
+        self.deadline = now.plus_us(config.vote_window_us());
+        self.next_start = now.plus_us(config.period_us());
+    }
+
+    /// The `begin` has its verdict.
+    pub(super) fn close_slot(&mut self) {
+        self.slot_open = false;
+    }
+
+    /// Whether a `begin` waits for its verdict.
+    pub(super) fn is_open(&self) -> bool {
+        self.slot_open
+    }
+
+    /// Returns when the vote of the cycle is due.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Gives the other channel the first half of what is left of the period behind the vote window.
+    pub(super) fn postpone_deadline(&mut self, config: &Settings) {
+        let rest_us = config.period_us().saturating_sub(config.vote_window_us());
+        self.deadline = self.deadline.plus_us(rest_us / 2);
+    }
+
+    /// Returns when the next `begin` is due.
+    pub(super) fn next_start(&self) -> Instant {
+        self.next_start
+    }
+
+    /// Returns when another poll was asked for.
+    pub(super) fn poll_again(&self) -> Option<Instant> {
+        self.poll_again_at
+    }
+
+    /// The channel is being polled.
+    pub(super) fn polled(&mut self) {
+        self.poll_again_at = None;
+    }
+
+    /// Asks for another poll at once: what it waits for is done by then.
+    pub(super) fn poll_again_at_once(&mut self, now: Instant) {
+        self.poll_again_at = Some(now.plus_us(1));
     }
 
     /// Opens a new cycle in the slot.
@@ -41,18 +82,18 @@ impl Schedule {
     }
 
     /// Notes when the peer's sample of the cycle in progress, or of the next one, arrived.
-    pub(super) fn peer_started(&mut self, arrival: Instant, ahead: bool, config: &Config) {
-        let start = arrival.shifted_us(-config.link_delay_us.cast_signed());
+    pub(super) fn peer_started(&mut self, arrival: Instant, ahead: bool, config: &Settings) {
+        let start = arrival.shifted_us(-config.link_delay_us().cast_signed());
         *(if ahead { &mut self.peer_start_ahead } else { &mut self.peer_start }) = Some(start);
     }
 
     /// Sets the next start halfway between this channel's and the peer's.
-    pub(super) fn steer(&mut self, config: &Config) {
+    pub(super) fn steer(&mut self, config: &Settings) {
         let Some(peer_start) = self.peer_start else { return };
-        let largest = config.period_us.cast_signed() / LARGEST_CORRECTION;
+        let largest = config.period_us().cast_signed() / LARGEST_CORRECTION;
         // Not `clamp`, which would bring in a panic for bounds out of order.
         let correction = (peer_start.since_us(self.slot_start) / 2).min(largest).max(-largest);
-        self.next_start = self.slot_start.plus_us(config.period_us).shifted_us(correction);
+        self.next_start = self.slot_start.plus_us(config.period_us()).shifted_us(correction);
     }
 
     /// Sets the next start: at cut-over, and at once to catch up after a held cycle.
@@ -67,8 +108,8 @@ impl Schedule {
     }
 
     /// Whether the peer has been silent for as long as a solo boot waits.
-    pub(super) fn alone_since_is_past(&self, now: Instant, config: &Config) -> bool {
-        let since = self.heard_at.zip(config.solo_boot_after_us);
+    pub(super) fn alone_since_is_past(&self, now: Instant, config: &Settings) -> bool {
+        let since = self.heard_at.zip(config.solo_boot_after_us());
         since.is_some_and(|(heard, wait_us)| now >= heard.plus_us(wait_us))
     }
 
@@ -78,12 +119,12 @@ impl Schedule {
     }
 
     /// Takes back times that are further ahead than any can be.
-    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
-        if self.next_start > now.plus_us(config.period_us.saturating_mul(FURTHEST_START_PERIODS)) {
-            self.next_start = now.plus_us(config.period_us);
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        if self.next_start > now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS)) {
+            self.next_start = now.plus_us(config.period_us());
         }
-        if self.deadline > now.plus_us(config.period_us) {
-            self.deadline = now.plus_us(config.vote_window_us);
+        if self.deadline > now.plus_us(config.period_us()) {
+            self.deadline = now.plus_us(config.vote_window_us());
         }
     }
 
@@ -100,7 +141,7 @@ impl Schedule {
     }
 
     /// Asks for another poll soon, for an answer that does not come as a frame.
-    pub(super) fn poll_again_soon(&mut self, now: Instant, config: &Config) {
-        self.poll_again_at = Some(now.plus_us(config.retransmit_us / 8 + 1));
+    pub(super) fn poll_again_soon(&mut self, now: Instant, config: &Settings) {
+        self.poll_again_at = Some(now.plus_us(config.retransmit_us() / 8 + 1));
     }
 }

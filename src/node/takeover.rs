@@ -1,12 +1,12 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
+use super::Node;
 use super::boot::Boot;
 use super::memory::Mending;
-use super::{Node, Progress};
 use crate::agree::Samples;
-use crate::fault::{Faults, Health};
+use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -36,7 +36,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Resolves to claim the outputs; `poll_pressing` asks.
     pub(super) fn press(&mut self, grounds: Grounds) {
         if self.pressing.is_none() {
-            let is_trial = self.mode == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
+            let is_trial = self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
             let to = if is_trial { self.next_block() } else { self.next_epoch() };
             self.pressing = Some(Pressing { to, grounds, is_sound: false });
         }
@@ -44,19 +44,25 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns the first epoch after everything seen or issued, owned by this channel.
     pub(super) fn next_epoch(&self) -> Epoch {
-        let newest = if self.mechanisms.on(Mechanism::Numbers) { self.newest } else { self.epoch.counter() };
-        Epoch::new(newest, self.me).successor(self.me)
+        let newest = if self.mechanisms.on(Mechanism::Numbers) {
+            self.control.standing.newest()
+        } else {
+            self.control.standing.epoch().counter()
+        };
+        Epoch::new(newest, self.control.config.me()).successor(self.control.config.me())
     }
 
     /// Asks the arbiter for what is being pressed.
     pub(super) fn poll_pressing<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let Pressing { to, grounds, is_sound } = self.pressing?;
-        if to.owner() != self.me || to.counter() <= self.epoch.counter() {
+        if to.owner() != self.control.config.me() || to.counter() <= self.control.standing.epoch().counter() {
             self.pressing = None; // no claim of this channel's: damaged
             // Or there is no newer number left.
-            return (self.next_epoch().counter() <= self.epoch.counter()).then(|| self.refused(now, Epoch::NONE));
+            return (self.next_epoch().counter() <= self.control.standing.epoch().counter())
+                .then(|| self.refused(now, Epoch::NONE));
         }
-        if self.empty && self.mode.is_paired() && self.samples.theirs.is_none() {
+        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() && self.samples.theirs.is_none()
+        {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
             self.start_over(now);
@@ -83,7 +89,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Claim::Refused
                 if self.condemns_peer()
                     && self.mechanisms.on(Mechanism::KeptVerdict)
-                    && newest_of(arbiter).counter() <= self.epoch.counter() =>
+                    && newest_of(arbiter).counter() <= self.control.standing.epoch().counter() =>
             {
                 self.pressing = None;
                 if let Some(examination) = &mut self.examination {
@@ -94,7 +100,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Claim::Refused => Some(self.refused(now, newest_of(arbiter))),
             Claim::Pending if self.schedule.slot_is_over(now) => Some(self.hold()),
             Claim::Pending => {
-                self.schedule.poll_again_soon(now, &self.config);
+                self.schedule.poll_again_soon(now, &self.control.config);
                 None
             }
         }
@@ -102,10 +108,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// The outputs are somebody else's: stands by.
     fn refused(&mut self, now: Instant, newest: Epoch) -> Verdict<P::Output> {
-        self.newest = self.newest.max(newest.counter());
+        self.control.standing.saw(newest.counter());
         self.pressing = None;
         self.fault(Faults::LEASE_REFUSED);
-        bump(&mut self.counters.refused);
+        self.record.count(|counters| &mut counters.refused);
         self.stand_by(now, ModeEvent::Refused);
         self.verdict(Outcome::Waiting, [None, None], None)
     }
@@ -121,7 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
-        let claim = arbiter.claim(self.epoch, to, grounds);
+        let claim = arbiter.claim(self.control.standing.epoch(), to, grounds);
         if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
     }
 
@@ -130,16 +136,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// 2. this cycle, re-executed from a verified checkpoint: a first result that nobody
     ///    compared may itself be the fault. With both samples the agreed input is final.
     fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
-        let was_owner = self.epoch.owner() == self.me;
+        let was_owner = self.control.owns();
         let proven_driven = self.samples.theirs.is_some();
-        (self.epoch, self.newest) = (to, self.newest.max(to.counter()));
+        self.control.standing.adopt(to);
         if self.cut.is_some() {
             self.fault(Faults::COPY_FAILED); // the joiner did not answer the cut
-            bump(&mut self.counters.copies_failed);
+            self.record.count(|counters| &mut counters.copies_failed);
         }
         self.change_mode(now, ModeEvent::Granted);
-        self.step_on(if self.upgrade.is_new { StepEvent::NewAlone } else { StepEvent::OldAlone });
-        bump(&mut self.counters.takeovers);
+        self.step_on(if self.control.undertaking.is_new() { StepEvent::NewAlone } else { StepEvent::OldAlone });
+        self.record.count(|counters| &mut counters.takeovers);
         self.happened(Event::TookOver);
 
         self.examination = None;
@@ -152,8 +158,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let last = self.last.take();
         let needed = !was_owner && !proven_driven && self.mechanisms.on(Mechanism::Overdue);
-        let overdue = last.filter(|last| needed && last.cycle() == self.cycle.previous());
-        let holder = Some(self.me);
+        let overdue = last.filter(|last| needed && last.cycle() == self.control.turn.cycle().previous());
+        let holder = Some(self.control.config.me());
         match self.serve_alone() {
             Ok(sealed) => self.verdict(Outcome::TookOver, [overdue, Some(sealed)], holder),
             Err(faults) => self.fatal(now, faults),
@@ -167,17 +173,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.retry_copy();
         self.proof_tested_in = None; // cycles are counted anew
         self.forget_upgrade();
-        (self.cycle, self.epoch, self.empty, self.is_fork) = (Cycle(0), Epoch::NONE, true, false);
+        self.control.standing.start_over();
+        self.control.turn.go_on_from(Cycle(0));
         self.forget_cycle();
         self.mirror.reset(P::init);
     }
 
     /// Forgets what belongs to a cycle: the next one begins from the checkpoint.
     pub(super) fn forget_cycle(&mut self) {
-        self.progress = Progress::Settled;
+        self.control.turn.forget();
         self.samples = Samples::none();
-        (self.agreed, self.last, self.held, self.examination) = (None, None, 0, None);
-        self.health = Health::empty();
+        (self.agreed, self.last, self.examination) = (None, None, None);
+        self.control.suspicion.forget_health();
         self.my_vote.forget();
         self.peer_vote.forget();
     }
@@ -186,7 +193,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.slot_open() {
             return None;
         }
-        if self.pressing.is_some() && self.progress != Progress::Settled {
+        if self.pressing.is_some() && !self.control.turn.is_settled() {
             return self.poll_pressing(now, arbiter);
         }
         Some(self.verdict(Outcome::Waiting, [None, None], None))

@@ -14,12 +14,14 @@
 //!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
 //! ```
 
+use super::Node;
 use super::ballot::digest;
-use super::{Node, Progress};
+use super::turn::Progress;
+use super::undertaking::Handover;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
-use crate::journal::{Event, bump};
+use crate::journal::Event;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -28,17 +30,6 @@ use crate::upgrade::{Counts, Duty, Likeness, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
 use crate::wire::{BufferTooSmall, Header, Kind, Reject};
-
-/// The outputs on their way from one channel to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Handover {
-    /// They are not.
-    Keeping,
-    /// This channel has let go, and says so until the other one has taken them.
-    Dropped { resend_at: Instant },
-    /// They were left to this channel, which claims them.
-    Claiming { to: Epoch },
-}
 
 /// So many numbers has a trial: for its beginning and its hand-overs.
 const BLOCK: u32 = 4;
@@ -53,15 +44,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn next_block(&self) -> Epoch {
         let before = self.next_epoch().counter().saturating_sub(1);
         let last = before | (BLOCK - 1);
-        Epoch::new(last, self.me).successor(self.me)
+        Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
     }
 
     pub(super) fn has_dropped(&self) -> bool {
-        matches!(self.upgrade.handover, Handover::Dropped { .. }) && self.mechanisms.on(Mechanism::LetGo)
+        self.control.undertaking.handover() == Handover::Dropped && self.mechanisms.on(Mechanism::LetGo)
     }
 
     pub(super) fn is_claiming(&self) -> bool {
-        matches!(self.upgrade.handover, Handover::Claiming { .. })
+        self.control.undertaking.handover() == Handover::Claiming
     }
 
     pub(super) fn poll_trial<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
@@ -69,29 +60,30 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(verdict);
         }
         let may_step = !self.mending.waits() && !self.is_claiming() && !self.has_dropped();
-        if self.progress == Progress::Sampled && self.samples.theirs.is_some() && may_step {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_some() && may_step {
             if self.step_twice(now).is_err() {
                 // It cannot vouch for its own result: the other one goes on.
                 self.exclude_myself(now);
                 return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
             }
-            self.outgoing.vote_is_new(now, &self.config);
+            self.outgoing.vote_is_new(now, &self.control.config);
         }
         if !self.slot_open() {
             return None;
         }
-        if self.progress == Progress::Settled {
+        if self.control.turn.is_settled() {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         if self.pressing.is_some() {
             return self.poll_pressing(now, arbiter);
         }
-        let has_votes = self.my_vote.of(self.cycle).is_some() && self.peer_vote.of(self.cycle).is_some();
-        if self.progress == Progress::Voted && has_votes {
+        let has_votes = self.my_vote.of(self.control.turn.cycle()).is_some()
+            && self.peer_vote.of(self.control.turn.cycle()).is_some();
+        if self.control.turn.progress() == Progress::Voted && has_votes {
             return Some(self.settle_trial(now));
         }
         // A claim on its way to take what was left to this channel has to be seen through.
-        if now >= self.schedule.deadline && !self.is_claiming() { self.miss_deadline(now, arbiter) } else { None }
+        if now >= self.schedule.deadline() && !self.is_claiming() { self.miss_deadline(now, arbiter) } else { None }
     }
 
     /// Steps until two results are the same, from a sound checkpoint each time: at most three times.
@@ -104,19 +96,20 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if first == second {
             return Ok(());
         }
-        bump(&mut self.counters.masked);
-        self.buckets.fill(Suspects::channel(self.me));
-        self.report(self.cycle, Diagnosis::Transient(Suspects::channel(self.me)));
-        let is_too_often = self.buckets.channel_over(self.config.transient_limit) == Some(self.me);
+        self.record.count(|counters| &mut counters.masked);
+        self.control.suspicion.buckets.fill(Suspects::channel(self.control.config.me()));
+        self.report(self.control.turn.cycle(), Diagnosis::Transient(Suspects::channel(self.control.config.me())));
+        let is_too_often = self.control.suspicion.buckets.channel_over(self.control.config.transient_limit())
+            == Some(self.control.config.me());
         if is_too_often {
-            self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::TooOften));
+            self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::TooOften));
             return Err(Faults::FAULTY);
         }
         let third = self.step_once(now, true)?;
         if third == first || third == second {
             return Ok(());
         }
-        self.report(self.cycle, Diagnosis::Faulty(self.me, Reason::Unstable));
+        self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::Unstable));
         Err(Faults::FAULTY)
     }
 
@@ -126,27 +119,29 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Faults::CHECKPOINT_DAMAGED);
         }
         self.step_both()?;
-        Ok(self.my_vote.payload_of(self.cycle).map(digest))
+        Ok(self.my_vote.payload_of(self.control.turn.cycle()).map(digest))
     }
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
     /// first to ask.
     pub(super) fn give_the_old_one_time(&mut self) {
-        if self.upgrade.is_new && self.epoch.owner() != self.me && self.mechanisms.on(Mechanism::OldFirst) {
-            let rest_us = self.config.period_us.saturating_sub(self.config.vote_window_us);
-            self.schedule.deadline = self.schedule.deadline.plus_us(rest_us / 2);
+        if self.control.undertaking.is_new() && !self.control.owns() && self.mechanisms.on(Mechanism::OldFirst) {
+            self.schedule.postpone_deadline(&self.control.config);
         }
     }
 
     /// Whether this channel, on trial, has not passed it: it does not go on alone, on whatever grounds.
     pub(super) fn may_not_go_on_alone(&self) -> bool {
-        self.mode == Mode::Trial && self.upgrade.is_new && self.has_failed() && self.mechanisms.on(Mechanism::Trial)
+        self.control.standing.mode() == Mode::Trial
+            && self.control.undertaking.is_new()
+            && self.has_failed()
+            && self.mechanisms.on(Mechanism::Trial)
     }
 
     /// Leaves the outputs to nobody rather than to a version that has not passed its trial. One that owns them drives what is
     /// safe; one that does not goes back to the old version, which begins anew.
     pub(super) fn give_up_failed(&mut self, now: Instant) -> Verdict<P::Output> {
-        if self.epoch.owner() == self.me {
+        if self.control.owns() {
             return self.fatal(now, Faults::TRIAL_FAILED);
         }
         self.fault(Faults::TRIAL_FAILED);
@@ -156,39 +151,45 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both versions' outputs of the cycle are there: compares them, commits, and releases one.
     fn settle_trial(&mut self, now: Instant) -> Verdict<P::Output> {
-        let owns = self.epoch.owner() == self.me;
-        let is_new = self.upgrade.is_new;
+        let owns = self.control.owns();
+        let is_new = self.control.undertaking.is_new();
         let mut likeness = Likeness::Same;
         if let (Some(succession), true) = (self.upgrade.succession, is_new)
-            && let Some((mine, theirs)) = self.my_vote.of(self.cycle).zip(self.peer_vote.of(self.cycle))
+            && let Some((mine, theirs)) =
+                self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))
         {
             let outputs = [theirs.output, mine.output];
             let is_first = self.upgrade.trial.first.is_none();
-            likeness = self.upgrade.trial.compare(&succession, self.cycle, self.agreed.as_ref(), outputs);
+            likeness =
+                self.upgrade.trial.compare(&succession, self.control.turn.cycle(), self.agreed.as_ref(), outputs);
             if is_first && self.upgrade.trial.first.is_some() {
                 let [old, new] = outputs.map(digest);
                 self.happened(Event::NotAlike { input: mine.input_digest, old, new });
             }
         }
-        self.upgrade.failed |= is_new && self.has_failed();
+        if is_new && self.has_failed() {
+            self.control.undertaking.fail();
+        }
         let is_old_driven = is_new && likeness == Likeness::Differing && self.mechanisms.on(Mechanism::Trial);
         let goes_back = is_new && owns && self.has_failed() && self.mechanisms.on(Mechanism::Trial);
-        let votes = [self.my_vote.of(self.cycle), self.peer_vote.of(self.cycle)];
+        let votes = [self.my_vote.of(self.control.turn.cycle()), self.peer_vote.of(self.control.turn.cycle())];
         let state_digest = votes[0].map_or(0, |vote| vote.state_digest);
-        let [mine, theirs] = votes.map(|vote| vote.and_then(|vote| vote::single(self.cycle, &vote)));
+        let [mine, theirs] = votes.map(|vote| vote.and_then(|vote| vote::single(self.control.turn.cycle(), &vote)));
         if self.settle_or_step_again(now, state_digest).is_err() {
             return self.leave(now);
         }
-        bump(&mut self.counters.tried);
-        self.buckets.leak(self.cycle, self.config.transient_leak_cycles);
+        self.record.count(|counters| &mut counters.tried);
+        self.control.suspicion.buckets.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
         self.my_vote.settle();
-        self.probation = if self.held > 0 { self.probation } else { self.probation.saturating_sub(1) };
-        if self.held > 0 {
+        if self.control.turn.held() == 0 {
+            self.control.standing.serve_probation();
+        }
+        if self.control.turn.held() > 0 {
             self.schedule.start_at(now);
         } else {
-            self.schedule.steer(&self.config);
+            self.schedule.steer(&self.control.config);
         }
-        if goes_back && self.upgrade.step == Step::NewDrives {
+        if goes_back && self.control.undertaking.step() == Step::NewDrives {
             self.fault(Faults::TRIAL_FAILED);
             self.step_on(StepEvent::Ordered(Order::Abort));
         }
@@ -196,40 +197,44 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         // Should the owner have died before it drove: the old version's is right in any case.
         self.last.clone_from(&old);
         let released = if is_new && !is_old_driven { new } else { old };
-        let holder = self.drives_as_owner().then_some(self.me);
+        let holder = self.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
     }
 
     /// Lets go of the outputs, or takes those that were left to this channel.
     fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        match self.upgrade.handover {
+        let to = self.upgrade.claimed;
+        match self.control.undertaking.handover() {
             Handover::Keeping if self.hands_over() => {
-                arbiter.let_go(self.epoch, self.me);
-                self.upgrade.handover = Handover::Dropped { resend_at: now };
+                arbiter.let_go(self.control.standing.epoch(), self.control.config.me());
+                self.control.undertaking.hand_over(Handover::Dropped);
+                self.upgrade.drop_resend_at = now;
                 self.happened(Event::LetGo);
                 None
             }
-            Handover::Keeping | Handover::Dropped { .. } => None,
-            Handover::Claiming { to } if to.owner() != self.me || !is_in_block(self.epoch, to) => {
-                self.upgrade.handover = Handover::Keeping; // no claim of this channel's: damaged
+            Handover::Keeping | Handover::Dropped => None,
+            Handover::Claiming
+                if to.owner() != self.control.config.me() || !is_in_block(self.control.standing.epoch(), to) =>
+            {
+                self.control.undertaking.hand_over(Handover::Keeping); // no claim of this channel's: damaged
                 None
             }
-            Handover::Claiming { to } => match self.ask(arbiter, to, Grounds::HandedOver) {
+            Handover::Claiming => match self.ask(arbiter, to, Grounds::HandedOver) {
                 Claim::Granted => {
                     self.go_on_in(now, to);
                     None
                 }
                 Claim::Refused => {
                     // The other one has taken them back, and goes on alone.
-                    self.newest = self.newest.max(super::takeover::newest_of(arbiter).counter());
+                    self.control.standing.saw(super::takeover::newest_of(arbiter).counter());
                     self.fault(Faults::LEASE_REFUSED);
-                    bump(&mut self.counters.refused);
+                    self.record.count(|counters| &mut counters.refused);
                     self.stand_by(now, ModeEvent::Refused);
                     self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
                 }
                 Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
                 Claim::Pending => {
-                    self.schedule.poll_again_soon(now, &self.config);
+                    self.schedule.poll_again_soon(now, &self.control.config);
                     None
                 }
             },
@@ -238,24 +243,24 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Whether the outputs go to the other channel now: between two cycles, both being in step.
     fn hands_over(&self) -> bool {
-        let is_between = !self.slot_open() && self.progress == Progress::Settled && self.cut.is_none();
-        let is_wanted = match self.upgrade.step {
-            Step::Switchover => !self.upgrade.is_new && self.partner_is_tried(),
-            Step::Abort => self.upgrade.is_new,
+        let is_between = !self.slot_open() && self.control.turn.is_settled() && self.cut.is_none();
+        let is_wanted = match self.control.undertaking.step() {
+            Step::Switchover => !self.control.undertaking.is_new() && self.partner_is_tried(),
+            Step::Abort => self.control.undertaking.is_new(),
             _ => false,
         };
-        is_wanted && is_between && self.epoch.owner() == self.me
+        is_wanted && is_between && self.control.owns()
     }
 
     /// Both versions go on, and the other one owns.
     fn go_on_in(&mut self, now: Instant, epoch: Epoch) {
-        (self.epoch, self.newest) = (epoch, self.newest.max(epoch.counter()));
-        self.upgrade.handover = Handover::Keeping;
-        self.outgoing.restart(Phase::new(self.committed(), Stage::Settled));
-        if self.progress != Progress::Settled {
-            self.outgoing.sample_is_new(now, &self.config);
+        self.control.standing.adopt(epoch);
+        self.control.undertaking.hand_over(Handover::Keeping);
+        self.outgoing.restart(Phase::new(self.control.turn.committed(), Stage::Settled));
+        if !self.control.turn.is_settled() {
+            self.outgoing.sample_is_new(now, &self.control.config);
         }
-        let new_owns = self.upgrade.is_new == (epoch.owner() == self.me);
+        let new_owns = self.control.undertaking.is_new() == (epoch.owner() == self.control.config.me());
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
         self.upgrade.drop_order();
@@ -274,35 +279,41 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// The other channel has let go before this cycle.
     pub(super) fn handle_yours(&mut self, header: &Header) -> Result<(), Reject> {
-        let is_left = self.mode == Mode::Trial && self.epoch.owner() != self.me && !self.upgrade.leaves;
-        if !is_left || self.upgrade.is_new && self.has_failed() {
+        let is_left =
+            self.control.standing.mode() == Mode::Trial && !self.control.owns() && !self.control.undertaking.leaves();
+        if !is_left || self.control.undertaking.is_new() && self.has_failed() {
             return Err(Reject::Mode);
         }
-        if header.epoch != self.epoch {
+        if header.epoch != self.control.standing.epoch() {
             return Err(Reject::Epoch);
         }
-        let next = if self.progress == Progress::Sampled { self.cycle } else { self.cycle.next() };
-        let is_in_step = matches!(self.progress, Progress::Sampled | Progress::Settled);
+        let next = if self.control.turn.progress() == Progress::Sampled {
+            self.control.turn.cycle()
+        } else {
+            self.control.turn.cycle().next()
+        };
+        let is_in_step = matches!(self.control.turn.progress(), Progress::Sampled | Progress::Settled);
         if !is_in_step || header.phase != Phase::new(next, Stage::Sample) {
             return Err(Reject::Phase);
         }
         let to = self.next_epoch();
-        if !is_in_block(self.epoch, to) {
+        if !is_in_block(self.control.standing.epoch(), to) {
             return Err(Reject::Epoch); // no number is left for it
         }
-        if self.upgrade.handover == Handover::Keeping && self.pressing.is_none() {
-            self.upgrade.handover = Handover::Claiming { to };
+        if self.control.undertaking.handover() == Handover::Keeping && self.pressing.is_none() {
+            self.control.undertaking.hand_over(Handover::Claiming);
+            self.upgrade.claimed = to;
         }
         Ok(())
     }
 
     /// Whether a frame of a newer epoch is the answer to what this channel let go; if so, it goes on in that.
     pub(super) fn answers_handover(&mut self, now: Instant, header: &Header) -> bool {
-        let is_answer = self.mode == Mode::Trial
+        let is_answer = self.control.standing.mode() == Mode::Trial
             && self.has_dropped()
             && self.pressing.is_none()
-            && is_in_block(self.epoch, header.epoch)
-            && header.epoch.owner() != self.me;
+            && is_in_block(self.control.standing.epoch(), header.epoch)
+            && header.epoch.owner() != self.control.config.me();
         if is_answer {
             self.go_on_in(now, header.epoch);
         }
@@ -310,20 +321,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     pub(super) fn transmit_yours(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let Handover::Dropped { resend_at } = self.upgrade.handover else { return Ok(None) };
-        if now < resend_at {
+        if self.handover_timeout().is_none_or(|resend_at| now < resend_at) {
             return Ok(None);
         }
-        let phase = Phase::new(self.committed().next(), Stage::Sample);
+        let phase = Phase::new(self.control.turn.committed().next(), Stage::Sample);
         let length = self.transmit(Kind::Yours, phase, buffer, &())?;
-        self.upgrade.handover = Handover::Dropped { resend_at: now.plus_us(self.config.retransmit_us) };
+        self.upgrade.drop_resend_at = now.plus_us(self.control.config.retransmit_us());
         Ok(Some(length))
     }
 
     pub(super) fn handover_timeout(&self) -> Option<Instant> {
-        match self.upgrade.handover {
-            Handover::Dropped { resend_at } => Some(resend_at),
-            Handover::Keeping | Handover::Claiming { .. } => None,
-        }
+        (self.control.undertaking.handover() == Handover::Dropped).then_some(self.upgrade.drop_resend_at)
     }
 }

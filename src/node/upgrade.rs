@@ -4,10 +4,10 @@ mod orders;
 mod words;
 
 use super::Node;
-use super::trial::Handover;
-use crate::config::Config;
+use super::settings::Settings;
+use super::undertaking::Handover;
 use crate::fault::Faults;
-use crate::ids::Instant;
+use crate::ids::{Epoch, Instant};
 use crate::journal::Event;
 use crate::mode::Mode;
 use crate::program::Program;
@@ -19,16 +19,13 @@ use crate::wire::Part;
 pub(super) struct Upgrading<P: Program> {
     /// What this version says of the one before it.
     pub(super) succession: Option<Succession<P>>,
-    pub(super) kin: Kin,
     /// In whose terms this channel says its next `Hello`: of the one that it heard last.
     pub(super) terms: Kin,
-    /// This channel began the trial as the new version.
-    pub(super) is_new: bool,
-    pub(super) step: Step,
-    pub(super) handover: Handover,
+    /// When the outputs that were let go are announced again.
+    pub(super) drop_resend_at: Instant,
+    /// The epoch in which the outputs that were left to this channel are claimed.
+    pub(super) claimed: Epoch,
     pub(super) trial: Trial<P>,
-    /// This channel is about to restart: it takes part in nothing.
-    pub(super) leaves: bool,
     /// Slots until it does, in which the peer is to hear of it.
     farewell: u8,
     /// It could not be restarted as asked, and does not try again in this boot.
@@ -37,14 +34,10 @@ pub(super) struct Upgrading<P: Program> {
     lonely: u16,
     /// Times that the other half came back in the old version after the commit.
     returns: u8,
-    /// The trial has failed, whatever is counted now.
-    pub(super) failed: bool,
     pub(super) cannot_migrate: Option<u16>,
     candidate: Option<Candidate>,
-    is_confirmed: bool,
     /// The oldest version that may be installed; `None`: nobody keeps one.
     floor: Option<u32>,
-    restart: Option<Duty>,
     partner: Option<Partner>,
     /// An order given here, until the partner has answered it.
     ordered: Option<Order>,
@@ -93,23 +86,17 @@ impl<P: Program> Upgrading<P> {
     pub(super) const fn new() -> Self {
         Self {
             succession: None,
-            kin: Kin::Same,
             terms: Kin::Same,
-            is_new: false,
-            step: Step::Idle,
-            handover: Handover::Keeping,
+            drop_resend_at: Instant::from_micros(0),
+            claimed: Epoch::NONE,
             trial: Trial::NEW,
-            leaves: false,
             farewell: 0,
             stays: false,
             lonely: 0,
             returns: 0,
-            failed: false,
             cannot_migrate: None,
             candidate: None,
-            is_confirmed: true,
             floor: None,
-            restart: None,
             partner: None,
             ordered: None,
             order_number: 0,
@@ -127,39 +114,6 @@ impl<P: Program> Upgrading<P> {
         self.partner.is_some_and(|partner| partner.part.contains(part))
     }
 
-    /// Returns what must not change by itself, as one word of the control data.
-    pub(super) fn word(&self) -> u32 {
-        let restart = match self.restart {
-            None | Some(Duty::Confirm | Duty::RaiseFloor) => 0,
-            Some(Duty::RestartIntoNew) => 1,
-            Some(Duty::RestartIntoOld) => 2,
-        };
-        let has_dropped = matches!(self.handover, Handover::Dropped { .. });
-        let flags = [self.is_new, self.leaves, self.is_confirmed, has_dropped, self.failed];
-        let flags = flags.into_iter().rev().fold(0, |word, flag| word << 1 | u32::from(flag));
-        u32::from(self.step.code()) | (self.kin as u32) << 8 | restart << 12 | flags << 16
-    }
-
-    pub(super) fn set_word(&mut self, word: u32) {
-        // A number that names none cannot be the majority's.
-        self.step = Step::of_code(word as u8).unwrap_or(self.step);
-        self.kin = Kin::ALL.get((word >> 8 & 0xF) as usize).copied().unwrap_or(self.kin);
-        self.restart = match word >> 12 & 0xF {
-            1 => Some(Duty::RestartIntoNew),
-            2 => Some(Duty::RestartIntoOld),
-            _ => None,
-        };
-        let flag = |at: u32| word >> (16 + at) & 1 == 1;
-        (self.is_new, self.leaves, self.is_confirmed, self.failed) = (flag(0), flag(1), flag(2), flag(4));
-        match (self.handover, flag(3)) {
-            (Handover::Dropped { .. }, false) => self.handover = Handover::Keeping,
-            (Handover::Keeping | Handover::Claiming { .. }, true) => {
-                self.handover = Handover::Dropped { resend_at: Instant::from_micros(0) };
-            }
-            _ => {}
-        }
-    }
-
     #[cfg(feature = "sim")]
     pub(super) fn copied(&self) -> Self {
         Self { trial: self.trial.clone(), ..*self }
@@ -167,12 +121,15 @@ impl<P: Program> Upgrading<P> {
 
     /// Feeds what bears on what the channel does.
     #[cfg(feature = "sim")]
-    pub(super) fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
+    pub(super) fn fingerprint(&self, handover: Handover, hasher: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
-        let Self { kin, terms, is_new, step, handover, trial, leaves, farewell, candidate, .. } = self;
-        (kin, terms, is_new, step, handover, trial.counts, leaves, farewell, candidate).hash(hasher);
-        let Self { is_confirmed, floor, restart, stays, lonely, returns, failed, .. } = self;
-        (is_confirmed, floor, restart, stays, lonely, returns, failed).hash(hasher);
+        match handover {
+            Handover::Keeping => {}
+            Handover::Dropped => self.drop_resend_at.hash(hasher),
+            Handover::Claiming => self.claimed.hash(hasher),
+        }
+        let Self { terms, trial, farewell, candidate, floor, stays, lonely, returns, .. } = self;
+        (terms, trial.counts, farewell, candidate, floor, stays, lonely, returns).hash(hasher);
         let Self { partner, ordered, order_number, answered, answer, is_due, at, .. } = self;
         (partner, ordered, order_number, answered, answer, is_due, at).hash(hasher);
     }
@@ -188,28 +145,26 @@ impl<P: Program> Upgrading<P> {
     }
 
     /// Takes back times that are further ahead than any can be.
-    pub(super) fn bound(&mut self, now: Instant, config: &Config) {
-        self.at = self.at.min(now.plus_us(config.hello_us.saturating_mul(IDLE_INTERVALS)));
-        if let Handover::Dropped { resend_at } = &mut self.handover {
-            *resend_at = (*resend_at).min(now.plus_us(config.retransmit_us));
-        }
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        self.at = self.at.min(now.plus_us(config.hello_us().saturating_mul(IDLE_INTERVALS)));
+        self.drop_resend_at = self.drop_resend_at.min(now.plus_us(config.retransmit_us()));
     }
 }
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn has_confirmed_image(&self) -> bool {
-        self.upgrade.is_confirmed
+        self.control.undertaking.is_confirmed()
     }
 
     /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step, too.
     pub fn leads(&self) -> bool {
-        self.mode.serves() && self.epoch.owner() == self.me && !self.has_dropped()
+        self.control.standing.mode().serves() && self.control.owns() && !self.has_dropped()
     }
 
     /// Whether the partner does, as far as is known.
     fn is_led(&self) -> bool {
-        match self.mode {
-            Mode::Duplex | Mode::Trial => self.epoch.owner() != self.me,
+        match self.control.standing.mode() {
+            Mode::Duplex | Mode::Trial => !self.control.owns(),
             Mode::Starting | Mode::Joining | Mode::Standby => self.copying.serving.is_some(),
             Mode::Simplex | Mode::Donor | Mode::Safe => false,
         }
@@ -217,14 +172,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Changes the step if `event` does here.
     pub(super) fn step_on(&mut self, event: StepEvent) {
-        if let Some(step) = self.upgrade.step.after(event) {
+        if let Some(step) = self.control.undertaking.step().after(event) {
             self.take_step(step);
         }
     }
 
     fn take_step(&mut self, step: Step) {
-        if self.upgrade.step != step {
-            let from = core::mem::replace(&mut self.upgrade.step, step);
+        if self.control.undertaking.step() != step {
+            let from = self.control.undertaking.step();
+            self.control.undertaking.take_step(step);
             self.happened(Event::UpgradeStep { from, to: step });
             self.upgrade.is_due = true;
         }
@@ -232,7 +188,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Leaves service if this channel has to restart.
     pub(super) fn look_for_duty(&mut self, now: Instant) {
-        if self.leads() || self.upgrade.leaves || self.upgrade.stays || self.mode == Mode::Safe {
+        if self.leads()
+            || self.control.undertaking.leaves()
+            || self.upgrade.stays
+            || self.control.standing.mode() == Mode::Safe
+        {
             return;
         }
         let is_led = self.is_led();
@@ -241,12 +201,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let step = if is_led { partner.map(|partner| partner.step) } else { Some(Step::Idle) };
         let Some(step) = step else { return };
         let duty = duty_of(Follower {
-            kin: self.upgrade.kin,
+            kin: self.control.undertaking.kin(),
             step,
             is_led,
-            is_in_duplex: self.mode == Mode::Duplex,
-            has_state: !self.empty,
-            is_confirmed: self.upgrade.is_confirmed,
+            is_in_duplex: self.control.standing.mode() == Mode::Duplex,
+            has_state: !self.control.standing.is_empty(),
+            is_confirmed: self.control.undertaking.is_confirmed(),
             partner_is_confirmed: self.upgrade.partner_is(Part::CONFIRMED),
         });
         if let Some(duty) = duty {
@@ -256,8 +216,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Leaves service to be restarted.
     pub(super) fn leave_to(&mut self, now: Instant, duty: Duty) {
-        (self.upgrade.leaves, self.upgrade.restart, self.upgrade.farewell) = (true, Some(duty), FAREWELL_SLOTS);
-        let serving = if self.mode.is_paired() { Some(self.epoch) } else { self.copying.serving };
+        self.control.undertaking.leave_to(duty);
+        self.upgrade.farewell = FAREWELL_SLOTS;
+        let serving = if self.control.standing.mode().is_paired() {
+            Some(self.control.standing.epoch())
+        } else {
+            self.copying.serving
+        };
         self.start_over(now);
         self.copying.serving = serving; // it is told why
         // Should it have been starting, nothing has changed its mode.
@@ -272,8 +237,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// An image on trial that cannot make itself understood, by another frame format or configuration, goes back.
     pub(super) fn count_loneliness(&mut self, now: Instant) {
-        let is_alone = self.mode == Mode::Starting && self.empty && !self.upgrade.leaves;
-        let is_on_trial = self.upgrade.succession.is_some() && !self.upgrade.is_confirmed && !self.upgrade.stays;
+        let is_alone = self.control.standing.mode() == Mode::Starting
+            && self.control.standing.is_empty()
+            && !self.control.undertaking.leaves();
+        let is_on_trial =
+            self.upgrade.succession.is_some() && !self.control.undertaking.is_confirmed() && !self.upgrade.stays;
         self.upgrade.lonely = if is_alone && is_on_trial { self.upgrade.lonely.saturating_add(1) } else { 0 };
         if self.upgrade.lonely > LONELY_SLOTS {
             self.fault(Faults::PEER_DIFFERS);
@@ -284,25 +252,27 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Starting over, this channel knows of no upgrade; what it is about to do stays.
     pub(super) fn forget_upgrade(&mut self) {
         self.step_on(StepEvent::Forgotten);
-        (self.upgrade.trial, self.upgrade.is_new, self.upgrade.failed) = (Trial::NEW, false, false);
+        self.upgrade.trial = Trial::NEW;
+        self.control.undertaking.forget_trial();
         self.upgrade.drop_order();
     }
 
     /// This version's outputs were not alike too often.
     pub(super) fn has_failed(&self) -> bool {
-        self.upgrade.failed || self.upgrade.trial.counts.differing > self.config.trial_differences
+        self.control.undertaking.has_failed()
+            || self.upgrade.trial.counts.differing > self.control.config.trial_differences()
     }
 
     /// Whether the new version says that it has been tried for long enough, and this one's own limits say so, too.
     pub(super) fn partner_is_tried(&self) -> bool {
         let counts = self.upgrade.partner.map_or(Counts::default(), |partner| partner.counts);
-        let is_within = counts.differing <= self.config.trial_differences;
-        self.upgrade.partner_is(Part::READY) && counts.cycles >= self.config.trial_cycles && is_within
+        let is_within = counts.differing <= self.control.config.trial_differences();
+        self.upgrade.partner_is(Part::READY) && counts.cycles >= self.control.config.trial_cycles() && is_within
     }
 
     fn is_tried(&self) -> bool {
-        let is_long_enough = self.upgrade.trial.counts.cycles >= self.config.trial_cycles;
-        is_long_enough && !self.has_failed() && self.mode == Mode::Trial
+        let is_long_enough = self.upgrade.trial.counts.cycles >= self.control.config.trial_cycles();
+        is_long_enough && !self.has_failed() && self.control.standing.mode() == Mode::Trial
     }
 
     /// Notes that the state could not be taken over: this half goes back to the version before.

@@ -4,7 +4,6 @@
 use super::{FURTHEST_START_PERIODS, SILENT_PERIODS};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Instant, Phase, Stage};
-use crate::journal::bump;
 use crate::mechanism::Mechanism;
 use crate::mirror::{self, Range};
 use crate::mode::{Mode, ModeEvent};
@@ -21,15 +20,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes that the peer serves, by its fresh word: this channel may join it.
     pub(in crate::node) fn offered(&mut self, now: Instant, hello: &Hello) {
         // A channel without a state takes any; one with a state none that is older.
-        let is_older = !self.empty && hello.epoch.counter() < self.newest;
-        if is_older || self.is_barred(self.me) || self.upgrade.leaves {
+        let is_older = !self.control.standing.is_empty() && hello.epoch.counter() < self.control.standing.newest();
+        if is_older || self.is_barred(self.control.config.me()) || self.control.undertaking.leaves() {
             return;
         }
-        if self.mode == Mode::Joining && hello.nonce != self.peer_nonce {
+        if self.control.standing.mode() == Mode::Joining && hello.nonce != self.control.standing.peer_nonce() {
             self.start_over(now);
         }
         (self.boot, self.cut) = (Boot::Listening, None);
-        (self.copying.serving, self.peer_nonce) = (Some(hello.epoch), hello.nonce);
+        self.copying.serving = Some(hello.epoch);
+        self.control.standing.meet(hello.nonce);
     }
 
     /// Takes a block from the donor.
@@ -39,20 +39,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         header: &Header,
         block: &BlockPayload<'_>,
     ) -> Result<(), Reject> {
-        if self.mode == Mode::Duplex {
+        if self.control.standing.mode() == Mode::Duplex {
             return self.handle_repair(now, block);
         }
         let serving = self.copying.serving.ok_or(Reject::Mode)?;
-        if self.upgrade.kin == Kin::Newer || self.upgrade.leaves {
+        if self.control.undertaking.kin() == Kin::Newer || self.control.undertaking.leaves() {
             return Err(Reject::Mode);
         }
-        if !matches!(self.mode, Mode::Starting | Mode::Standby | Mode::Joining) {
+        if !matches!(self.control.standing.mode(), Mode::Starting | Mode::Standby | Mode::Joining) {
             return Err(Reject::Mode);
         }
         let is_older = header.epoch.counter() < serving.counter();
         // A state is given up for a newer lineage only.
-        let is_no_newer = self.mode == Mode::Standby && header.epoch.counter() <= self.epoch.counter();
-        if is_older || is_no_newer || header.epoch.owner() == self.me {
+        let is_no_newer = self.control.standing.mode() == Mode::Standby
+            && header.epoch.counter() <= self.control.standing.epoch().counter();
+        if is_older || is_no_newer || header.epoch.owner() == self.control.config.me() {
             return Err(Reject::Epoch);
         }
         let before = self.predecessor();
@@ -63,16 +64,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !is_block {
             return Err(Reject::Block);
         }
-        if self.mode != Mode::Joining {
+        if self.control.standing.mode() != Mode::Joining {
             self.join(now, block.serial);
         }
-        (self.copying.serving, self.newest) = (Some(header.epoch), self.newest.max(header.epoch.counter()));
+        self.copying.serving = Some(header.epoch);
+        self.control.standing.saw(header.epoch.counter());
         let Some(joiner) = &mut self.copying.joiner else { return Err(Reject::Mode) };
         (joiner.heard_at, joiner.ack_due) = (now, true);
         match joiner.judge(block.serial) {
             Serial::New => joiner.take(block.serial),
             Serial::Repetition => {
-                bump(&mut self.counters.repeated);
+                self.record.count(|counters| &mut counters.repeated);
                 return Ok(());
             }
             Serial::Late => return Err(Reject::Phase),
@@ -86,12 +88,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns what is known of the version of the donor, if that is the one before this.
     fn predecessor(&self) -> Option<Succession<P>> {
-        self.upgrade.succession.filter(|_| self.upgrade.kin == Kin::Older)
+        self.upgrade.succession.filter(|_| self.control.undertaking.kin() == Kin::Older)
     }
 
     /// Whether the memory is being filled with the state of another version.
     pub(in crate::node) fn is_landing(&self) -> bool {
-        self.mode == Mode::Joining && self.upgrade.kin == Kin::Older
+        self.control.standing.mode() == Mode::Joining && self.control.undertaking.kin() == Kin::Older
     }
 
     /// Gives up whatever state this channel had: the peer's replaces it from here on.
@@ -99,14 +101,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let serving = self.copying.serving;
         self.change_mode(now, ModeEvent::Joins);
         self.forget_cycle();
-        self.empty = true;
+        self.control.standing.give_up_state();
         self.mirror.rollback();
         self.copying.serving = serving;
         self.copying.joiner = Some(Joiner::new(serial, now));
     }
 
     pub(in crate::node) fn handle_compare(&mut self, header: &Header, asked: &ComparePayload) -> Result<(), Reject> {
-        if self.mode != Mode::Joining || self.is_landing() {
+        if self.control.standing.mode() != Mode::Joining || self.is_landing() {
             return Err(Reject::Mode);
         }
         let blocks = 1_u32.checked_shl(asked.exponent.into()).ok_or(Reject::Payload)?;
@@ -123,11 +125,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Joins the peer that serves, if its `Cut` is meant for this boot and the copied state is the
     /// one it speaks of.
     pub(in crate::node) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        let meant = cut.nonce == self.peer_nonce
+        let meant = cut.nonce == self.control.standing.peer_nonce()
             && self.is_for_this_boot(cut)
             && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
-            && (self.mode != Mode::Standby || cut.epoch.counter() > self.epoch.counter())
-            && cut.epoch.owner() != self.me;
+            && (self.control.standing.mode() != Mode::Standby
+                || cut.epoch.counter() > self.control.standing.epoch().counter())
+            && cut.epoch.owner() != self.control.config.me();
         if !meant {
             if let Some(joiner) = &mut self.copying.joiner {
                 joiner.ack_due = true; // with the newest challenge
@@ -151,23 +154,24 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         };
         if !sound {
             self.fault(Faults::COPY_FAILED);
-            if self.mode != Mode::Standby {
+            if self.control.standing.mode() != Mode::Standby {
                 self.start_over(now); // one that stands by has given nothing up yet
             }
             return Err(Reject::Digest);
         }
-        (self.epoch, self.newest) = (cut.epoch, self.newest.max(cut.epoch.counter()));
-        (self.cycle, self.empty) = (Cycle(cut.base), false);
-        bump(&mut self.counters.joined);
-        let furthest = self.config.period_us.saturating_mul(FURTHEST_START_PERIODS);
-        let starts_in_us = cut.starts_in_us.saturating_sub(self.config.link_delay_us).min(furthest);
+        self.control.standing.adopt(cut.epoch);
+        self.control.turn.go_on_from(Cycle(cut.base));
+        self.control.standing.take_state();
+        self.record.count(|counters| &mut counters.joined);
+        let furthest = self.control.config.period_us().saturating_mul(FURTHEST_START_PERIODS);
+        let starts_in_us = cut.starts_in_us.saturating_sub(self.control.config.link_delay_us()).min(furthest);
         self.enter_duplex(now, now.plus_us(starts_in_us));
-        self.probation = self.config.probation_cycles;
+        self.control.standing.begin_probation(self.control.config.probation_cycles());
         Ok(())
     }
 
     pub(in crate::node) fn poll_joining(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
-        let silence_us = self.config.period_us.saturating_mul(SILENT_PERIODS);
+        let silence_us = self.control.config.period_us().saturating_mul(SILENT_PERIODS);
         let heard = self.copying.joiner.as_ref().map(|joiner| joiner.heard_at);
         if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {
             self.start_over(now);
@@ -179,7 +183,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(in crate::node) fn transmit_answers(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let challenge = self.handshake.challenge();
         if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.ack_due) {
-            let phase = Phase::new(self.committed(), Stage::Settled);
+            let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
             let length = self.transmit(Kind::Ack, phase, buffer, &joiner.ack(challenge))?;
             if let Some(joiner) = &mut self.copying.joiner {
                 joiner.ack_due = false;

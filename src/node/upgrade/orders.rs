@@ -1,6 +1,5 @@
 //! What a user sees of an upgrade, and orders: carried out by the channel that owns, passed on by the other one.
 
-use super::Upgrading;
 use crate::ids::Instant;
 use crate::mode::Mode;
 use crate::node::Node;
@@ -15,7 +14,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.recall();
         self.upgrade.succession = Some(succession);
         if self.upgrade.floor.is_none() {
-            self.upgrade.is_confirmed = false; // unless `running_image` says otherwise
+            self.control.undertaking.confirm(false); // unless `running_image` says otherwise
         }
         self.remember();
     }
@@ -31,7 +30,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// [successor](Self::succeed): that counts as on trial.
     pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
         self.recall();
-        (self.upgrade.is_confirmed, self.upgrade.floor) = (is_confirmed, Some(floor));
+        self.control.undertaking.confirm(is_confirmed);
+        self.upgrade.floor = Some(floor);
         self.remember();
     }
 
@@ -46,18 +46,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_claiming = self.pressing.is_some() || self.copying.raising.is_some();
         let mut reasons = NotReady::empty();
         for (reason, applies) in [
-            (NotReady::NOT_IN_DUPLEX, self.mode != Mode::Duplex),
-            (NotReady::FAULT_LATCHED, self.first_fault.is_some()),
-            (NotReady::ON_PROBATION, self.probation > 0),
-            (NotReady::BARRED, self.barred != [false; 2]),
+            (NotReady::NOT_IN_DUPLEX, self.control.standing.mode() != Mode::Duplex),
+            (NotReady::FAULT_LATCHED, self.record.first_fault().is_some()),
+            (NotReady::ON_PROBATION, self.control.standing.probation() > 0),
+            (NotReady::BARRED, self.control.suspicion.is_any_barred()),
             (NotReady::NO_CANDIDATE, candidate.is_none()),
             (NotReady::PARTNER_HAS_NO_CANDIDATE, partner == 0 || candidate.is_some_and(|mine| mine.version != partner)),
             (NotReady::NO_SUCCESSOR, candidate.is_some_and(|candidate| candidate.takes_version != P::VERSION)),
             (NotReady::LAYOUT_DIFFERS, candidate.is_some_and(|candidate| candidate.takes_layout != P::LAYOUT)),
             (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
-            (NotReady::NOT_CONFIRMED, !upgrade.is_confirmed || !partner_is_confirmed),
+            (NotReady::NOT_CONFIRMED, !self.control.undertaking.is_confirmed() || !partner_is_confirmed),
             (NotReady::BOTH_DRIVE, !self.drives_as_owner()),
-            (NotReady::UNSETTLED, is_claiming || self.held > 0 || self.cut.is_some()),
+            (NotReady::UNSETTLED, is_claiming || self.control.turn.held() > 0 || self.cut.is_some()),
         ] {
             reasons.set(reason, applies);
         }
@@ -80,15 +80,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub fn upgrade(&self) -> Status {
         let upgrade = &self.upgrade;
         let partner = upgrade.partner;
-        let is_new = upgrade.is_new;
+        let is_new = self.control.undertaking.is_new();
         let counts = match partner {
             Some(partner) if !is_new => partner.counts,
             _ => upgrade.trial.counts,
         };
         Status {
-            step: upgrade.step,
+            step: self.control.undertaking.step(),
             partner_step: partner.map_or(Step::Idle, |partner| partner.step),
-            kin: upgrade.kin,
+            kin: self.control.undertaking.kin(),
             partner_version: partner.map_or(0, |partner| partner.version),
             duty: self.duty(),
             counts,
@@ -107,14 +107,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Returns what the firmware is to do, if anything.
     pub fn duty(&self) -> Option<Duty> {
-        let Upgrading { restart, step, is_new, is_confirmed, floor, .. } = self.upgrade;
+        let (undertaking, floor) = (&self.control.undertaking, self.upgrade.floor);
+        let (restart, step, is_new) = (undertaking.restart(), undertaking.step(), undertaking.is_new());
+        let is_confirmed = undertaking.is_confirmed();
         if !self.has_sound_control() {
             return None; // any other call mends it
         }
         if restart.is_some() {
             return restart.filter(|_| self.upgrade.farewell == 0);
         }
-        let is_pair = self.mode == Mode::Duplex && step == Step::Idle && self.cut.is_none();
+        let is_pair = self.control.standing.mode() == Mode::Duplex && step == Step::Idle && self.cut.is_none();
         let commits = matches!(step, Step::Commit | Step::Merge) && is_new && self.leads();
         if !is_confirmed && (is_pair || commits) {
             return Some(Duty::Confirm);
@@ -127,8 +129,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Says that the running image was confirmed, as [`Duty::Confirm`] asks.
     pub fn image_confirmed(&mut self) {
         self.recall();
-        (self.upgrade.is_confirmed, self.upgrade.is_due) = (true, true);
-        if self.mode.serves_alone() && self.upgrade.step == Step::Commit {
+        self.control.undertaking.confirm(true);
+        self.upgrade.is_due = true;
+        if self.control.standing.mode().serves_alone() && self.control.undertaking.step() == Step::Commit {
             self.step_on(StepEvent::NewAlone); // there is nobody to wait for
         }
         self.remember();
@@ -142,14 +145,15 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Says that this half could not be restarted as asked: it joins again as it is.
     pub fn restart_failed(&mut self, now: Instant) {
         self.enter(now);
-        (self.upgrade.restart, self.upgrade.leaves, self.upgrade.stays) = (None, false, true);
+        self.control.undertaking.stay();
+        self.upgrade.stays = true;
         self.handshake.renew();
         self.outgoing.hello_at(now);
         self.remember();
     }
 
     pub(super) fn carry_out(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
-        let step = self.upgrade.step;
+        let step = self.control.undertaking.step();
         if !step.takes(order) {
             return Err(Refusal::OutOfOrder(step));
         }
@@ -166,21 +170,28 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
                     return Err(Refusal::TrialFailed);
                 }
                 if !status.is_ready {
-                    let left = self.config.trial_cycles.saturating_sub(status.counts.cycles);
+                    let left = self.control.config.trial_cycles().saturating_sub(status.counts.cycles);
                     let cycles_left = u16::try_from(left).unwrap_or(u16::MAX);
                     return Err(Refusal::TrialNotDone { cycles_left });
                 }
             }
             Order::Commit => {}
-            Order::Abort if self.upgrade.kin == Kin::Newer && self.upgrade.partner_is(Part::CONFIRMED) => {
+            Order::Abort
+                if self.control.undertaking.kin() == Kin::Newer && self.upgrade.partner_is(Part::CONFIRMED) =>
+            {
                 return Err(Refusal::NoWayBack);
             }
-            Order::Abort if step == Step::NewDrives && self.mode != Mode::Trial => return Err(Refusal::NoWayBack),
+            Order::Abort if step == Step::NewDrives && self.control.standing.mode() != Mode::Trial => {
+                return Err(Refusal::NoWayBack);
+            }
             Order::Abort => {}
         }
         self.step_on(StepEvent::Ordered(order));
         self.upgrade.returns = 0;
-        if order == Order::Commit && self.mode.serves_alone() && self.upgrade.is_confirmed {
+        if order == Order::Commit
+            && self.control.standing.mode().serves_alone()
+            && self.control.undertaking.is_confirmed()
+        {
             self.step_on(StepEvent::NewAlone); // there is nobody to wait for
         }
         self.outgoing.hello_at(now);

@@ -1,8 +1,7 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
-use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS, Upgrading};
+use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS};
 use crate::ids::{Instant, Phase, Stage};
-use crate::journal::bump;
 use crate::mode::Mode;
 use crate::node::Node;
 use crate::program::{Program, program_hash};
@@ -14,7 +13,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(in crate::node) fn kin_of(&mut self, hello: &Hello, standing: Standing) -> Result<Kin, NoKin> {
         let succeeds = standing.contains(Standing::SUCCEEDS);
         let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
-        let config_hash = self.config.hash();
+        let config_hash = self.control.config.hash();
         if hashes == [program_hash::<P>(), P::LAYOUT, config_hash] {
             return Ok(if succeeds { Kin::Newer } else { Kin::Same });
         }
@@ -29,14 +28,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Whether a peer that cannot pair is no surprise.
     pub(in crate::node) fn expects_another_version(&self) -> bool {
-        self.upgrade.step != Step::Idle || self.upgrade.kin != Kin::Same
+        self.control.undertaking.step() != Step::Idle || self.control.undertaking.kin() != Kin::Same
     }
 
     /// Notes who the partner is, by its fresh word.
     pub(in crate::node) fn met(&mut self, hello: &Hello, kin: Kin) {
-        if hello.nonce != self.peer_nonce {
+        if hello.nonce != self.control.standing.peer_nonce() {
             self.upgrade.forget_partner();
-            if kin == Kin::Older && self.upgrade.step == Step::Merge {
+            if kin == Kin::Older && self.control.undertaking.step() == Step::Merge {
                 self.upgrade.returns = self.upgrade.returns.saturating_add(1);
                 if self.upgrade.returns > RETURNS {
                     self.step_on(StepEvent::GaveUp);
@@ -46,8 +45,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.upgrade.lonely = 0;
         // Its word is fresh, so the next one of this channel is so to it.
         self.upgrade.farewell = self.upgrade.farewell.min(1);
-        if kin != self.upgrade.kin {
-            (self.upgrade.kin, self.upgrade.is_due) = (kin, true);
+        if kin != self.control.undertaking.kin() {
+            self.control.undertaking.meet(kin);
+            self.upgrade.is_due = true;
         }
     }
 
@@ -71,7 +71,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let part = Part::from_bits(told.part).ok_or(Reject::Payload)?;
         let last = self.upgrade.partner.map(|partner| partner.serial);
         if last.is_some_and(|last| told.serial.wrapping_sub(last).cast_signed() <= 0) {
-            bump(&mut self.counters.repeated);
+            self.record.count(|counters| &mut counters.repeated);
             return Ok(());
         }
         self.answers_handover(now, header);
@@ -84,10 +84,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         if self.leads() {
             self.answer_order(now, told);
-            if self.upgrade.kin == Kin::Newer && part.contains(Part::CONFIRMED) {
+            if self.control.undertaking.kin() == Kin::Newer && part.contains(Part::CONFIRMED) {
                 self.step_on(StepEvent::CannotGoBack);
             }
-            if self.mode == Mode::Duplex && step == Step::Abort {
+            if self.control.standing.mode() == Mode::Duplex && step == Step::Abort {
                 self.step_on(StepEvent::Duplex); // it has heard of it before it left
             }
         } else if self.is_led() && part.contains(Part::LEADS) {
@@ -99,13 +99,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Whether there is something to tell, time and again.
     pub(in crate::node) fn has_to_tell(&self) -> bool {
-        let Upgrading { step, kin, candidate, is_confirmed, ordered, .. } = &self.upgrade;
-        let is_told = *step != Step::Idle || *kin != Kin::Same || candidate.is_some() || ordered.is_some();
-        is_told || !is_confirmed || self.upgrade.floor.is_some_and(|floor| floor < P::VERSION)
+        let (undertaking, upgrade) = (&self.control.undertaking, &self.upgrade);
+        let is_under_way = undertaking.step() != Step::Idle || undertaking.kin() != Kin::Same;
+        let is_told = is_under_way || upgrade.candidate.is_some() || upgrade.ordered.is_some();
+        is_told || !undertaking.is_confirmed() || self.upgrade.floor.is_some_and(|floor| floor < P::VERSION)
     }
 
     pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
-        let is_known = self.peer_nonce != 0 && self.mode != Mode::Safe && !self.boot.is_cutting();
+        let is_known = self.control.standing.peer_nonce() != 0
+            && self.control.standing.mode() != Mode::Safe
+            && !self.boot.is_cutting();
         let at = if self.upgrade.is_due { Instant::from_micros(0) } else { self.upgrade.at };
         (is_known && (self.upgrade.is_due || self.has_to_tell())).then_some(at)
     }
@@ -119,18 +122,18 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Ok(None);
         }
         let upgrade = &self.upgrade;
-        let is_new = upgrade.is_new;
+        let is_new = self.control.undertaking.is_new();
         let mut part = Part::empty();
         part.set(Part::READY, is_new && self.is_tried());
         part.set(Part::FAILED, is_new && self.has_failed());
-        part.set(Part::CONFIRMED, upgrade.is_confirmed);
+        part.set(Part::CONFIRMED, self.control.undertaking.is_confirmed());
         part.set(Part::ASKS, self.has_to_tell());
         part.set(Part::LEADS, self.leads());
         let (refusal, detail) = upgrade.answer.map_or((0, 0), Refusal::encoded);
         let Counts { cycles, tolerated, differing } = upgrade.trial.counts;
         let payload = UpgradePayload {
             serial: upgrade.serial.wrapping_add(1),
-            step: upgrade.step.code(),
+            step: self.control.undertaking.step().code(),
             part: part.bits(),
             version: P::VERSION,
             candidate: upgrade.candidate.map_or(0, |candidate| candidate.version),
@@ -144,11 +147,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             differing,
             cannot_migrate: upgrade.cannot_migrate,
         };
-        let phase = Phase::new(self.committed(), Stage::Settled);
+        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         let length = self.transmit(Kind::Upgrade, phase, buffer, &payload)?;
         (self.upgrade.serial, self.upgrade.is_due) = (payload.serial, false);
-        let intervals = if self.upgrade.step == Step::Idle { IDLE_INTERVALS } else { 1 };
-        self.upgrade.at = now.plus_us(self.config.hello_us.saturating_mul(intervals));
+        let intervals = if self.control.undertaking.step() == Step::Idle { IDLE_INTERVALS } else { 1 };
+        self.upgrade.at = now.plus_us(self.control.config.hello_us().saturating_mul(intervals));
         Ok(Some(length))
     }
 }

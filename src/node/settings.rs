@@ -1,0 +1,163 @@
+//! Settings: which channel this is, and its configuration, as words that stay as they are.
+
+use crate::config::{Config, Drive, Unattributed};
+use crate::ids::{ChannelId, PairId};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A part of the control data. The fields are those of [`Config`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Settings {
+    nonce: u32,
+    pair: u32,
+    /// Of what both channels must have in common.
+    hash: u32,
+    period_us: u32,
+    vote_window_us: u32,
+    retransmit_us: u32,
+    hello_us: u32,
+    link_delay_us: u32,
+    copy_limit_cycles: u32,
+    transient_leak_cycles: u32,
+    solo_boot_after_us: u32,
+    trial_cycles: u32,
+    trial_differences: u32,
+    scrub_blocks: u16,
+    copy_blocks: u16,
+    probation_cycles: u16,
+    patience: u8,
+    transient_limit: u8,
+    drives_both: u8,
+    prefers: u8,
+    boots_alone: u8,
+    is_b: u8,
+}
+
+/// The policy for what nobody can attribute.
+const PREFERS_NONE: u8 = 0;
+const PREFERS_A: u8 = 1;
+const PREFERS_B: u8 = 2;
+
+impl Settings {
+    pub(super) fn new(me: ChannelId, config: &Config) -> Self {
+        let Config { nonce, period_us, vote_window_us, retransmit_us, hello_us, link_delay_us, .. } = *config;
+        let Config { copy_limit_cycles, transient_leak_cycles, trial_cycles, trial_differences, .. } = *config;
+        let Config { scrub_blocks, copy_blocks, probation_cycles, patience, transient_limit, .. } = *config;
+        Self {
+            nonce,
+            pair: config.pair.0,
+            hash: config.hash(),
+            period_us,
+            vote_window_us,
+            retransmit_us,
+            hello_us,
+            link_delay_us,
+            copy_limit_cycles,
+            transient_leak_cycles,
+            solo_boot_after_us: config.solo_boot_after_us.unwrap_or_default(),
+            trial_cycles,
+            trial_differences,
+            scrub_blocks,
+            copy_blocks,
+            probation_cycles,
+            patience,
+            transient_limit,
+            drives_both: (config.drive == Drive::Both).into(),
+            prefers: match config.unattributed {
+                Unattributed::Safe => PREFERS_NONE,
+                Unattributed::Prefer(ChannelId::A) => PREFERS_A,
+                Unattributed::Prefer(ChannelId::B) => PREFERS_B,
+            },
+            boots_alone: config.solo_boot_after_us.is_some().into(),
+            is_b: (me == ChannelId::B).into(),
+        }
+    }
+
+    pub(super) fn me(&self) -> ChannelId {
+        if self.is_b == 0 { ChannelId::A } else { ChannelId::B }
+    }
+
+    pub(super) fn nonce(&self) -> u32 {
+        self.nonce
+    }
+
+    pub(super) fn pair(&self) -> PairId {
+        PairId(self.pair)
+    }
+
+    pub(super) fn hash(&self) -> u32 {
+        self.hash
+    }
+
+    pub(super) fn period_us(&self) -> u32 {
+        self.period_us
+    }
+
+    pub(super) fn vote_window_us(&self) -> u32 {
+        self.vote_window_us
+    }
+
+    pub(super) fn retransmit_us(&self) -> u32 {
+        self.retransmit_us
+    }
+
+    pub(super) fn hello_us(&self) -> u32 {
+        self.hello_us
+    }
+
+    pub(super) fn link_delay_us(&self) -> u32 {
+        self.link_delay_us
+    }
+
+    pub(super) fn copy_limit_cycles(&self) -> u32 {
+        self.copy_limit_cycles
+    }
+
+    pub(super) fn transient_leak_cycles(&self) -> u32 {
+        self.transient_leak_cycles
+    }
+
+    pub(super) fn solo_boot_after_us(&self) -> Option<u32> {
+        (self.boots_alone != 0).then_some(self.solo_boot_after_us)
+    }
+
+    pub(super) fn trial_cycles(&self) -> u32 {
+        self.trial_cycles
+    }
+
+    pub(super) fn trial_differences(&self) -> u32 {
+        self.trial_differences
+    }
+
+    pub(super) fn scrub_blocks(&self) -> u16 {
+        self.scrub_blocks
+    }
+
+    pub(super) fn copy_blocks(&self) -> u16 {
+        self.copy_blocks
+    }
+
+    pub(super) fn probation_cycles(&self) -> u16 {
+        self.probation_cycles
+    }
+
+    pub(super) fn patience(&self) -> u16 {
+        self.patience.into()
+    }
+
+    pub(super) fn transient_limit(&self) -> u8 {
+        self.transient_limit
+    }
+
+    pub(super) fn drive(&self) -> Drive {
+        if self.drives_both == 0 { Drive::Owner } else { Drive::Both }
+    }
+
+    pub(super) fn unattributed(&self) -> Unattributed {
+        match self.prefers {
+            PREFERS_A => Unattributed::Prefer(ChannelId::A),
+            PREFERS_B => Unattributed::Prefer(ChannelId::B),
+            _ => Unattributed::Safe,
+        }
+    }
+}

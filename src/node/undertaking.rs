@@ -1,0 +1,139 @@
+//! Undertaking: how far an upgrade is, and what this channel is in it.
+
+use crate::upgrade::{Duty, Kin, Step};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A part of the control data.
+#[derive(Clone, Copy, Debug, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Undertaking {
+    step: u8,
+    kin: u8,
+    restart: u8,
+    handover: u8,
+    is_new: u8,
+    leaves: u8,
+    is_confirmed: u8,
+    has_failed: u8,
+}
+
+/// Where the outputs are, on their way from one channel to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Handover {
+    /// They are not on their way.
+    Keeping,
+    /// This channel has let go, and says so until the other one has taken them.
+    Dropped,
+    /// They were left to this channel, which claims them.
+    Claiming,
+}
+
+const INTO_NEW: u8 = 1;
+const INTO_OLD: u8 = 2;
+
+impl Undertaking {
+    /// No upgrade is under way, and nobody keeps account of images.
+    pub(super) const NONE: Self = Self {
+        step: Step::Idle.code(),
+        kin: Kin::Same as u8,
+        restart: 0,
+        handover: Handover::Keeping as u8,
+        is_new: 0,
+        leaves: 0,
+        is_confirmed: 1,
+        has_failed: 0,
+    };
+
+    #[inline(never)]
+    pub(super) fn step(&self) -> Step {
+        // A number that names none cannot be the majority's.
+        Step::of_code(self.step).unwrap_or(Step::Idle)
+    }
+
+    /// Returns what the peer's version is to this one's.
+    #[inline(never)]
+    pub(super) fn kin(&self) -> Kin {
+        Kin::ALL.get(usize::from(self.kin)).copied().unwrap_or(Kin::Same)
+    }
+
+    pub(super) fn handover(&self) -> Handover {
+        match self.handover {
+            dropped if dropped == Handover::Dropped as u8 => Handover::Dropped,
+            claiming if claiming == Handover::Claiming as u8 => Handover::Claiming,
+            _ => Handover::Keeping,
+        }
+    }
+
+    /// Returns into what this channel is to restart.
+    pub(super) fn restart(&self) -> Option<Duty> {
+        match self.restart {
+            INTO_NEW => Some(Duty::RestartIntoNew),
+            INTO_OLD => Some(Duty::RestartIntoOld),
+            _ => None,
+        }
+    }
+
+    /// Whether this channel began the trial as the new version.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new != 0
+    }
+
+    /// Whether this channel is about to restart: it takes part in nothing.
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves != 0
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.is_confirmed != 0
+    }
+
+    /// Whether the trial has failed, whatever is counted now.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed != 0
+    }
+
+    pub(super) fn take_step(&mut self, step: Step) {
+        self.step = step.code();
+    }
+
+    pub(super) fn meet(&mut self, kin: Kin) {
+        self.kin = kin as u8;
+    }
+
+    pub(super) fn hand_over(&mut self, handover: Handover) {
+        self.handover = handover as u8;
+    }
+
+    /// Both versions go on together.
+    pub(super) fn begin_trial(&mut self) {
+        (self.is_new, self.has_failed) = ((self.kin() == Kin::Older).into(), 0);
+    }
+
+    pub(super) fn fail(&mut self) {
+        self.has_failed = 1;
+    }
+
+    /// Leaves service, to be restarted.
+    pub(super) fn leave_to(&mut self, duty: Duty) {
+        self.restart = match duty {
+            Duty::RestartIntoNew => INTO_NEW,
+            Duty::RestartIntoOld => INTO_OLD,
+            Duty::Confirm | Duty::RaiseFloor => 0,
+        };
+        self.leaves = 1;
+    }
+
+    /// Stays after all.
+    pub(super) fn stay(&mut self) {
+        (self.restart, self.leaves) = (0, 0);
+    }
+
+    pub(super) fn confirm(&mut self, is_confirmed: bool) {
+        self.is_confirmed = is_confirmed.into();
+    }
+
+    /// Knows of no trial; what this channel is about to do stays.
+    pub(super) fn forget_trial(&mut self) {
+        (self.is_new, self.has_failed) = (0, 0);
+    }
+}
