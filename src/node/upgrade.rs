@@ -5,7 +5,7 @@ mod words;
 
 use super::Node;
 use super::settings::Settings;
-use super::undertaking::Handover;
+
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant};
 use crate::journal::Event;
@@ -121,7 +121,8 @@ impl<P: Program> Upgrading<P> {
 
     /// Feeds what bears on what the channel does.
     #[cfg(feature = "sim")]
-    pub(super) fn fingerprint(&self, handover: Handover, hasher: &mut impl core::hash::Hasher) {
+    pub(super) fn fingerprint(&self, handover: super::undertaking::Handover, hasher: &mut impl core::hash::Hasher) {
+        use super::undertaking::Handover;
         use core::hash::Hash;
         match handover {
             Handover::Keeping => {}
