@@ -151,8 +151,8 @@ impl Plan {
             claim("safe outputs 0", figures.safe == 0),
             claim("owners_max 1", figures.owners_max == 1),
             claim("no output after one of a later cycle", figures.went_back == 0),
+            gap_claim(figures),
         ];
-        claims.extend(gap_claim(figures, ending));
         if let Some(overhead) = ending.checks_link_overhead.then_some(figures.link_overhead_bytes_max) {
             claims.push(claim("link overhead of 1 to 40 bytes a cycle and direction", (1..=40).contains(&overhead)));
         }
@@ -205,13 +205,10 @@ impl Plan {
 /// together with its own, at the deadline of the next cycle.
 pub(crate) const LONGEST_GAP_US: u32 = 2 * TIMING.period_us + TIMING.vote_window_us;
 
-/// What is claimed of the time between two outputs, where there is a clock.
-pub(crate) fn gap_claim(figures: &Figures, ending: &Ending) -> Option<Claim> {
-    let longest_us = figures.longest_gap_us;
-    let is_in_time = longest_us.is_some_and(|longest_us| longest_us <= u64::from(LONGEST_GAP_US));
-    // A run that carries real bytes has a clock.
-    let is_known = longest_us.is_some() || ending.checks_link_overhead;
-    is_known.then(|| claim("at most two periods and a vote window between two outputs", is_in_time))
+/// What is claimed of the time between two outputs.
+pub(crate) fn gap_claim(figures: &Figures) -> Claim {
+    let is_in_time = figures.longest_gap_us.is_some_and(|longest_us| longest_us <= u64::from(LONGEST_GAP_US));
+    claim("at most two periods and a vote window between two outputs", is_in_time)
 }
 
 const STATE_BLOCKS: u32 = blocks::<Plant>() as u32;
@@ -310,3 +307,6 @@ pub(crate) struct Claim {
 pub(crate) fn claim(claim: impl Into<String>, held: bool) -> Claim {
     Claim { claim: claim.into(), held }
 }
+
+#[cfg(test)]
+mod tests;

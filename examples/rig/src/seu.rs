@@ -391,6 +391,28 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_output_is_laid_to_the_newest_flip_and_is_worse_than_a_restart() {
+        let mut seu = Seu::new(2);
+        seu.flipped(A, 10, "core register", "r0".into(), 0);
+        seu.flipped(B, 12, "core register", "r1".into(), 0);
+        seu.lost(1);
+        seu.restarted(B, "silent");
+        let effects = seu.into_figures().flips.into_iter().map(|flip| flip.effect).collect::<Vec<_>>();
+        assert_eq!(effects, [Effect::None, Effect::Lost]);
+    }
+
+    #[test]
+    fn a_fault_that_missed_takes_no_place_of_one_that_hits() {
+        let mut seu = Seu::new(u32::MAX);
+        seu.follows(9, 9, 2);
+        seu.not_reached();
+        seu.flipped(A, 10, "instruction skipped", "0x200".into(), 0);
+        assert!(!seu.is_done());
+        seu.flipped(A, 12, "instruction skipped", "0x202".into(), 0);
+        assert!(seu.is_done());
+    }
+
+    #[test]
     fn a_wrong_output_is_uncovered_only_if_the_fault_was_behind_the_seal() {
         let mut seu = Seu::new(2);
         seu.flipped(A, 10, "core register", "r0".into(), 0);

@@ -55,7 +55,25 @@ fn a_board_samples_what_it_was_given_lately() {
     assert_eq!(damaged(9, Reading::default()), Some(1));
     assert_eq!(damaged(9, reading(9)), Some(0));
     assert_eq!(damaged(9, reading(10)), Some(1));
-    assert_eq!(damaged(9, reading(10 - FRESH_FOR_CYCLES as i16)), Some(1), "it is too old");
+    let oldest = 11 - FRESH_FOR_CYCLES as i16; // the first one was given before the first output
+    assert_eq!((damaged(9, reading(oldest)), damaged(9, reading(oldest - 1))), (Some(0), Some(1)));
+}
+
+#[test]
+fn a_pair_that_begins_anew_may_use_the_last_readings_for_a_while() {
+    let reading = |tank_centi_c: i16| Reading { tank_centi_c, ..Reading::default() };
+    let wrong = |samples: &[(u32, i16)]| {
+        let mut judge = Judge::of_mortal_boards();
+        for number in 1..=9 {
+            judge.gave(A, reading(number));
+            drive(&mut judge, A, number as u32, 0);
+        }
+        let before = judge.wrong();
+        samples.iter().for_each(|(cycle, number)| judge.sampled(A, *cycle, reading(*number)));
+        (judge.took_anew(), judge.wrong() - before)
+    };
+    assert_eq!(wrong(&[(1, 9), (FRESH_FOR_CYCLES, 9)]), (true, 0));
+    assert_eq!(wrong(&[(1, 9), (FRESH_FOR_CYCLES + 1, 9)]), (true, 1));
 }
 
 #[test]

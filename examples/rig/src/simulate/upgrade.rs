@@ -282,6 +282,7 @@ impl<F: tank::Flaw> Run<'_, F> {
             takeovers: report.takeovers,
             held: report.held,
             cut_off: report.cut_off,
+            longest_gap_us: Some(report.longest_idle_us),
             blackout_cycles: report.missing + report.held,
             blocks_copied: report.blocks_sent,
             blocks_in_a_cycle_max: report.blocks_in_a_cycle_max,

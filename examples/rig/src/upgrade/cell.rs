@@ -208,6 +208,11 @@ mod tests {
         let missed = Figures { blackout_cycles: 1, ..sound.clone() };
         assert!(!CellFigures::new(cell(Step::Commit), &missed).holds());
         assert!(CellFigures::new(cell(Step::Merge), &missed).holds());
+        let late = |silence_periods| {
+            let cell = CellFigures::new(cell(Step::Commit), &sound);
+            CellFigures { silence_periods, ..cell }.holds()
+        };
+        assert!(late(2.6) && !late(2.7));
         for bad in [
             Figures { wrong: 1, ..sound.clone() },
             Figures { owners_max: 2, ..sound.clone() },

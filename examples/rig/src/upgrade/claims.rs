@@ -40,10 +40,10 @@ pub(crate) fn claims(plan: &Plan, figures: &Figures, ending: &Ending) -> Vec<Cla
         claim("blackout_cycles 0", figures.blackout_cycles == 0),
         claim("no output after one of a later cycle", figures.went_back == 0),
         claim("no board drove without the lease", figures.cut_off == 0),
+        gap_claim(figures),
         claim("the state was never lost", figures.states_lost == 0),
         claim("each order was carried out, or refused where it had to be", upgrade.stuck.is_none()),
     ];
-    claims.extend(gap_claim(figures, ending));
     match plan.kind {
         Kind::Upgrade => claims.extend(of_upgrade(upgrade)),
         Kind::Rollback => claims.extend(of_rollback(upgrade)),

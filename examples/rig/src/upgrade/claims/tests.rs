@@ -4,6 +4,7 @@ use super::super::books::{Ordered, Stepped, Tried};
 use super::super::cell::CellFigures;
 use super::super::task::{Goal, Half};
 use super::*;
+use crate::scenario::LONGEST_GAP_US;
 use twinstep::ChannelId::{A, B};
 
 fn plan(kind: Kind) -> Plan {
@@ -21,7 +22,7 @@ fn order(order: Order, to_owner: bool, is_refused: bool) -> Ordered {
 }
 
 fn sound(upgrade: UpgradeFigures) -> Figures {
-    Figures { cycles: 100, owners_max: 1, upgrade: Some(upgrade), ..Figures::default() }
+    Figures { cycles: 100, owners_max: 1, longest_gap_us: Some(1), upgrade: Some(upgrade), ..Figures::default() }
 }
 
 fn upgraded() -> UpgradeFigures {
@@ -77,7 +78,7 @@ fn upgrade_of(figures: &mut Figures) -> &mut UpgradeFigures {
     figures.upgrade.as_mut().unwrap()
 }
 
-const OF_ANY_RUN: [fn(&mut Figures); 9] = [
+const OF_ANY_RUN: [fn(&mut Figures); 13] = [
     |figures| figures.cycles = 99,
     |figures| figures.missing = 1,
     |figures| figures.wrong = 1,
@@ -86,6 +87,10 @@ const OF_ANY_RUN: [fn(&mut Figures); 9] = [
     |figures| figures.owners_max = 2,
     |figures| figures.blackout_cycles = 1,
     |figures| figures.states_lost = 1,
+    |figures| figures.went_back = 1,
+    |figures| figures.cut_off = 1,
+    |figures| figures.longest_gap_us = None,
+    |figures| figures.longest_gap_us = Some(u64::from(LONGEST_GAP_US) + 1),
     |figures| upgrade_of(figures).stuck = Some("split was refused".to_owned()),
 ];
 
