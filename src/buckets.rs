@@ -7,12 +7,10 @@
 
 use crate::diagnose::Suspects;
 use crate::ids::{ChannelId, Cycle};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How full each bucket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(C)]
 pub struct Buckets {
     levels: [u8; 5],
 }

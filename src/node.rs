@@ -78,7 +78,6 @@ use schedule::Schedule;
 use settings::Settings;
 use takeover::Pressing;
 use turn::Progress;
-use undertaking::Handover;
 use upgrade::Upgrading;
 
 /// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
@@ -174,7 +173,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             upgrade: Upgrading::new(),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
-            record: Record::new(Counters::default()),
+            record: Record::new(),
             examination: None,
             is_proof_test_due: false,
             proof_tested_in: None,
@@ -370,8 +369,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     /// Returns how often whom was suspected of a transient fault lately.
-    pub fn buckets(&self) -> &Buckets {
-        &self.control.suspicion.buckets
+    pub fn buckets(&self) -> Buckets {
+        self.control.suspicion.buckets()
     }
 
     /// Switches one safety mechanism off, to show that a test notices.
@@ -425,7 +424,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         // channel that takes it. Who needs it in the next mode sets it anew.
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
-        self.control.undertaking.hand_over(Handover::Keeping);
+        self.control.undertaking.keep_outputs();
         self.upgrade.drop_order();
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.

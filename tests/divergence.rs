@@ -11,6 +11,8 @@ mod bench;
 mod by_hand;
 #[path = "divergence/case.rs"]
 mod case;
+#[path = "divergence/control.rs"]
+mod control;
 #[path = "divergence/evidence.rs"]
 mod evidence;
 #[path = "divergence/found_faulty.rs"]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --release --test loom -- --nocapture
-//! SWITCHES=3 ...   no model with more forced switches than so many
+//! SWITCHES=3 ...   at most so many forced switches, in the models that have a limit
 //! ```
 //!
 //! Without `--cfg loom` this file is empty. The types are those that ship; loom's atomics stand behind `twinstep::sync`, which also

@@ -115,7 +115,10 @@ where
             let _ = self.turn(clock, mail)?;
         }
         self.node.begin(clock.now(), sample())?;
-        self.node.raise_health(core::mem::take(&mut self.health));
+        let health = core::mem::take(&mut self.health);
+        if !health.is_empty() {
+            self.node.raise_health(health);
+        }
         let verdict = loop {
             if let Some(verdict) = self.turn(clock, mail)? {
                 break verdict;

@@ -183,7 +183,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Both go on from the same state, or from one and what became of it in another version, the next cycle
     /// beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        self.control.undertaking.begin_trial();
+        self.control.undertaking.pair();
         self.upgrade.is_due |= self.has_to_tell();
         if self.control.undertaking.kin() == Kin::Same {
             self.change_mode(now, ModeEvent::CutOver);

@@ -55,6 +55,11 @@ impl Control {
         transmute_mut!(self)
     }
 
+    /// Takes over what a call may have changed: not the configuration, in which a flip during the call would get into the copies.
+    fn renew(&mut self, changed: &Self) {
+        *self = Self { config: self.config, ..*changed };
+    }
+
     /// Whether all three are the same.
     #[inline(never)]
     fn agrees(&self, [b, c]: &[Self; 2]) -> bool {
@@ -106,7 +111,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     #[inline(never)]
     pub(super) fn remember(&mut self) {
         for copy in &mut self.copies {
-            *copy = Control { config: copy.config, ..self.control };
+            copy.renew(&self.control);
         }
     }
 
@@ -114,9 +119,47 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     #[cfg(feature = "sim")]
     pub(super) fn flip_control(&mut self, bit: usize) {
         let [b, c] = &mut self.copies;
-        let all = [&mut self.control, b, c].into_iter().flat_map(Control::words_mut);
-        if let Some(word) = all.into_iter().nth(bit / 32 % (3 * WORDS)) {
+        let mut all = [&mut self.control, b, c].into_iter().flat_map(Control::words_mut);
+        if let Some(word) = all.nth(bit / 32 % (3 * WORDS)) {
             *word ^= 1 << (bit % 32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::ids::ChannelId;
+
+    fn control() -> Control {
+        Control::new(Settings::new(ChannelId::B, &Config { nonce: 7, ..Config::DEFAULT }))
+    }
+
+    #[test]
+    fn each_bit_of_each_of_the_three_is_seen_and_mended() {
+        let sound = *control().words();
+        for bit in 0..3 * WORDS * 32 {
+            let mut three = [control(); 3];
+            let words = three.iter_mut().flat_map(Control::words_mut);
+            words.enumerate().filter(|(at, _)| *at == bit / 32).for_each(|(_, word)| *word ^= 1 << (bit % 32));
+            let [mut a, b, c] = three;
+            assert!(!a.agrees(&[b, c]), "bit {bit}");
+            a.take_majority(&[b, c]);
+            assert_eq!(*a.words(), sound, "bit {bit}");
+        }
+        assert!(control().agrees(&[control(); 2]));
+    }
+
+    #[test]
+    fn a_flip_of_the_configuration_in_a_call_does_not_get_into_the_copies() {
+        let config_words = size_of::<Settings>() / size_of::<u32>();
+        for at in 0..WORDS {
+            let (mut live, mut copy) = (control(), control());
+            live.words_mut()[at] ^= 1;
+            copy.renew(&live);
+            let is_taken_over = copy.words()[at] == live.words()[at];
+            assert_eq!(is_taken_over, at >= config_words, "word {at}");
         }
     }
 }

@@ -247,7 +247,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         self.record.count(|counters| &mut counters.agreed);
         self.my_vote.settle();
-        self.control.suspicion.buckets.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
+        self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
         if self.control.turn.held() == 0 {
             self.control.standing.serve_probation();
         }
@@ -285,8 +285,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         self.record.count(|counters| &mut counters.recommitted);
         self.happened(Event::Recommitted);
-        self.control.suspicion.buckets.fill(Suspects::channel(self.control.config.me()));
-        if self.control.suspicion.buckets.channel_over(self.control.config.transient_limit())
+        self.control.suspicion.suspect(Suspects::channel(self.control.config.me()));
+        if self.control.suspicion.buckets().channel_over(self.control.config.transient_limit())
             == Some(self.control.config.me())
         {
             self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::TooOften));

@@ -33,8 +33,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// other one if that has not been booted since.
     pub fn readmit(&mut self, channel: ChannelId) {
         self.recall();
-        self.control.suspicion.bar(channel, false);
-        self.control.suspicion.buckets.empty(channel);
+        self.control.suspicion.readmit(channel);
         self.happened(Event::Readmitted(channel));
         self.remember();
     }
@@ -131,7 +130,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.examination = Some(Examination {
                 mine: Some(mine),
                 theirs: Some(theirs),
-                my_levels: self.control.suspicion.buckets.levels(),
+                my_levels: self.control.suspicion.buckets().levels(),
                 peer_levels: payload.levels,
                 ..Examination::of(cycle, peer_first)
             });

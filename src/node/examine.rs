@@ -128,7 +128,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             second,
             health: self.control.suspicion.health(),
         });
-        examination.my_levels = self.control.suspicion.buckets.levels();
+        examination.my_levels = self.control.suspicion.buckets().levels();
         self.examination = Some(examination);
         self.outgoing.evidence_is_new(now, &self.control.config);
     }
@@ -250,16 +250,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let [a, b] = self.control.config.me().in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
-        self.control.suspicion.buckets.merge(examination.peer_levels);
+        self.control.suspicion.merge(examination.peer_levels);
         let is_transient = matches!(found, Diagnosis::Transient(_));
         if let Diagnosis::Transient(suspects) = found {
-            self.control.suspicion.buckets.fill(suspects);
+            self.control.suspicion.suspect(suspects);
         }
         if let Diagnosis::Faulty(channel, _) = self.by_policy(found)
             && !is_transient
         {
             // However it came to be excluded: it is not to come back for ever to the same end.
-            self.control.suspicion.buckets.fill(Suspects::channel(channel));
+            self.control.suspicion.suspect(Suspects::channel(channel));
         }
         Some(self.decide(found))
     }
@@ -285,7 +285,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn by_policy(&self, found: Diagnosis) -> Diagnosis {
         match (found, self.control.config.unattributed()) {
             (Diagnosis::Transient(suspects), _) => {
-                let over = self.control.suspicion.buckets.channel_over(self.control.config.transient_limit());
+                let over = self.control.suspicion.buckets().channel_over(self.control.config.transient_limit());
                 let over = over.filter(|channel| suspects.intersects(Suspects::of(*channel)));
                 over.map_or(found, |channel| Diagnosis::Faulty(channel, Reason::TooOften))
             }
@@ -303,7 +303,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let note = |node: &mut Self, event| node.record.happened(cycle, node.control.standing.epoch(), event);
         note(self, Event::Diagnosed(diagnosis));
         let limit = self.control.config.transient_limit();
-        if self.control.suspicion.buckets.over(limit).contains(Suspects::PATH) {
+        if self.control.suspicion.buckets().over(limit).contains(Suspects::PATH) {
             self.fault(Faults::PATH_FAULTY);
         }
         match diagnosis {
@@ -314,8 +314,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Diagnosis::Transient(_) | Diagnosis::Faulty(..) => {}
         }
         let Diagnosis::Faulty(channel, _) = diagnosis else { return };
-        if self.control.suspicion.buckets.channel_over(limit) == Some(channel) {
-            self.control.suspicion.bar(channel, true);
+        if self.control.suspicion.buckets().channel_over(limit) == Some(channel) {
+            self.control.suspicion.bar(channel);
             self.latch_of(cycle, Faults::BARRED);
             note(self, Event::Barred(channel));
         }

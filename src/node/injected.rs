@@ -58,6 +58,9 @@ pub enum Site {
 }
 
 impl Site {
+    /// Bits of the control data that are in use; two copies of as many lie behind them.
+    pub const CONTROL_BITS: usize = CONTROL_BITS;
+
     /// All places.
     pub const ALL: [Self; 21] = [
         Self::Output,

@@ -18,7 +18,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) const fn new(counters: Counters) -> Self {
+    pub(super) fn new() -> Self {
+        let counters = Counters::default();
         Self { faults: Faults::empty(), first_fault: None, counters, journal: Journal::new(), diagnosis: None }
     }
 

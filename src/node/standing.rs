@@ -29,9 +29,10 @@ impl Standing {
         is_fork: 0,
     };
 
+    // Asked everywhere: a copy at each place is more code.
     #[inline(never)]
     pub(super) fn mode(&self) -> Mode {
-        // A number that names none cannot be the majority's.
+        // A number that names none is no mode to serve in.
         Mode::ALL.get(usize::from(self.mode)).copied().unwrap_or(Mode::Safe)
     }
 

@@ -97,9 +97,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Ok(());
         }
         self.record.count(|counters| &mut counters.masked);
-        self.control.suspicion.buckets.fill(Suspects::channel(self.control.config.me()));
+        self.control.suspicion.suspect(Suspects::channel(self.control.config.me()));
         self.report(self.control.turn.cycle(), Diagnosis::Transient(Suspects::channel(self.control.config.me())));
-        let is_too_often = self.control.suspicion.buckets.channel_over(self.control.config.transient_limit())
+        let is_too_often = self.control.suspicion.buckets().channel_over(self.control.config.transient_limit())
             == Some(self.control.config.me());
         if is_too_often {
             self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::TooOften));
@@ -179,7 +179,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.leave(now);
         }
         self.record.count(|counters| &mut counters.tried);
-        self.control.suspicion.buckets.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
+        self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
         self.my_vote.settle();
         if self.control.turn.held() == 0 {
             self.control.standing.serve_probation();
@@ -203,11 +203,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Lets go of the outputs, or takes those that were left to this channel.
     fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let to = self.upgrade.claimed;
+        let to = self.control.undertaking.claimed();
         match self.control.undertaking.handover() {
             Handover::Keeping if self.hands_over() => {
                 arbiter.let_go(self.control.standing.epoch(), self.control.config.me());
-                self.control.undertaking.hand_over(Handover::Dropped);
+                self.control.undertaking.drop_outputs();
                 self.upgrade.drop_resend_at = now;
                 self.happened(Event::LetGo);
                 None
@@ -216,7 +216,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Handover::Claiming
                 if to.owner() != self.control.config.me() || !is_in_block(self.control.standing.epoch(), to) =>
             {
-                self.control.undertaking.hand_over(Handover::Keeping); // no claim of this channel's: damaged
+                self.control.undertaking.keep_outputs(); // no claim of this channel's: damaged
                 None
             }
             Handover::Claiming => match self.ask(arbiter, to, Grounds::HandedOver) {
@@ -255,7 +255,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Both versions go on, and the other one owns.
     fn go_on_in(&mut self, now: Instant, epoch: Epoch) {
         self.control.standing.adopt(epoch);
-        self.control.undertaking.hand_over(Handover::Keeping);
+        self.control.undertaking.keep_outputs();
         self.outgoing.restart(Phase::new(self.control.turn.committed(), Stage::Settled));
         if !self.control.turn.is_settled() {
             self.outgoing.sample_is_new(now, &self.control.config);
@@ -301,8 +301,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::Epoch); // no number is left for it
         }
         if self.control.undertaking.handover() == Handover::Keeping && self.pressing.is_none() {
-            self.control.undertaking.hand_over(Handover::Claiming);
-            self.upgrade.claimed = to;
+            self.control.undertaking.claim_outputs(to);
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ impl Turn {
 
     #[inline(never)]
     pub(super) fn progress(&self) -> Progress {
-        // A number that names none cannot be the majority's.
+        // A number that names none is no progress in a cycle.
         Progress::ALL.get(usize::from(self.progress)).copied().unwrap_or(Progress::Settled)
     }
 

@@ -1,5 +1,6 @@
 //! Undertaking: how far an upgrade is, and what this channel is in it.
 
+use crate::ids::Epoch;
 use crate::upgrade::{Duty, Kin, Step};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -7,6 +8,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Undertaking {
+    /// The epoch in which outputs that were left to this channel are claimed; 0 unless they are.
+    claimed: u32,
     step: u8,
     kin: u8,
     restart: u8,
@@ -34,6 +37,7 @@ const INTO_OLD: u8 = 2;
 impl Undertaking {
     /// No upgrade is under way, and nobody keeps account of images.
     pub(super) const NONE: Self = Self {
+        claimed: 0,
         step: Step::Idle.code(),
         kin: Kin::Same as u8,
         restart: 0,
@@ -46,7 +50,7 @@ impl Undertaking {
 
     #[inline(never)]
     pub(super) fn step(&self) -> Step {
-        // A number that names none cannot be the majority's.
+        // A number that names none is no step of an upgrade.
         Step::of_code(self.step).unwrap_or(Step::Idle)
     }
 
@@ -100,12 +104,26 @@ impl Undertaking {
         self.kin = kin as u8;
     }
 
-    pub(super) fn hand_over(&mut self, handover: Handover) {
-        self.handover = handover as u8;
+    /// Returns the epoch in which outputs that were left to this channel are claimed.
+    pub(super) fn claimed(&self) -> Epoch {
+        Epoch::from_bits(self.claimed)
     }
 
-    /// Both versions go on together.
-    pub(super) fn begin_trial(&mut self) {
+    /// Nothing is on its way.
+    pub(super) fn keep_outputs(&mut self) {
+        (self.handover, self.claimed) = (Handover::Keeping as u8, 0);
+    }
+
+    pub(super) fn drop_outputs(&mut self) {
+        (self.handover, self.claimed) = (Handover::Dropped as u8, 0);
+    }
+
+    pub(super) fn claim_outputs(&mut self, to: Epoch) {
+        (self.handover, self.claimed) = (Handover::Claiming as u8, to.bits());
+    }
+
+    /// Both channels go on together, this one as the new version if the peer's is the one before.
+    pub(super) fn pair(&mut self) {
         (self.is_new, self.has_failed) = ((self.kin() == Kin::Older).into(), 0);
     }
 

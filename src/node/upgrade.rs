@@ -7,7 +7,7 @@ use super::Node;
 use super::settings::Settings;
 
 use crate::fault::Faults;
-use crate::ids::{Epoch, Instant};
+use crate::ids::Instant;
 use crate::journal::Event;
 use crate::mode::Mode;
 use crate::program::Program;
@@ -23,8 +23,6 @@ pub(super) struct Upgrading<P: Program> {
     pub(super) terms: Kin,
     /// When the outputs that were let go are announced again.
     pub(super) drop_resend_at: Instant,
-    /// The epoch in which the outputs that were left to this channel are claimed.
-    pub(super) claimed: Epoch,
     pub(super) trial: Trial<P>,
     /// Slots until it does, in which the peer is to hear of it.
     farewell: u8,
@@ -88,7 +86,6 @@ impl<P: Program> Upgrading<P> {
             succession: None,
             terms: Kin::Same,
             drop_resend_at: Instant::from_micros(0),
-            claimed: Epoch::NONE,
             trial: Trial::NEW,
             farewell: 0,
             stays: false,
@@ -124,11 +121,7 @@ impl<P: Program> Upgrading<P> {
     pub(super) fn fingerprint(&self, handover: super::undertaking::Handover, hasher: &mut impl core::hash::Hasher) {
         use super::undertaking::Handover;
         use core::hash::Hash;
-        match handover {
-            Handover::Keeping => {}
-            Handover::Dropped => self.drop_resend_at.hash(hasher),
-            Handover::Claiming => self.claimed.hash(hasher),
-        }
+        (handover == Handover::Dropped).then_some(self.drop_resend_at).hash(hasher);
         let Self { terms, trial, farewell, candidate, floor, stays, lonely, returns, .. } = self;
         (terms, trial.counts, farewell, candidate, floor, stays, lonely, returns).hash(hasher);
         let Self { partner, ordered, order_number, answered, answer, is_due, at, .. } = self;

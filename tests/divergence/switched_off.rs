@@ -9,7 +9,10 @@ const SEEDS: u64 = 120;
 /// Returns how many of the cases end otherwise than a masked fault does, and in what.
 fn complaints(site: Site, loses: Option<Kind>, off: Option<Mechanism>) -> (u32, Vec<&'static str>) {
     let ending = |seed| {
-        let case = Case { loses, off, ..Case::of_seed(seed, site) };
+        let mut case = Case { loses, off, ..Case::of_seed(seed, site) };
+        if site == Site::Control {
+            case.bit %= Site::CONTROL_BITS; // a flip of a copy that nobody looks at does nothing
+        }
         case.run().unmasked(&case)
     };
     let mut found: Vec<_> = (0..SEEDS).filter_map(ending).collect();
@@ -30,7 +33,7 @@ fn a_mechanism_that_is_off_is_missed() {
         (Mechanism::Settled, Site::Comparator, None, SEEDS as u32, held),
         (Mechanism::Settled, Site::PeerVote, Some(Kind::Sample), 3, held),
         (Mechanism::Samples, Site::MySample, None, 5, safe),
-        (Mechanism::Control, Site::Control, None, 10, took_over),
+        (Mechanism::Control, Site::Control, None, 24, took_over),
         (Mechanism::Control, Site::MyVote, Some(Kind::Vote), 3, took_over),
         (Mechanism::Scrub, Site::Working, None, 60, "memory differs"),
         (Mechanism::Scrub, Site::Checkpoint, None, 60, "memory differs"),
