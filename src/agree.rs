@@ -1,84 +1,171 @@
 //! INPUT  both channels settle on one input a cycle.
+//!
+//! A sample lies in memory as it is sent: its digest, then its canonical bytes. What happens to it between the sensor and the
+//! step knows bytes only.
 
 use crate::canonical;
 use crate::ids::ChannelId;
 use crate::program::{Agreement, Program};
+use crate::wire::{self, SAMPLE_DIGEST_BYTES};
 
-/// A sample, kept twice and with the digest of its canonical bytes, taken when it was fixed: of the
-/// three, any one may be damaged, and is mended from the others.
-#[derive(Clone, Copy, Debug, Hash)]
-pub(crate) struct Kept<T> {
-    pub(crate) value: T,
-    spare: T,
-    pub(crate) digest: u32,
+/// A sample's payload.
+#[derive(Clone)]
+struct Payload<const FRAME: usize> {
+    length: usize,
+    bytes: [u8; FRAME],
 }
+
+impl<const FRAME: usize> Payload<FRAME> {
+    fn bytes(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length).filter(|bytes| !bytes.is_empty())
+    }
+
+    fn is_sound(&self) -> bool {
+        self.bytes().and_then(wire::sound_sample).is_some()
+    }
+}
+
+/// A sample, kept twice, each copy with its digest: if one is damaged, it is mended from the other.
+#[derive(Clone)]
+pub(crate) struct Kept<const FRAME: usize>([Payload<FRAME>; 2]);
 
 /// What a look at a sample's copies found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Copies {
     Sound,
     Mended,
-    /// More than one is damaged.
+    /// Both are damaged.
     Lost,
 }
 
-impl<T: serde::Serialize + Clone> Kept<T> {
-    /// Fixes a value; `None` if it cannot be encoded.
-    pub(crate) fn new(value: T) -> Option<Self> {
-        let digest = canonical::digest(&value)?;
-        Some(Self { spare: value.clone(), value, digest })
+impl<const FRAME: usize> Kept<FRAME> {
+    pub(crate) const NONE: Self = Self([const { Payload { length: 0, bytes: [0; FRAME] } }; 2]);
+
+    /// Whether there is a sample.
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.iter().any(|copy| copy.length > 0)
     }
 
-    /// The spare copy, for fault injection.
-    #[cfg(feature = "sim")]
-    pub(crate) fn spare(&mut self) -> &mut T {
-        &mut self.spare
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|copy| copy.length = 0);
     }
 
-    /// Checks the value before it is used. The spare copy is looked at only if need be.
+    /// Fixes a value; false if it does not fit, and then there is none.
+    pub(crate) fn fix<T: serde::Serialize>(&mut self, value: &T) -> bool {
+        self.clear();
+        let [first, _] = &mut self.0;
+        let Some((digest, room)) = first.bytes.split_first_chunk_mut::<SAMPLE_DIGEST_BYTES>() else { return false };
+        let Some(length) = canonical::encode(value, room) else { return false };
+        *digest = crate::digest::of_bytes(room.get(..length).unwrap_or_default()).to_le_bytes();
+        first.length = SAMPLE_DIGEST_BYTES + length;
+        self.copy_first();
+        true
+    }
+
+    /// Keeps a received payload; false if it is too long, and then there is none.
+    pub(crate) fn keep(&mut self, payload: &[u8]) -> bool {
+        self.clear();
+        let [first, _] = &mut self.0;
+        let Some(room) = first.bytes.get_mut(..payload.len()) else { return false };
+        crate::digest::copy(room, payload);
+        first.length = payload.len();
+        self.copy_first();
+        true
+    }
+
+    fn copy_first(&mut self) {
+        let [first, second] = &mut self.0;
+        second.clone_from(first);
+    }
+
+    /// Checks the first copy before it is used. The second one is looked at only if need be.
     pub(crate) fn check(&mut self) -> Copies {
-        let of_value = canonical::digest(&self.value);
-        if of_value == Some(self.digest) {
+        let [first, second] = &mut self.0;
+        if first.is_sound() {
             return Copies::Sound;
         }
-        match canonical::digest(&self.spare) {
-            Some(digest) if digest == self.digest => self.value = self.spare.clone(),
-            Some(digest) if of_value == Some(digest) => self.digest = digest,
-            _ => return Copies::Lost,
+        if !second.is_sound() {
+            return Copies::Lost;
         }
+        first.clone_from(second);
         Copies::Mended
+    }
+
+    /// Returns the payload, as it is sent.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        let [first, _] = &self.0;
+        first.bytes()
+    }
+
+    /// Returns the value.
+    fn value<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        canonical::decode(self.payload()?.get(SAMPLE_DIGEST_BYTES..)?)
+    }
+
+    /// Flips a bit of one of the copies, taken modulo what there is; false if there is none.
+    #[cfg(feature = "sim")]
+    pub(crate) fn flip(&mut self, copy: usize, bit: usize) -> bool {
+        let Some(Payload { length, bytes }) = self.0.get_mut(copy).filter(|copy| copy.length > 0) else { return false };
+        if let Some(byte) = bytes.get_mut(bit / 8 % *length) {
+            *byte ^= 1 << (bit % 8);
+        }
+        true
     }
 }
 
 /// The samples of the cycle in progress, and the peer's for the next one if it is ahead.
-#[derive(Clone, Hash)]
-pub(crate) struct Samples<I> {
-    pub(crate) mine: Option<Kept<I>>,
-    pub(crate) theirs: Option<Kept<I>>,
-    pub(crate) ahead: Option<Kept<I>>,
+#[derive(Clone)]
+pub(crate) struct Samples<const FRAME: usize> {
+    pub(crate) mine: Kept<FRAME>,
+    pub(crate) theirs: Kept<FRAME>,
+    pub(crate) ahead: Kept<FRAME>,
 }
 
-impl<I> Samples<I> {
-    pub(crate) const fn none() -> Self {
-        Self { mine: None, theirs: None, ahead: None }
+impl<const FRAME: usize> Samples<FRAME> {
+    pub(crate) const NONE: Self = Self { mine: Kept::NONE, theirs: Kept::NONE, ahead: Kept::NONE };
+
+    /// The next cycle begins: what the peer has sampled ahead is of it.
+    pub(crate) fn advance(&mut self) {
+        self.mine.clear();
+        if self.ahead.is_there() {
+            self.theirs.clone_from(&self.ahead);
+        } else {
+            self.theirs.clear();
+        }
+        self.ahead.clear();
     }
 
-    /// Starts the next cycle with this channel's sample.
-    pub(crate) fn advance(&mut self, mine: Kept<I>) {
-        self.mine = Some(mine);
-        self.theirs = self.ahead.take();
+    pub(crate) fn clear(&mut self) {
+        self.mine.clear();
+        self.theirs.clear();
+        self.ahead.clear();
+    }
+
+    /// Settles on one input: of both samples in the order A, B if the peer's is there, else
+    /// of this channel's own. `None` without an own sample, or with one that is no value.
+    pub(crate) fn settle<P: Program>(&self, me: ChannelId) -> Option<Agreement<P::Input>> {
+        let mine: P::Input = self.mine.value()?;
+        if !self.theirs.is_there() {
+            return Some(P::agree(&mine, &mine));
+        }
+        let theirs = self.theirs.value()?;
+        let [a, b] = me.in_order(&mine, &theirs);
+        Some(P::agree(a, b))
     }
 }
 
-/// Settles on one input: of both samples in the order A, B if the peer's is there, else
-/// of this channel's own. `None` without an own sample.
-pub(crate) fn settle<P: Program>(
-    me: ChannelId,
-    mine: Option<&Kept<P::Input>>,
-    theirs: Option<&Kept<P::Input>>,
-) -> Option<Agreement<P::Input>> {
-    let mine = &mine?.value;
-    let theirs = theirs.map_or(mine, |kept| &kept.value);
-    let [a, b] = me.in_order(mine, theirs);
-    Some(P::agree(a, b))
+#[cfg(feature = "sim")]
+impl<const FRAME: usize> core::hash::Hash for Kept<FRAME> {
+    /// What is left of an older sample has no effect.
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        self.0.each_ref().map(Payload::bytes).hash(hasher);
+    }
+}
+
+#[cfg(feature = "sim")]
+impl<const FRAME: usize> core::hash::Hash for Samples<FRAME> {
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        let Self { mine, theirs, ahead } = self;
+        (mine, theirs, ahead).hash(hasher);
+    }
 }

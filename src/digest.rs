@@ -129,6 +129,26 @@ impl ValueDigest {
     }
 }
 
+/// Returns the digest of a value whose canonical bytes these are: that of the stream of them, a word at a time.
+#[inline(never)]
+pub fn of_bytes(bytes: &[u8]) -> u32 {
+    let (words, tail) = bytes.as_chunks::<4>();
+    let mut state = words.iter().fold(SEED, |state, word| mix(state, u32::from_le_bytes(*word)));
+    if !tail.is_empty() {
+        state = mix(state, partial_word(tail));
+    }
+    mix(state, bytes.len() as u32)
+}
+
+/// Copies as many bytes as there are on both sides.
+#[inline(never)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    let length = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
+        to.copy_from_slice(from);
+    }
+}
+
 impl Default for ValueDigest {
     fn default() -> Self {
         Self::new()

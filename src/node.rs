@@ -43,7 +43,7 @@ mod turn;
 mod undertaking;
 mod upgrade;
 
-use crate::agree::{Kept, Samples};
+use crate::agree::Samples;
 use crate::buckets::Buckets;
 use crate::config::{Config, ConfigError};
 use crate::fault::Faults;
@@ -93,7 +93,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     handshake: Handshake,
     boot: Boot,
 
-    samples: Samples<P::Input>,
+    samples: Samples<FRAME>,
     agreed: Option<P::Input>,
     /// Stays until the peer proves that it settled: its sample of the next cycle, without
     /// which there is no next vote to overwrite this one.
@@ -161,7 +161,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             mirror: Mirror::new(memory.try_into()?, P::init),
             handshake: Handshake::new(),
             boot: Boot::Listening,
-            samples: Samples::none(),
+            samples: Samples::NONE,
             agreed: None,
             my_vote: Ballot::NONE,
             peer_vote: Ballot::NONE,
@@ -195,7 +195,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
-        let sample = self.keep(sample)?;
+        self.fits(&sample)?;
         self.schedule.open_slot(now, &self.control.config);
         self.take_leave();
         self.count_loneliness(now);
@@ -212,7 +212,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
                 self.control.turn.begin();
-                self.samples.advance(sample);
+                self.samples.advance();
+                self.samples.mine.fix(&sample);
                 self.agreed = None;
                 self.schedule.open_cycle();
                 if self.control.standing.mode().is_paired() {
@@ -222,13 +223,13 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             }
             // Without the peer's sample nothing was voted on this one: a younger one is better.
             // Once both are held, the agreed input stays, since the peer may have settled on it.
-            (Mode::Standby, Progress::Sampled) if self.samples.theirs.is_none() => {
-                self.samples.mine = Some(sample);
+            (Mode::Standby, Progress::Sampled) if !self.samples.theirs.is_there() => {
+                self.samples.mine.fix(&sample);
                 Begun::New(self.control.turn.cycle())
             }
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
                 if !self.mechanisms.on(Mechanism::FixedSample) {
-                    self.samples.mine = Some(sample);
+                    self.samples.mine.fix(&sample);
                 }
                 Begun::Continuing(self.control.turn.cycle())
             }
@@ -385,15 +386,12 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         &mut self.mirror
     }
 
-    fn keep(&self, sample: P::Input) -> Result<Kept<P::Input>, BufferTooSmall> {
+    /// Whether a frame of the sample fits the buffers.
+    fn fits(&self, sample: &P::Input) -> Result<(), BufferTooSmall> {
         let have_bytes = FRAME.min(MAX_FRAME_BYTES);
-        let input_bytes = canonical::encoded_len(&sample).unwrap_or(MAX_FRAME_BYTES);
+        let input_bytes = canonical::encoded_len(sample).unwrap_or(MAX_FRAME_BYTES);
         let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
-        let too_small = BufferTooSmall { need_bytes, have_bytes };
-        if need_bytes > have_bytes {
-            return Err(too_small);
-        }
-        Kept::new(sample).ok_or(too_small)
+        if need_bytes > have_bytes { Err(BufferTooSmall { need_bytes, have_bytes }) } else { Ok(()) }
     }
 
     fn keys(&self) -> Keys {

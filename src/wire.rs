@@ -110,7 +110,7 @@ pub(crate) use evidence::EVIDENCE_BYTES;
 pub use evidence::{EvidencePayload, Finding};
 pub use upgrade::{Part, UpgradePayload};
 
-use crate::digest::Crc32c;
+use crate::digest::{Crc32c, copy, of_bytes};
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
 use serde::{Deserialize, Serialize};
 
@@ -384,6 +384,19 @@ pub fn build(
     Ok(end + CRC_BYTES)
 }
 
+/// As [`build`], of a payload that is there already.
+pub(crate) fn build_of_bytes(
+    buffer: &mut [u8],
+    header: &Header,
+    keys: &Keys,
+    payload: &[u8],
+) -> Result<usize, BufferTooSmall> {
+    build(buffer, header, keys, payload.len(), |room| {
+        copy(room, payload);
+        Some(payload.len())
+    })
+}
+
 fn frame_crc(covered: &[u8], kind: Kind, epoch: Epoch, keys: &Keys) -> u32 {
     let mut crc = Crc32c::new().with(covered).with(&keys.pair.0.to_le_bytes());
     if kind.is_between_two_boots() {
@@ -507,6 +520,12 @@ impl<'b> VotePayload<'b> {
 pub fn split_sample(payload: &[u8]) -> Option<(u32, &[u8])> {
     let (digest, input) = payload.split_first_chunk()?;
     Some((u32::from_le_bytes(*digest), input))
+}
+
+/// Returns the canonical bytes of a sample's payload, if they match its digest.
+pub(crate) fn sound_sample(payload: &[u8]) -> Option<&[u8]> {
+    let (digest, input) = split_sample(payload)?;
+    (of_bytes(input) == digest).then_some(input)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::canonical;
-use crate::digest::ValueDigest;
+use crate::digest::{copy, of_bytes};
 use crate::fault::Faults;
 use crate::ids::Cycle;
 use crate::journal::Event;
@@ -37,9 +37,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
     /// Keeps a received payload; false if it is too long.
     pub(super) fn keep(&mut self, cycle: Cycle, payload: &[u8]) -> bool {
         let Some(room) = self.bytes.get_mut(..payload.len()) else { return false };
-        for (to, from) in room.iter_mut().zip(payload) {
-            *to = *from;
-        }
+        copy(room, payload);
         (self.cycle, self.length, self.settled) = (cycle, payload.len(), None);
         true
     }
@@ -80,15 +78,15 @@ impl<const FRAME: usize> Ballot<FRAME> {
 
     /// The cycle is settled: the vote stays for a peer that lacks it.
     pub(super) fn settle(&mut self) {
-        self.settled = self.payload_of(self.cycle).map(digest);
+        self.settled = self.payload_of(self.cycle).map(of_bytes);
     }
 
     /// Mends a vote that was damaged since its cycle was settled from the other channel's, if that
     /// was the same; true if it did.
     fn mend(&mut self, other: &Self) -> bool {
-        let is_damaged = self.settled.is_some() && self.payload_of(self.cycle).map(digest) != self.settled;
+        let is_damaged = self.settled.is_some() && self.payload_of(self.cycle).map(of_bytes) != self.settled;
         let Some(payload) = other.payload_of(self.cycle).filter(|_| is_damaged) else { return false };
-        let settled = Some(digest(payload));
+        let settled = Some(of_bytes(payload));
         let is_mended = settled == self.settled && self.keep(self.cycle, payload);
         if is_mended {
             self.settled = settled;
@@ -107,13 +105,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.happened(Event::ControlRepaired);
         }
     }
-}
-
-/// Returns the digest by which votes are told apart.
-pub(super) fn digest(payload: &[u8]) -> u32 {
-    let mut digest = ValueDigest::new();
-    digest.extend(payload);
-    digest.finish()
 }
 
 /// Returns the longest output whose vote, and the evidence that carries it, fit a frame.

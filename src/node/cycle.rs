@@ -1,12 +1,13 @@
 //! The cycle: agree, step, vote, commit, release.
 
 use super::Node;
-use super::ballot::{digest, longest_output};
+use super::ballot::longest_output;
 use super::turn::Progress;
-use crate::agree::{Copies, settle};
+use crate::agree::Copies;
 use crate::canonical;
 use crate::config::Drive;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
+use crate::digest::of_bytes;
 use crate::fault::{Faults, Health};
 use crate::ids::Instant;
 use crate::journal::Event;
@@ -20,7 +21,7 @@ use crate::vote::{self, Sealed};
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
-        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_some() && !self.mending.waits() {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && !self.mending.waits() {
             match self.step_both() {
                 Ok(()) => self.outgoing.vote_is_new(now, &self.control.config),
                 // A flipped bit can make an output longer as well as another one: such a vote agrees with
@@ -78,7 +79,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
             let owns = self.control.owns() || !self.drives_as_owner();
-            if self.samples.theirs.is_none() && owns {
+            if !self.samples.theirs.is_there() && owns {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
             return Some(self.leave(now));
@@ -163,7 +164,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return true;
         }
         let mut worst = Copies::Sound;
-        for kept in [&mut self.samples.mine, &mut self.samples.theirs].into_iter().flatten() {
+        for kept in [&mut self.samples.mine, &mut self.samples.theirs].into_iter().filter(|kept| kept.is_there()) {
             match kept.check() {
                 Copies::Sound => continue,
                 Copies::Mended => self.record.count(|counters| &mut counters.sample_repairs),
@@ -181,7 +182,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.check_samples() {
             return Err(Faults::INPUT_DIVERGENCE);
         }
-        let agreement = settle::<P>(self.control.config.me(), self.samples.mine.as_ref(), self.samples.theirs.as_ref());
+        let agreement = self.samples.settle::<P>(self.control.config.me());
         // Without an own sample there is no cycle in progress; `Progress` says so.
         let agreement = agreement.ok_or(Faults::INPUT_DIVERGENCE)?;
         let is_first = self.control.turn.progress() == Progress::Sampled;
@@ -292,10 +293,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.report(self.control.turn.cycle(), Diagnosis::Faulty(self.control.config.me(), Reason::TooOften));
             return false;
         }
-        let voted = self.my_vote.payload_of(self.control.turn.cycle()).map(digest);
+        let voted = self.my_vote.payload_of(self.control.turn.cycle()).map(of_bytes);
         let is_stepped = self.restore_checkpoint(now) && self.step_both().is_ok();
         is_stepped
-            && self.my_vote.payload_of(self.control.turn.cycle()).map(digest) == voted
+            && self.my_vote.payload_of(self.control.turn.cycle()).map(of_bytes) == voted
             && self.settle(state_digest).is_ok()
     }
 

@@ -1,10 +1,10 @@
 //! Evidence in the node: taken, answered and sent. What it says is found in `examine`.
 
 use super::Node;
-use super::ballot::digest;
 use super::examine::Examination;
 use super::turn::Progress;
 use crate::diagnose::Evidence;
+use crate::digest::of_bytes;
 use crate::fault::Health;
 use crate::ids::{ChannelId, Cycle, Phase, Stage};
 use crate::journal::Event;
@@ -43,7 +43,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let is_settled = header.kind == Kind::Settled;
         let stage = if is_settled { Stage::Settled } else { Stage::Evidence };
         // A vote that makes no sense agrees with nothing, but the evidence it came with stands.
-        let theirs = Evidence::of_payload(&payload, is_settled, digest(payload.vote)).ok_or(Reject::Payload)?;
+        let theirs = Evidence::of_payload(&payload, is_settled, of_bytes(payload.vote)).ok_or(Reject::Payload)?;
         let has_mine = is_settled || header.ack.since(header.phase) >= 0;
         let is_done = self.control.turn.is_settled() || self.control.standing.mode() == Mode::Safe;
         let is_waiting = matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined);
@@ -96,7 +96,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         match judged {
             Some(Some(faults)) => self.differs(faults),
             seen => {
-                let peer_first = seen.and_then(|_| self.peer_vote.payload_of(self.control.turn.cycle())).map(digest);
+                let peer_first = seen.and_then(|_| self.peer_vote.payload_of(self.control.turn.cycle())).map(of_bytes);
                 self.examination = Some(Examination::of(self.control.turn.cycle(), peer_first));
             }
         }
@@ -112,8 +112,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             if self.control.standing.mode() == Mode::Safe || !self.mechanisms.on(Mechanism::Settled) {
                 return Err(Reject::Phase); // nothing was settled here
             }
-            let first = digest(self.my_vote.payload_of(cycle).unwrap_or_default());
-            let peer_first = self.peer_vote.payload_of(cycle).map(digest);
+            let first = of_bytes(self.my_vote.payload_of(cycle).unwrap_or_default());
+            let peer_first = self.peer_vote.payload_of(cycle).map(of_bytes);
             let second = VotePayload::parse(payload.vote);
             let agree = second
                 .is_some_and(|second| vote::judge::<P>(cycle, self.control.config.me(), &vote, &second, true).is_ok());

@@ -10,11 +10,11 @@
 //! evidence: afterwards there would be nobody to send it.
 
 use super::Node;
-use super::ballot::digest;
 use super::takeover::newest_of;
 use super::turn::Progress;
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Reason, Suspects, diagnose};
+use crate::digest::of_bytes;
 use crate::fault::{Faults, Health};
 use crate::ids::{Cycle, Instant};
 use crate::journal::Event;
@@ -89,7 +89,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Begins to examine the cycle, since this channel saw its votes differ in this.
     pub(super) fn differs(&mut self, faults: Faults) {
-        let peer_first = self.peer_vote.payload_of(self.control.turn.cycle()).map(digest);
+        let peer_first = self.peer_vote.payload_of(self.control.turn.cycle()).map(of_bytes);
         self.examination =
             Some(Examination { saw_mismatch: true, ..Examination::of(self.control.turn.cycle(), peer_first) });
         if faults.contains(Faults::INPUT_DIVERGENCE) {
@@ -110,14 +110,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return;
         }
         self.record.count(|counters| &mut counters.diverged);
-        let first = digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
+        let first = of_bytes(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
         let checkpoint_holds = self.restore_checkpoint(now);
         if !P::self_test() {
             self.control.suspicion.note_health(Health::SELF_TEST_FAILED);
         }
         self.step_again();
         self.control.turn.reach(Progress::Examined);
-        let second = digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
+        let second = of_bytes(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
         let Examination { saw_mismatch, peer_first, .. } = examination;
         examination.mine = Some(Evidence {
             checkpoint_holds,
@@ -227,13 +227,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let Some(Examination { mine: Some(mine), theirs: Some(theirs), .. }) = self.examination().copied() else {
             return false;
         };
-        if digest(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) != mine.second {
+        if of_bytes(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) != mine.second {
             self.restore_checkpoint(now);
             self.step_again();
             self.control.turn.reach(Progress::Examined);
         }
         let is_sound =
-            digest(self.peer_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) == theirs.second;
+            of_bytes(self.peer_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) == theirs.second;
         if !is_sound && let Some(examination) = &mut self.examination {
             examination.theirs = None;
             self.outgoing.evidence_due = true;

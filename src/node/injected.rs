@@ -2,7 +2,6 @@
 
 use super::Node;
 use super::control::CONTROL_BITS;
-use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
 use crate::program::Program;
@@ -119,10 +118,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Site::StuckOutput => self.injected.output = Some((bit, Some(0))),
             Site::FailingOutput => self.injected.output = Some((bit, Some(1))),
             Site::AgreedInput => self.injected.agreed = Some(bit),
-            Site::MySample => return flip_kept(&mut self.samples.mine, bit),
-            Site::SpareSample => return self.samples.mine.as_mut().is_some_and(|kept| flip_value(kept.spare(), bit)),
-            Site::PeerSample => return flip_kept(&mut self.samples.theirs, bit),
-            Site::NextSample => return flip_kept(&mut self.samples.ahead, bit),
+            Site::MySample => return self.samples.mine.flip(0, bit),
+            Site::SpareSample => return self.samples.mine.flip(1, bit),
+            Site::PeerSample => return self.samples.theirs.flip(0, bit),
+            Site::NextSample => return self.samples.ahead.flip(0, bit),
             Site::MyVote => return self.my_vote.flip_within(bit),
             Site::PeerVote => return self.peer_vote.flip_within(bit),
             Site::LastOutput => return self.last.as_mut().is_some_and(|last| flip_value(last.value(), bit)),
@@ -157,10 +156,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.my_vote.flip_output_bit(bit);
         self.injected.output = moves.map(|by| (bit.wrapping_add(by), Some(by)));
     }
-}
-
-fn flip_kept<T: Serialize + DeserializeOwned>(kept: &mut Option<Kept<T>>, bit: usize) -> bool {
-    kept.as_mut().is_some_and(|kept| flip_value(&mut kept.value, bit))
 }
 
 /// Flips a bit of the value's canonical bytes, if that is still a value.

@@ -250,15 +250,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         self.check_samples();
-        let Some(mine) = &self.samples.mine else { return Ok(None) };
-        let payload_bytes = wire::SAMPLE_DIGEST_BYTES + canonical::encoded_len(&mine.value).unwrap_or_default();
+        let Some(payload) = self.samples.mine.payload() else { return Ok(None) };
         let header = self.header(Kind::Sample, Phase::new(self.control.turn.cycle(), Stage::Sample));
-        let write = |room: &mut [u8]| {
-            let (digest, input) = room.split_first_chunk_mut()?;
-            *digest = mine.digest.to_le_bytes();
-            Some(wire::SAMPLE_DIGEST_BYTES + canonical::encode(&mine.value, input)?)
-        };
-        wire::build(buffer, &header, &self.keys(), payload_bytes, write).map(Some)
+        wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)
     }
 
     fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
@@ -266,13 +260,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let cycle = self.my_vote.cycle;
         let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
         let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));
-        let write = |room: &mut [u8]| {
-            for (to, from) in room.iter_mut().zip(payload) {
-                *to = *from;
-            }
-            Some(payload.len())
-        };
-        wire::build(buffer, &header, &self.keys(), payload.len(), write).map(Some)
+        wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)
     }
 
     /// Builds a frame whose payload is one encoded value.
@@ -297,10 +285,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Returns the last phase that this channel has of the peer without a gap.
     fn ack(&self) -> Phase {
         let cycle = self.control.turn.cycle();
-        let sampled = self.samples.theirs.is_some();
+        let sampled = self.samples.theirs.is_there();
         // A vote may overtake its sample on the link: without the sample it is a gap.
         let voted = self.control.turn.is_settled() || sampled && self.peer_vote.of(cycle).is_some();
-        if voted && self.samples.ahead.is_some() {
+        if voted && self.samples.ahead.is_there() {
             Phase::new(cycle.next(), Stage::Sample)
         } else if voted {
             Phase::new(cycle, Stage::Vote)

@@ -4,7 +4,6 @@ use super::Node;
 use super::boot::Boot;
 use super::turn::Progress;
 use super::upgrade::NoKin;
-use crate::agree::Kept;
 use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
@@ -211,7 +210,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if hello.epoch.counter() <= self.control.standing.epoch().counter() {
             return;
         }
-        (self.last, self.samples.theirs, self.samples.ahead) = (None, None, None);
+        self.last = None;
+        self.samples.theirs.clear();
+        self.samples.ahead.clear();
         if !self.control.turn.is_settled() {
             self.control.turn.reach(Progress::Sampled);
         }
@@ -240,7 +241,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Mode::Duplex | Mode::Trial | Mode::Safe => {}
             Mode::Starting if self.answers_cut(header.kind, header.phase) => {
                 // Only a frame that decodes is an answer.
-                self.sample(payload)?;
+                check_sample::<P>(payload)?;
                 self.enter_duplex(now, now);
             }
             Mode::Starting | Mode::Simplex | Mode::Donor | Mode::Joining | Mode::Standby => {
@@ -257,11 +258,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.cut = None; // answered
         match relation {
             Relation::CurrentSample => {
-                self.samples.theirs = Some(self.sample(payload)?);
+                check_sample::<P>(payload)?;
+                if !self.samples.theirs.keep(payload) {
+                    return Err(Reject::TooLong);
+                }
                 self.schedule.peer_started(now, false, &self.control.config);
             }
             Relation::NextSample => {
-                self.samples.ahead = Some(self.sample(payload)?);
+                check_sample::<P>(payload)?;
+                if !self.samples.ahead.keep(payload) {
+                    return Err(Reject::TooLong);
+                }
                 self.schedule.peer_started(now, true, &self.control.config);
             }
             Relation::CurrentVote => {
@@ -295,9 +302,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         let voted = self.control.turn.progress() != Progress::Sampled;
         match (header.kind, header.phase.since(phase)) {
-            (Kind::Sample, 0) if accepts && !settled && self.samples.theirs.is_none() => Ok(Relation::CurrentSample),
+            (Kind::Sample, 0) if accepts && !settled && !self.samples.theirs.is_there() => Ok(Relation::CurrentSample),
             // The peer is one cycle ahead: it has this channel's vote.
-            (Kind::Sample, 4) if accepts && voted && self.samples.ahead.is_none() => Ok(Relation::NextSample),
+            (Kind::Sample, 4) if accepts && voted && !self.samples.ahead.is_there() => Ok(Relation::NextSample),
             (Kind::Vote, 1) if accepts && !settled && self.lacks_peer_vote() => Ok(Relation::CurrentVote),
             (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
             (Kind::Sample, 4) if voted => Ok(Relation::Repetition),
@@ -311,10 +318,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn lacks_peer_vote(&self) -> bool {
         self.peer_vote.of(self.control.turn.cycle()).is_none() && !self.has_peer_evidence()
     }
+}
 
-    fn sample(&self, payload: &[u8]) -> Result<Kept<P::Input>, Reject> {
-        let (digest, input) = wire::split_sample(payload).ok_or(Reject::Payload)?;
-        let kept = Kept::new(canonical::decode(input).ok_or(Reject::Payload)?).ok_or(Reject::Payload)?;
-        if kept.digest == digest { Ok(kept) } else { Err(Reject::SampleDigest) }
-    }
+/// Whether a payload is a sample of the program.
+fn check_sample<P: Program>(payload: &[u8]) -> Result<(), Reject> {
+    let (_, input) = wire::split_sample(payload).ok_or(Reject::Payload)?;
+    canonical::decode::<P::Input>(input).ok_or(Reject::Payload)?;
+    wire::sound_sample(payload).map(|_| ()).ok_or(Reject::SampleDigest)
 }

@@ -3,7 +3,6 @@
 use super::Node;
 use super::boot::Boot;
 use super::memory::Mending;
-use crate::agree::Samples;
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::Event;
@@ -61,7 +60,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return (self.next_epoch().counter() <= self.control.standing.epoch().counter())
                 .then(|| self.refused(now, Epoch::NONE));
         }
-        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() && self.samples.theirs.is_none()
+        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() && !self.samples.theirs.is_there()
         {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
@@ -137,7 +136,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     ///    compared may itself be the fault. With both samples the agreed input is final.
     fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
         let was_owner = self.control.owns();
-        let proven_driven = self.samples.theirs.is_some();
+        let proven_driven = self.samples.theirs.is_there();
         self.control.standing.adopt(to);
         if self.cut.is_some() {
             self.fault(Faults::COPY_FAILED); // the joiner did not answer the cut
@@ -152,9 +151,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if self.mechanisms.on(Mechanism::FirstResult) {
             self.mirror.rollback();
         }
-        self.samples.ahead = None; // of a cycle that the peer will not take part in
+        self.samples.ahead.clear(); // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
-            self.samples.theirs = None;
+            self.samples.theirs.clear();
         }
         let last = self.last.take();
         let needed = !was_owner && !proven_driven && self.mechanisms.on(Mechanism::Overdue);
@@ -182,7 +181,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Forgets what belongs to a cycle: the next one begins from the checkpoint.
     pub(super) fn forget_cycle(&mut self) {
         self.control.turn.forget();
-        self.samples = Samples::none();
+        self.samples.clear();
         (self.agreed, self.last, self.examination) = (None, None, None);
         self.control.suspicion.forget_health();
         self.my_vote.forget();

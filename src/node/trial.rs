@@ -15,10 +15,10 @@
 //! ```
 
 use super::Node;
-use super::ballot::digest;
 use super::turn::Progress;
 use super::undertaking::Handover;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
+use crate::digest::of_bytes;
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::Event;
@@ -60,7 +60,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Some(verdict);
         }
         let may_step = !self.mending.waits() && !self.is_claiming() && !self.has_dropped();
-        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_some() && may_step {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && may_step {
             if self.step_twice(now).is_err() {
                 // It cannot vouch for its own result: the other one goes on.
                 self.exclude_myself(now);
@@ -119,7 +119,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Faults::CHECKPOINT_DAMAGED);
         }
         self.step_both()?;
-        Ok(self.my_vote.payload_of(self.control.turn.cycle()).map(digest))
+        Ok(self.my_vote.payload_of(self.control.turn.cycle()).map(of_bytes))
     }
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
@@ -163,7 +163,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             likeness =
                 self.upgrade.trial.compare(&succession, self.control.turn.cycle(), self.agreed.as_ref(), outputs);
             if is_first && self.upgrade.trial.first.is_some() {
-                let [old, new] = outputs.map(digest);
+                let [old, new] = outputs.map(of_bytes);
                 self.happened(Event::NotAlike { input: mine.input_digest, old, new });
             }
         }
