@@ -23,6 +23,13 @@ impl<const FRAME: usize> Payload<FRAME> {
     fn is_sound(&self) -> bool {
         self.bytes().and_then(wire::sound_sample).is_some()
     }
+
+    /// Becomes the same as another one, in what it is long.
+    fn take(&mut self, other: &Self) {
+        let bytes = other.bytes().unwrap_or_default();
+        crate::digest::copy(&mut self.bytes, bytes);
+        self.length = bytes.len();
+    }
 }
 
 /// A sample, kept twice, each copy with its digest: if one is damaged, it is mended from the other.
@@ -75,7 +82,7 @@ impl<const FRAME: usize> Kept<FRAME> {
 
     fn copy_first(&mut self) {
         let [first, second] = &mut self.0;
-        second.clone_from(first);
+        second.take(first);
     }
 
     /// Checks the first copy before it is used. The second one is looked at only if need be.
@@ -87,7 +94,7 @@ impl<const FRAME: usize> Kept<FRAME> {
         if !second.is_sound() {
             return Copies::Lost;
         }
-        first.clone_from(second);
+        first.take(second);
         Copies::Mended
     }
 
@@ -127,11 +134,10 @@ impl<const FRAME: usize> Samples<FRAME> {
     /// The next cycle begins: what the peer has sampled ahead is of it.
     pub(crate) fn advance(&mut self) {
         self.mine.clear();
-        if self.ahead.is_there() {
-            self.theirs.clone_from(&self.ahead);
-        } else {
-            self.theirs.clear();
-        }
+        let Kept([first, second]) = &mut self.theirs;
+        let Kept([ahead, spare]) = &self.ahead;
+        first.take(ahead);
+        second.take(spare);
         self.ahead.clear();
     }
 

@@ -17,6 +17,7 @@
 
 mod ballot;
 mod boot;
+mod calls;
 mod control;
 mod copy;
 mod cycle;
@@ -62,6 +63,7 @@ use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DI
 use crate::{canonical, wire};
 use ballot::Ballot;
 use boot::Boot;
+pub use calls::Calls;
 use control::Control;
 use copy::{Copying, Cutting};
 use examine::Examination;
@@ -188,10 +190,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
-        self.enter(now);
-        let begun = self.begin_slot(now, sample);
-        self.remember();
-        begun
+        self.mend_copies();
+        self.within_at(now, |node| node.begin_slot(now, sample))
     }
 
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
@@ -241,10 +241,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     ///
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
     pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.enter(now);
-        let verdict = self.poll(now, arbiter);
-        self.remember();
-        verdict
+        self.within_at(now, |node| node.poll(now, arbiter))
     }
 
     fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
@@ -271,11 +268,13 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
         // What is known of the mode is in doubt: any call mends it.
-        let overdue = (!self.has_sound_control()).then_some(Instant::from_micros(0));
+        if self.has_sound_control() { self.next_poll() } else { Some(Instant::from_micros(0)) }
+    }
+
+    fn next_poll(&self) -> Option<Instant> {
+        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
         [
-            overdue,
             // A claim being pressed is past the deadline already and has its own time.
             (waits && self.pressing.is_none() && !self.is_claiming()).then_some(self.schedule.deadline()),
             self.slot_open().then_some(self.schedule.next_start()),

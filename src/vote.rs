@@ -1,7 +1,7 @@
 //! VOTE  pure comparison; mints the unforgeable [`Voted`].
 
 use crate::canonical;
-use crate::digest::ValueDigest;
+use crate::digest::of_bytes;
 use crate::fault::{Faults, OUTPUT_HEAD_BYTES, VoteRecord};
 use crate::ids::{ChannelId, Cycle};
 use crate::lease::Lease;
@@ -72,10 +72,8 @@ pub(crate) fn single<O>(cycle: Cycle, vote: &VotePayload<'_>) -> Option<Sealed<O
 where
     O: serde::de::DeserializeOwned,
 {
-    let mut digest = ValueDigest::new();
-    digest.extend(vote.output);
     let value = canonical::decode(vote.output)?;
-    Some(Sealed { cycle, value, seal: digest.finish(), mechanisms: Mechanisms::ALL_ON })
+    Some(Sealed { cycle, value, seal: of_bytes(vote.output), mechanisms: Mechanisms::ALL_ON })
 }
 
 /// Seals the program's safe output.
@@ -90,8 +88,6 @@ fn seal<O: serde::Serialize>(cycle: Cycle, value: O) -> Option<Sealed<O>> {
 
 /// Returns what is kept of a vote in the first-fault record.
 pub(crate) fn record(vote: &VotePayload<'_>) -> VoteRecord {
-    let mut digest = ValueDigest::new();
-    digest.extend(vote.output);
     let mut output_head = [0; OUTPUT_HEAD_BYTES];
     for (to, from) in output_head.iter_mut().zip(vote.output) {
         *to = *from;
@@ -99,7 +95,7 @@ pub(crate) fn record(vote: &VotePayload<'_>) -> VoteRecord {
     VoteRecord {
         input_digest: vote.input_digest,
         state_digest: vote.state_digest,
-        output_digest: digest.finish(),
+        output_digest: of_bytes(vote.output),
         output_bytes: vote.output.len() as u16,
         output_head,
     }

@@ -10,7 +10,7 @@ use twinstep::journal::Entry;
 use twinstep::memory::Cells;
 use twinstep::upgrade::{Candidate, Duty, Order, Refusal};
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Instant, Mode, Node, Program, Release, Succession};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Mode, Node, Program, Release, Succession};
 
 /// One channel with its link and its arbiter.
 ///
@@ -239,30 +239,36 @@ where
         clock: &mut C,
         mail: &mut M,
     ) -> Result<Option<twinstep::Verdict<P::Output>>, BufferTooSmall> {
+        let mut calls = self.node.calls(clock.now());
         for _ in 0..FRAMES_AT_ONCE {
             match self.link.receive() {
                 // A dropped frame is counted by the node.
-                Ok(Some(frame)) => match self.node.open_parcel(clock.now(), frame) {
+                Ok(Some(frame)) => match calls.open_parcel(clock.now(), frame) {
                     Some(Ok(parcel)) => mail.take(parcel),
                     Some(Err(_)) => {}
-                    None => drop(self.node.handle_frame(clock.now(), frame)),
+                    None => drop(calls.handle_frame(clock.now(), frame)),
                 },
                 Ok(None) => break,
                 Err(_) => self.link_errors = self.link_errors.saturating_add(1),
             }
         }
-        let verdict = self.node.poll_verdict(clock.now(), &mut self.arbiter);
+        let verdict = calls.poll_verdict(clock.now(), &mut self.arbiter);
         for _ in 0..FRAMES_AT_ONCE {
             // A joiner's blocks take their time on a slow line: the next cycle comes first.
-            let is_late = clock.now().shifted_us(self.longest_send_us) >= self.node.next_start();
-            if is_late && self.node.mode() == Mode::Donor {
+            let is_late = clock.now().shifted_us(self.longest_send_us) >= calls.next_start();
+            if is_late && calls.mode() == Mode::Donor {
                 break;
             }
-            let Some(length) = self.node.poll_transmit(clock.now(), &mut self.buffer)? else { break };
+            let Some(length) = calls.poll_transmit(clock.now(), &mut self.buffer)? else { break };
+            drop(calls); // while the frame goes out
             self.send(clock, length);
+            calls = self.node.calls(clock.now());
         }
+        let start = calls.next_start();
+        let wakes_at = calls.poll_timeout().map_or(start, |timeout| timeout.min(start));
+        drop(calls);
         if verdict.is_none() {
-            clock.wait_until(self.wake_at());
+            clock.wait_until(wakes_at);
         }
         Ok(verdict)
     }
@@ -288,11 +294,6 @@ where
             self.link_errors = self.link_errors.saturating_add(1);
         }
         self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
-    }
-
-    fn wake_at(&self) -> Instant {
-        let start = self.node.next_start();
-        self.node.poll_timeout().map_or(start, |timeout| timeout.min(start))
     }
 
     #[cfg(feature = "defmt")]

@@ -1,10 +1,11 @@
 //! Control data: what must not change by itself, as plain words, kept three times.
 //!
 //! Cycle, epoch, mode, the identities, the timing and the policies live as long as the channel, and a
-//! flipped bit in one of them would not show as a differing vote. Each call begins by taking the
-//! majority of the three, word by word, and ends by writing both copies anew, so that a flip while the channel waits,
-//! which is nearly all the time, does nothing; the same is done around each step, which is nearly all of a
-//! call. The configuration is not written anew: there a flip does nothing but to that call.
+//! flipped bit in one of them would not show as a differing vote. Each call begins by comparing what is in use with the first
+//! copy, takes the majority of the three if they differ, and ends by writing both copies anew, so that a flip while the
+//! channel waits, which is nearly all the time, does nothing; the same is done around each step, which is nearly all of a
+//! call. The configuration is not written anew: there a flip does nothing but to that call. The second copy, which only
+//! a majority needs, is compared once a cycle.
 
 use super::Node;
 use super::settings::Settings;
@@ -60,11 +61,14 @@ impl Control {
         *self = Self { config: self.config, ..*changed };
     }
 
-    /// Whether all three are the same.
+    /// Whether both are the same.
     #[inline(never)]
-    fn agrees(&self, [b, c]: &[Self; 2]) -> bool {
-        let three = self.words().iter().zip(b.words()).zip(c.words());
-        three.fold(0, |differing, ((a, b), c)| differing | (a ^ b) | (a ^ c)) == 0
+    fn is(&self, other: &Self) -> bool {
+        let ((fours, rest), (others, other_rest)) = (self.words().as_chunks(), other.words().as_chunks());
+        let of_fours = fours.iter().zip(others).fold(0, |differing, ([a, b, c, d], [e, f, g, h])| {
+            differing | (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h)
+        });
+        rest.iter().zip(other_rest).fold(of_fours, |differing, (a, b)| differing | (a ^ b)) == 0
     }
 
     /// Takes the majority of the three, bit by bit.
@@ -91,9 +95,20 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Takes the majority of the control data and its copies.
     #[inline(never)]
     pub(super) fn recall(&mut self) {
-        if self.has_sound_control() {
-            return;
+        if !self.has_sound_control() {
+            self.mend_control();
         }
+    }
+
+    /// Compares the second copy as well, once a cycle.
+    pub(super) fn mend_copies(&mut self) {
+        let [_, second] = &self.copies;
+        if self.mechanisms.on(Mechanism::Control) && !self.control.is(second) {
+            self.mend_control();
+        }
+    }
+
+    fn mend_control(&mut self) {
         self.control.take_majority(&self.copies);
         self.control.suspicion.note_health(Health::CONTROL_REPAIRED);
         self.copies = [self.control; 2];
@@ -102,9 +117,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.happened(Event::ControlRepaired);
     }
 
-    /// Whether the control data and its copies agree.
+    /// Whether the control data and its first copy are the same.
     pub(super) fn has_sound_control(&self) -> bool {
-        self.control.agrees(&self.copies) || !self.mechanisms.on(Mechanism::Control)
+        let [first, _] = &self.copies;
+        self.control.is(first) || !self.mechanisms.on(Mechanism::Control)
     }
 
     /// Writes the copies anew, of what a call may have changed.
@@ -144,11 +160,11 @@ mod tests {
             let words = three.iter_mut().flat_map(Control::words_mut);
             words.enumerate().filter(|(at, _)| *at == bit / 32).for_each(|(_, word)| *word ^= 1 << (bit % 32));
             let [mut a, b, c] = three;
-            assert!(!a.agrees(&[b, c]), "bit {bit}");
+            assert!(!a.is(&b) || !a.is(&c), "bit {bit}");
             a.take_majority(&[b, c]);
             assert_eq!(*a.words(), sound, "bit {bit}");
         }
-        assert!(control().agrees(&[control(); 2]));
+        assert!(control().is(&control()));
     }
 
     #[test]

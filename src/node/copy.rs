@@ -73,13 +73,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Gives up the state of a channel that stands by, so that it joins as an empty one: a
     /// person's decision after a split brain. Returns whether it did.
     pub fn discard_state(&mut self, now: Instant) -> bool {
-        self.recall();
-        let stands_by = self.control.standing.mode() == Mode::Standby;
-        if stands_by {
-            self.start_over(now);
-        }
-        self.remember();
-        stands_by
+        self.within(|node| {
+            let stands_by = node.control.standing.mode() == Mode::Standby;
+            if stands_by {
+                node.start_over(now);
+            }
+            stands_by
+        })
     }
 
     /// Returns the epoch that the frames of the peer are expected in.

@@ -4,7 +4,6 @@ use super::Node;
 use super::ballot::longest_output;
 use super::turn::Progress;
 use crate::agree::Copies;
-use crate::canonical;
 use crate::config::Drive;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::digest::of_bytes;
@@ -190,7 +189,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.record.count(|counters| &mut counters.discrepancies);
             self.happened(Event::Discrepancy);
         }
-        let input_digest = canonical::digest(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
+        let input_digest = self.my_vote.digest_of(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
         self.remember(); // the step takes nearly all of a call: what flips meanwhile must not get into the copies
         let agreed = self.agreed.insert(agreement.input);
         #[cfg(feature = "sim")]

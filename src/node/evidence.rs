@@ -18,9 +18,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Notes what the hardware or the user's own checks say against this channel in the cycle in
     /// progress, or in the next one if none is: evidence, should the votes differ.
     pub fn raise_health(&mut self, health: Health) {
-        self.recall();
-        self.control.suspicion.note_health(health);
-        self.remember();
+        self.within(|node| node.control.suspicion.note_health(health));
     }
 
     /// Whether a channel was found faulty too often, and may not join until [`readmit`](Self::readmit).
@@ -32,10 +30,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// suspected of: it was repaired or replaced. To be called on the channel that serves, and on the
     /// other one if that has not been booted since.
     pub fn readmit(&mut self, channel: ChannelId) {
-        self.recall();
-        self.control.suspicion.readmit(channel);
-        self.happened(Event::Readmitted(channel));
-        self.remember();
+        self.within(|node| {
+            node.control.suspicion.readmit(channel);
+            node.happened(Event::Readmitted(channel));
+        });
     }
 
     /// Takes the evidence of the peer, or its word that it has settled the cycle.

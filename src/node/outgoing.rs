@@ -83,13 +83,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`BufferTooSmall`]: the frame stays due.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        self.enter(now);
-        let sent = self.transmit_next(now, buffer);
-        self.remember();
-        sent
+        self.within_at(now, |node| node.transmit_next(now, buffer))
     }
 
-    fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+    pub(super) fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         if self.handshake.answer_due || (self.sends_hellos() && now >= self.outgoing.hello_at) {
             let length = self.transmit_hello(buffer)?;
             self.handshake.answer_due = false;

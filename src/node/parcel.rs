@@ -56,15 +56,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`Reject`]: why it was dropped. It is counted.
     pub fn open_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
+        if wire::is_parcel(frame) { self.within_at(now, |node| node.take_parcel(now, frame)) } else { None }
+    }
+
+    pub(super) fn take_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
         if !wire::is_parcel(frame) {
             return None;
         }
-        self.enter(now);
         let opened = self.opened(now, frame);
         if let Err(cause) = opened {
             self.reject(cause);
         }
-        self.remember();
         Some(opened)
     }
 

@@ -33,12 +33,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
     /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
-        self.enter(now);
+        self.within_at(now, |node| node.take_frame(now, bytes))
+    }
+
+    pub(super) fn take_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {
             self.reject(cause);
         }
-        self.remember();
         handled
     }
 

@@ -11,12 +11,12 @@ use crate::wire::{Part, UpgradePayload};
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
     pub fn succeed(&mut self, succession: Succession<P>) {
-        self.recall();
-        self.upgrade.succession = Some(succession);
-        if self.upgrade.floor.is_none() {
-            self.control.undertaking.confirm(false); // unless `running_image` says otherwise
-        }
-        self.remember();
+        self.within(|node| {
+            node.upgrade.succession = Some(succession);
+            if node.upgrade.floor.is_none() {
+                node.control.undertaking.confirm(false); // unless `running_image` says otherwise
+            }
+        });
     }
 
     /// Says what this half can be restarted into: a verified image, or none any more.
@@ -29,10 +29,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Without a word of it, nobody keeps a floor, and the image counts as confirmed, unless it is a
     /// [successor](Self::succeed): that counts as on trial.
     pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
-        self.recall();
-        self.control.undertaking.confirm(is_confirmed);
-        self.upgrade.floor = Some(floor);
-        self.remember();
+        self.within(|node| {
+            node.control.undertaking.confirm(is_confirmed);
+            node.upgrade.floor = Some(floor);
+        });
     }
 
     /// Returns all that speaks against beginning an upgrade; empty: [`Order::Prepare`] is accepted, and then
@@ -70,10 +70,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// # Errors
     /// [`Refusal`]; nothing has changed.
     pub fn order(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
-        self.enter(now);
-        let done = if self.leads() { self.carry_out(now, order) } else { self.pass_on(order) };
-        self.remember();
-        done
+        self.within_at(now, |node| if node.leads() { node.carry_out(now, order) } else { node.pass_on(order) })
     }
 
     /// Returns how the upgrade stands.
@@ -128,13 +125,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Says that the running image was confirmed, as [`Duty::Confirm`] asks.
     pub fn image_confirmed(&mut self) {
-        self.recall();
-        self.control.undertaking.confirm(true);
-        self.upgrade.is_due = true;
-        if self.control.standing.mode().serves_alone() && self.control.undertaking.step() == Step::Commit {
-            self.step_on(StepEvent::NewAlone); // there is nobody to wait for
-        }
-        self.remember();
+        self.within(|node| {
+            node.control.undertaking.confirm(true);
+            node.upgrade.is_due = true;
+            if node.control.standing.mode().serves_alone() && node.control.undertaking.step() == Step::Commit {
+                node.step_on(StepEvent::NewAlone); // there is nobody to wait for
+            }
+        });
     }
 
     /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
@@ -144,12 +141,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Says that this half could not be restarted as asked: it joins again as it is.
     pub fn restart_failed(&mut self, now: Instant) {
-        self.enter(now);
-        self.control.undertaking.stay();
-        self.upgrade.stays = true;
-        self.handshake.renew();
-        self.outgoing.hello_at(now);
-        self.remember();
+        self.within_at(now, |node| {
+            node.control.undertaking.stay();
+            node.upgrade.stays = true;
+            node.handshake.renew();
+            node.outgoing.hello_at(now);
+        });
     }
 
     pub(super) fn carry_out(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {

@@ -1,0 +1,90 @@
+//! Calls: each public call of a node that may change something begins with a check of the control data and ends with new copies
+//! of it. A run loop puts the calls of one turn between one beginning and one end.
+
+use super::Node;
+use crate::ids::Instant;
+use crate::lease::Arbiter;
+use crate::mode::Mode;
+use crate::program::Program;
+use crate::verdict::Verdict;
+use crate::wire::{BufferTooSmall, Reject};
+
+/// Several calls of a node, one right after the other, as they are made by [`Node::calls`]. To be dropped before anything
+/// that takes time, such as a frame on its way out: meanwhile the control data is kept three times.
+pub struct Calls<'n, 'm, P: Program, const FRAME: usize>(&'n mut Node<'m, P, FRAME>);
+
+impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
+    /// Begins several calls, with one check of the control data for all of them.
+    pub fn calls(&mut self, now: Instant) -> Calls<'_, 'm, P, FRAME> {
+        self.enter(now);
+        Calls(self)
+    }
+
+    /// Does one thing between a check of the control data and new copies of it.
+    pub(super) fn within<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.recall();
+        let changed = change(self);
+        self.remember();
+        changed
+    }
+
+    /// Does the same at a time, with a check of the times as well.
+    pub(super) fn within_at<R>(&mut self, now: Instant, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.enter(now);
+        let changed = change(self);
+        self.remember();
+        changed
+    }
+}
+
+impl<P: Program, const FRAME: usize> Calls<'_, '_, P, FRAME> {
+    /// As [`Node::handle_frame`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
+        self.0.take_frame(now, bytes)
+    }
+
+    /// As [`Node::open_parcel`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
+        self.0.take_parcel(now, frame)
+    }
+
+    /// As [`Node::poll_verdict`].
+    pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        self.0.poll(now, arbiter)
+    }
+
+    /// As [`Node::poll_transmit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.0.transmit_next(now, buffer)
+    }
+
+    /// As [`Node::next_start`].
+    pub fn next_start(&self) -> Instant {
+        self.0.next_start()
+    }
+
+    /// As [`Node::mode`].
+    pub fn mode(&self) -> Mode {
+        self.0.mode()
+    }
+
+    /// As [`Node::poll_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.0.next_poll()
+    }
+}
+
+impl<P: Program, const FRAME: usize> Drop for Calls<'_, '_, P, FRAME> {
+    fn drop(&mut self) {
+        self.0.remember();
+    }
+}
