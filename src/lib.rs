@@ -84,7 +84,7 @@ pub use memory::{Memory, blocks};
 pub use mode::Mode;
 #[cfg(feature = "sim")]
 pub use node::Site;
-pub use node::{Begun, Calls, Node};
+pub use node::{Begun, Calls, MayUpgrade, NoUpgrades, Node, Upgrades};
 pub use program::{Agreement, Program};
 #[cfg(target_has_atomic = "32")]
 pub use shared_claim::{ClaimWord, SharedClaim};

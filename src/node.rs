@@ -25,8 +25,10 @@ mod evidence;
 mod examine;
 #[cfg(feature = "sim")]
 mod fingerprint;
+mod handover;
 #[cfg(feature = "sim")]
 mod injected;
+mod may_upgrade;
 mod memory;
 mod noting;
 mod outgoing;
@@ -73,6 +75,7 @@ use injected::Injected;
 pub use injected::Site;
 #[cfg(feature = "sim")]
 pub(crate) use injected::flip_value;
+pub use may_upgrade::{MayUpgrade, NoUpgrades};
 use memory::Mending;
 use outgoing::Outgoing;
 use record::Record;
@@ -80,11 +83,11 @@ use schedule::Schedule;
 use settings::Settings;
 use takeover::Pressing;
 use turn::Progress;
-use upgrade::Upgrading;
+pub use upgrade::Upgrades;
 
 /// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
 /// frame, at most 655 bytes.
-pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
+pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgrade<P> = NoUpgrades> {
     /// What must not change by itself.
     control: Control,
     /// Two copies of it.
@@ -109,7 +112,9 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES> {
     /// The `Cut` that waits for its answer.
     cut: Option<Cutting>,
     mending: Mending,
-    upgrade: Upgrading<P>,
+    upgrade: U,
+    /// When the outputs that were let go are announced again.
+    drop_resend_at: Instant,
 
     schedule: Schedule,
     outgoing: Outgoing,
@@ -145,6 +150,30 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         M: TryInto<Cells<'m, P::State>>,
         ConfigError: From<M::Error>,
     {
+        Self::start(me, memory, config)
+    }
+}
+
+impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME, Upgrades<P>> {
+    /// Starts a channel that can be upgraded while the other one serves. Both channels are of this kind, or none.
+    ///
+    /// # Errors
+    /// As for [`new`](Node::new).
+    pub fn with_upgrades<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
+    where
+        M: TryInto<Cells<'m, P::State>>,
+        ConfigError: From<M::Error>,
+    {
+        Self::start(me, memory, config)
+    }
+}
+
+impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U> {
+    fn start<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
+    where
+        M: TryInto<Cells<'m, P::State>>,
+        ConfigError: From<M::Error>,
+    {
         config.check()?;
         config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
         let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
@@ -172,7 +201,8 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
             copying: Copying::default(),
             cut: None,
             mending: Mending::default(),
-            upgrade: Upgrading::new(),
+            upgrade: U::NONE,
+            drop_resend_at: Instant::from_micros(0),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             record: Record::new(),
@@ -197,11 +227,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         self.fits(&sample)?;
         self.schedule.open_slot(now, &self.control.config);
-        self.take_leave();
-        self.count_loneliness(now);
-        if self.control.standing.mode() == Mode::Trial {
-            self.give_the_old_one_time();
-        }
+        U::slot_opens(self, now);
         self.copying.is_open = false;
         let is_between = !matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined)
             || self.control.standing.mode() == Mode::Standby;
@@ -257,7 +283,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
-            Mode::Trial => self.poll_trial(now, arbiter),
+            Mode::Trial => U::poll_trial(self, now, arbiter),
             Mode::Simplex => self.poll_simplex(now),
             Mode::Donor => self.poll_donor(now, arbiter),
             Mode::Joining => self.poll_joining(now),
@@ -410,9 +436,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
         let Some(mode) = self.control.standing.mode().after(event) else { return false };
-        if self.control.standing.mode() == Mode::Trial {
-            self.end_trial();
-        }
+        U::leaves_mode(self);
         self.happened(Event::ModeChanged { from: self.control.standing.mode(), to: mode, because: event });
         self.control.standing.change_to(mode);
         self.handshake.renew();
@@ -422,7 +446,6 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
         (self.pressing, self.cut, self.copying.serving) = (None, None, None);
         self.boot = Boot::Listening;
         self.control.undertaking.keep_outputs();
-        self.upgrade.drop_order();
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
             self.mending = Mending::default();

@@ -21,7 +21,7 @@
 //!                 flags: 1 empty (the epoch is then the newest one heard of), 2 owns the
 //!                 outputs, 4 outside of the cycle, 8 went on alone and was overtaken, 16 is of the
 //!                 version after the receiver's, whose program and layout hash it then carries,
-//!                 32 is about to restart
+//!                 32 is about to restart, 64 can be upgraded while the other half serves
 //!                 phase = 4 * committed cycle + 3
 //! kind 2  Cut     postcard of (nonce of the sender, nonce of the receiver, challenge of
 //!                 the receiver, epoch, last cycle before the first common one, region
@@ -220,6 +220,8 @@ pub enum Reject {
     Stale,
     /// The peer runs another program, state layout or configuration.
     PeerDiffers,
+    /// One of both channels was built to be upgraded while the other one serves, and the other one was not.
+    Upgrades,
     /// Not expected in this mode.
     Mode,
     /// A block out of range or of a wrong length.
@@ -230,7 +232,7 @@ pub enum Reject {
 
 impl Reject {
     /// All causes, in the order in which they are counted.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::TooShort,
         Self::TooLong,
         Self::Version,
@@ -243,6 +245,7 @@ impl Reject {
         Self::SampleDigest,
         Self::Stale,
         Self::PeerDiffers,
+        Self::Upgrades,
         Self::Mode,
         Self::Block,
         Self::Digest,
@@ -264,6 +267,7 @@ impl core::fmt::Display for Reject {
             Self::SampleDigest => "sample differs from its digest",
             Self::Stale => "stale echo",
             Self::PeerDiffers => "peer differs in program or configuration",
+            Self::Upgrades => "one channel can be upgraded, the other one cannot",
             Self::Mode => "not expected in this mode",
             Self::Block => "block out of range or of a wrong length",
             Self::Digest => "memory differs from its digest",
@@ -422,6 +426,8 @@ bitflags::bitflags! {
         const SUCCEEDS = 16;
         /// It is about to restart, and takes no part in anything before.
         const LEAVES = 32;
+        /// It can be upgraded while the other half serves.
+        const UPGRADES = 64;
     }
 }
 

@@ -23,11 +23,11 @@ use twinstep::program::program_hash;
 use twinstep::sim::Storage;
 use twinstep::wire::{
     self, BlockPayload, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject,
-    UpgradePayload, VERSION, WantPayload,
+    Standing, UpgradePayload, VERSION, WantPayload,
 };
 use twinstep::{
-    Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Mechanism, Mode, Node, PairId, Program, Tracked,
-    canonical,
+    Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Instant, Mechanism, Mode, Node, PairId, Program,
+    Tracked, Upgrades, canonical,
 };
 
 /// Returns how a settled channel in duplex must take a frame of its own past.
@@ -290,12 +290,12 @@ fn garbage_is_refused() {
 /// Of A and of B; the program has not come to them yet.
 const DAMAGED_BLOCKS: [u16; 2] = [9, 11];
 
-/// Frames that pass the CRC and yet are not what a peer may say now: every cause is seen.
-const NO_WORD: UpgradePayload = UpgradePayload {
-    serial: 0,
+/// A word of an upgrade that makes sense.
+const WORD: UpgradePayload = UpgradePayload {
+    serial: 1,
     step: 0,
     part: 0,
-    version: 0,
+    version: 1,
     candidate: 0,
     order: 0,
     order_number: 0,
@@ -308,6 +308,44 @@ const NO_WORD: UpgradePayload = UpgradePayload {
     cannot_migrate: None,
 };
 
+/// Words of an upgrade in a step that there is not, of a part that there is not, cut off, and with a rest.
+#[test]
+fn a_word_of_an_upgrade_that_makes_no_sense_is_refused() {
+    let mut memory = Storage::new();
+    let config = Config { nonce: 1, ..Config::DEFAULT };
+    let mut node = Node::<Servo, 128, Upgrades<Servo>>::with_upgrades(ChannelId::A, memory.cells(), config).unwrap();
+    let keys = Keys { pair: config.pair, epoch: Epoch::NONE, nonces: [1, 0] };
+    let word = bytes_of(&WORD);
+    let now = Instant::from_micros(0);
+    for (payload, expected) in [
+        (bytes_of(&UpgradePayload { step: 9, ..WORD }), Err(Reject::Payload)),
+        (bytes_of(&UpgradePayload { part: 0x20, ..WORD }), Err(Reject::Payload)),
+        (word[..word.len() - 1].to_vec(), Err(Reject::Payload)),
+        (with_rest(&word), Err(Reject::Payload)),
+        (word, Ok(())),
+    ] {
+        let frame = forge_under(&keys, Kind::Upgrade, ChannelId::B, Phase::new(Cycle(0), Stage::Settled), &payload);
+        assert_eq!(node.handle_frame(now, &frame), expected, "{payload:02x?}");
+    }
+}
+
+/// Two channels of which one can be upgraded and the other one cannot do not pair, and both say why.
+#[test]
+fn a_pair_with_different_choices_does_not_pair() {
+    let [mut memory_a, mut memory_b] = [Storage::new(), Storage::new()];
+    let config = |nonce| Config { nonce, ..Config::DEFAULT };
+    let mut a = Node::<Servo, 128>::new(ChannelId::A, memory_a.cells(), config(1)).unwrap();
+    let mut b = Node::<Servo, 128, Upgrades<Servo>>::with_upgrades(ChannelId::B, memory_b.cells(), config(2)).unwrap();
+    let (now, mut buffer) = (Instant::from_micros(0), [0; 128]);
+    let length = a.poll_transmit(now, &mut buffer).unwrap().unwrap();
+    assert_eq!(b.handle_frame(now, &buffer[..length]), Err(Reject::Upgrades));
+    let length = b.poll_transmit(now, &mut buffer).unwrap().unwrap();
+    assert_eq!(a.handle_frame(now, &buffer[..length]), Err(Reject::Upgrades));
+    assert!(a.first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
+    assert!(b.first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
+}
+
+/// Frames that pass the CRC and yet are not what a peer may say now: every cause is seen.
 #[test]
 fn frames_that_pass_the_crc_are_still_checked() {
     let mut memory = memory::<Servo>();
@@ -390,18 +428,12 @@ fn frames_that_pass_the_crc_are_still_checked() {
             let block = bytes_of(&BlockPayload { serial: 0, index: DAMAGED_BLOCKS[at], bytes });
             cases.push((cause, bench.forge(Kind::Block, peer, epoch, settled, &block)));
         }
-        // Outputs left to a channel that tries nothing, a parcel that nobody asked for, and words of an upgrade in a step
-        // that there is not, of a part that there is not, cut off, and with a rest.
+        // Outputs left to a channel that tries nothing, a parcel that nobody asked for, and the word of an upgrade to a
+        // channel that has none.
         cases.push((Reject::Mode, bench.forge(Kind::Yours, peer, epoch, sampled, &[])));
         cases.push((Reject::Payload, bench.forge(Kind::Yours, peer, epoch, sampled, &[0])));
         cases.push((Reject::Mode, bench.forge(Kind::Parcel, peer, epoch, settled, &[1, 2, 3])));
-        let word = UpgradePayload { serial: 1, step: 0, version: 1, ..NO_WORD };
-        for bad in [UpgradePayload { step: 9, ..word }, UpgradePayload { part: 0x20, ..word }] {
-            cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &bytes_of(&bad))));
-        }
-        let word = bytes_of(&word);
-        cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &word[..word.len() - 1])));
-        cases.push((Reject::Payload, bench.forge(Kind::Upgrade, peer, epoch, settled, &with_rest(&word))));
+        cases.push((Reject::Mode, bench.forge(Kind::Upgrade, peer, epoch, settled, &bytes_of(&WORD))));
         // A peer's `Hello`, altered.
         let hello = captured[at].iter().find(|frame| frame.header.kind == Kind::Hello).unwrap();
         let said: Hello = canonical::decode(&hello.payload).unwrap();
@@ -412,9 +444,9 @@ fn frames_that_pass_the_crc_are_still_checked() {
         ] {
             cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
         }
-        for unknown_bit in [0x40, 0x80] {
-            let altered = bytes_of(&Hello { standing_bits: said.standing_bits | unknown_bit, ..said });
-            cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
+        for (bit, cause) in [(Standing::UPGRADES.bits(), Reject::Upgrades), (0x80, Reject::Payload)] {
+            let altered = bytes_of(&Hello { standing_bits: said.standing_bits | bit, ..said });
+            cases.push((cause, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
         }
         cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &with_rest(&hello.payload))));
         let cut_off = &hello.payload[..hello.payload.len() - 1];

@@ -1,5 +1,7 @@
 //! LOCKSTEP  the blocking run loop: paces, exchanges, votes.
 
+mod upgrade;
+
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::mail::{Mail, NoMail};
@@ -8,9 +10,8 @@ use core::ops::Deref;
 use twinstep::Faults;
 use twinstep::journal::Entry;
 use twinstep::memory::Cells;
-use twinstep::upgrade::{Candidate, Duty, Order, Refusal};
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Mode, Node, Program, Release, Succession};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, MayUpgrade, Mode, NoUpgrades, Node, Program, Release};
 
 /// One channel with its link and its arbiter.
 ///
@@ -20,8 +21,8 @@ use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, Mode, Node, Prog
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
-pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES> {
-    node: Node<'m, P, FRAME>,
+pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgrade<P> = NoUpgrades> {
+    node: Node<'m, P, FRAME, U>,
     link: L,
     arbiter: A,
     buffer: [u8; FRAME],
@@ -55,6 +56,18 @@ where
         M: TryInto<Cells<'m, P::State>>,
         ConfigError: From<M::Error>,
     {
+        Self::around(Node::new(me, memory, config)?, link, arbiter, &config)
+    }
+}
+
+impl<'m, P, L, A, const FRAME: usize, U> Lockstep<'m, P, L, A, FRAME, U>
+where
+    P: Program,
+    L: Link,
+    A: Arbiter,
+    U: MayUpgrade<P>,
+{
+    fn around(node: Node<'m, P, FRAME, U>, link: L, arbiter: A, config: &Config) -> Result<Self, ConfigError> {
         const {
             assert!(
                 L::FRAME_BYTES >= FRAME || L::FRAME_BYTES >= MAX_FRAME_BYTES,
@@ -65,7 +78,7 @@ where
             return Err(ConfigError::SoloBootNeedsArbiter);
         }
         Ok(Self {
-            node: Node::new(me, memory, config)?,
+            node,
             link,
             arbiter,
             buffer: [0; FRAME],
@@ -132,7 +145,7 @@ where
     /// Returns the core, to read its mode, `counters`, `first_fault`, `lost_events` and `buckets`, the
     /// `proof_test_age`, whether a channel `is_barred`, and on a donor how far its copy is
     /// (`copy_progress`) or why it was refused (`copy_refused`).
-    pub fn node(&self) -> &Node<'m, P, FRAME> {
+    pub fn node(&self) -> &Node<'m, P, FRAME, U> {
         &self.node
     }
 
@@ -175,52 +188,6 @@ where
     /// person's decision after a split brain. Returns whether it did.
     pub fn discard_state<C: Clock>(&mut self, clock: &mut C) -> bool {
         self.node.discard_state(clock.now())
-    }
-
-    /// Lets this version take over from the one before it, should that serve: `succeed(Succession::new())`. To be said
-    /// before the first cycle.
-    pub fn succeed(&mut self, succession: Succession<P>) {
-        self.node.succeed(succession);
-    }
-
-    /// Says what this half can be restarted into: a verified image, or none any more.
-    pub fn offer_candidate(&mut self, candidate: Option<Candidate>) {
-        self.node.offer_candidate(candidate);
-    }
-
-    /// Says of the running image whether it is confirmed, and the oldest version that may be installed.
-    pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
-        self.node.running_image(is_confirmed, floor);
-    }
-
-    /// Gives an order of an upgrade. The channel that owns carries it out at once; the other one passes it on, and
-    /// `node().upgrade()` tells what the owner said.
-    ///
-    /// # Errors
-    /// [`Refusal`]; nothing has changed.
-    pub fn order<C: Clock>(&mut self, clock: &mut C, order: Order) -> Result<(), Refusal> {
-        self.node.order(clock.now(), order)
-    }
-
-    /// Returns what the firmware is to do, if anything. Look after each cycle. When a restart is asked for, the peer has been
-    /// told: reset at once, after driving this cycle's verdict.
-    pub fn duty(&self) -> Option<Duty> {
-        self.node.duty()
-    }
-
-    /// Says that the running image was confirmed, as [`Duty::Confirm`] asks.
-    pub fn image_confirmed(&mut self) {
-        self.node.image_confirmed();
-    }
-
-    /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
-    pub fn floor_raised(&mut self) {
-        self.node.floor_raised();
-    }
-
-    /// Says that this half could not be restarted as asked: it joins again as it is.
-    pub fn restart_failed<C: Clock>(&mut self, clock: &mut C) {
-        self.node.restart_failed(clock.now());
     }
 
     /// Returns the arbiter.

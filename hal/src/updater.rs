@@ -5,17 +5,17 @@ use crate::images::{ImageHeader, Images, Refusal};
 use crate::link::Link;
 use crate::lockstep::Lockstep;
 use twinstep::upgrade::{Candidate, Duty};
-use twinstep::{Arbiter, Program};
+use twinstep::{Arbiter, Program, Upgrades};
 
 /// The images of one half and the core, brought together. [`begin`](Self::begin) before the first cycle, and
 /// [`tend`](Self::tend) after each one.
 ///
 /// ```
-/// # use twinstep::{Arbiter, Program, Succession, Successor};
+/// # use twinstep::{Arbiter, Program, Succession, Successor, Upgrades, wire::MAX_FRAME_BYTES};
 /// # use twinstep_hal::{Clock, Link, Lockstep, Next, Outputs, Updater};
 /// # use twinstep_hal::images::Images;
 /// # fn firmware<P: Successor<Input = u8>>(
-/// #     mut pair: Lockstep<'_, P, impl Link, impl Arbiter>, mut clock: impl Clock, images: impl Images,
+/// #     mut pair: Lockstep<'_, P, impl Link, impl Arbiter, MAX_FRAME_BYTES, Upgrades<P>>, mut clock: impl Clock, images: impl Images,
 /// #     sample: impl Fn() -> u8, reset: impl Fn(), warn: impl Fn(twinstep_hal::images::Refusal),
 /// # ) -> Result<(), twinstep::wire::BufferTooSmall> {
 /// pair.succeed(Succession::new()); // of a program that is a `Successor`
@@ -73,7 +73,10 @@ impl<I: Images> Updater<I> {
     /// # Errors
     /// [`Refusal`] if the records cannot be read. The core then takes the running image for one on trial: it
     /// is never confirmed, and no upgrade begins.
-    pub fn begin<P, L, A, const FRAME: usize>(&mut self, pair: &mut Lockstep<'_, P, L, A, FRAME>) -> Result<(), Refusal>
+    pub fn begin<P, L, A, const FRAME: usize>(
+        &mut self,
+        pair: &mut Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
+    ) -> Result<(), Refusal>
     where
         P: Program,
         L: Link,
@@ -91,7 +94,7 @@ impl<I: Images> Updater<I> {
     /// [`Refusal`]: what the images did not do. The core has been told: a half that cannot restart joins again as it is.
     pub fn tend<P, L, A, C, const FRAME: usize>(
         &mut self,
-        pair: &mut Lockstep<'_, P, L, A, FRAME>,
+        pair: &mut Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
         clock: &mut C,
     ) -> Result<Next, Refusal>
     where
@@ -126,7 +129,10 @@ impl<I: Images> Updater<I> {
     }
 
     /// Checks another piece of what lies in the slot that does not run, and offers it if it is good.
-    fn look<P, L, A, const FRAME: usize>(&mut self, pair: &mut Lockstep<'_, P, L, A, FRAME>) -> Result<Next, Refusal>
+    fn look<P, L, A, const FRAME: usize>(
+        &mut self,
+        pair: &mut Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
+    ) -> Result<Next, Refusal>
     where
         P: Program,
         L: Link,

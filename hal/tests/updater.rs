@@ -4,7 +4,7 @@
 
 use twinstep::sim::Storage;
 use twinstep::upgrade::NotReady;
-use twinstep::{Agreement, ChannelId, Config, Cycle, Instant, Preferred, Program, Tracked};
+use twinstep::{Agreement, ChannelId, Config, Cycle, Instant, Preferred, Program, Tracked, Upgrades};
 use twinstep_hal::images::{BootState, Edition, ImageHeader, Images, RecordsError, Refusal, Slot, Status};
 use twinstep_hal::{Clock, Link, Lockstep, Next, Updater};
 
@@ -103,8 +103,8 @@ fn tended(images: Scripted, cycles: usize) -> (Vec<Result<Next, Refusal>>, NotRe
     let mut memory = Storage::new();
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let arbiter = Preferred(ChannelId::A);
-    let mut pair: Lockstep<'_, Nothing, _, _, 128> =
-        Lockstep::new(ChannelId::A, memory.cells(), NoLink, arbiter, config).unwrap();
+    let mut pair: Lockstep<'_, Nothing, _, _, 128, Upgrades<Nothing>> =
+        Lockstep::with_upgrades(ChannelId::A, memory.cells(), NoLink, arbiter, config).unwrap();
     let (mut updater, mut clock) = (Updater::new(images, 64), Steps(0));
     let began = updater.begin(&mut pair);
     assert_eq!(began, updater.images().status.map(|_| ()));

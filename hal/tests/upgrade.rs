@@ -21,7 +21,7 @@ use twinstep::sim::Storage;
 use twinstep::upgrade::{Order, Step};
 use twinstep::{
     Agreement, CannotMigrate, ChannelId, ClaimWord, Config, Cycle, Instant, Mailbox, Mode, Outcome, Program,
-    SharedClaim, Succession, Successor, Tracked,
+    SharedClaim, Succession, Successor, Tracked, Upgrades,
 };
 use twinstep_hal::images::transfer::Progress;
 use twinstep_hal::images::{Courier, DigestOnly, Edition, ImageHeader, Images, Layout, Slot, Slots, choose};
@@ -170,7 +170,7 @@ struct Plant {
     is_over: AtomicBool,
 }
 
-type Pair<'m, P> = Lockstep<'m, P, MailboxLink<'m, 16, 32>, SharedClaim<'m>, FRAME_BYTES>;
+type Pair<'m, P> = Lockstep<'m, P, MailboxLink<'m, 16, 32>, SharedClaim<'m>, FRAME_BYTES, Upgrades<P>>;
 
 /// Serves until a reset is asked for, or all is over.
 fn serve<'m, P>(
@@ -187,7 +187,8 @@ fn serve<'m, P>(
     let mut clock = HostClock(HostInstant::now());
     let link = MailboxLink::new(plant.mailbox.attach(me));
     let config = Config { nonce, ..CONFIG };
-    let mut pair: Pair<'_, P> = Lockstep::new(me, cells.cells(), link, SharedClaim::new(&plant.owner), config).unwrap();
+    let mut pair: Pair<'_, P> =
+        Lockstep::with_upgrades(me, cells.cells(), link, SharedClaim::new(&plant.owner), config).unwrap();
     prepare(&mut pair);
     let mut updater = Updater::new(Slots::new(&mut *flash, LAYOUT, DigestOnly, slot).unwrap(), 256);
     updater.begin(&mut pair).unwrap();

@@ -1,6 +1,6 @@
 //! A ballot: the payload of one vote, kept in its encoded form: it is compared and sent as bytes.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::digest::{copy, of_bytes};
 use crate::fault::Faults;
@@ -102,7 +102,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Checks the vote of a settled cycle before the peer, which lacks it, gets it again: it would take
     /// a damaged one for what this channel settled on.
     pub(super) fn check_vote(&mut self) {

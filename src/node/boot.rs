@@ -1,15 +1,15 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
-use super::Node;
 use super::copy::Cutting;
 use super::takeover::newest_of;
+use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::upgrade::{Kin, StepEvent};
+use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
@@ -35,7 +35,7 @@ impl Boot {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.advance_boot(now, arbiter);
         self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
@@ -112,12 +112,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             && self.schedule.alone_since_is_past(now, &self.control.config);
         let remembered = newest_of(arbiter);
         let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
-        if due
-            && free
-            && arbiter.allows_solo_boot()
-            && !self.is_barred(self.control.config.me())
-            && !self.control.undertaking.leaves()
-        {
+        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.control.config.me()) && !self.leaves() {
             self.control.standing.saw(remembered.counter());
             self.boot = Boot::Alone { to: self.next_epoch() };
         }
@@ -125,7 +120,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        let may_pair = !self.control.suspicion.is_any_barred() && !self.control.undertaking.leaves();
+        let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves();
         if self.control.config.me() == ChannelId::A && self.boot == Boot::Listening && may_pair {
             self.boot = Boot::Leading { joiner_nonce, to: None };
         }
@@ -148,7 +143,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     }
 
     fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.control.suspicion.is_any_barred() || self.control.undertaking.leaves() {
+        if self.control.suspicion.is_any_barred() || self.leaves() {
             return Err(Reject::Mode);
         }
         let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.control.standing.newest();
@@ -161,7 +156,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Err(Reject::PeerDiffers);
         }
         if self.control.standing.peer_nonce() != cut.nonce {
-            self.upgrade.forget_partner();
+            U::forgets_partner(self);
         }
         self.control.standing.adopt(cut.epoch);
         self.control.standing.meet(cut.nonce);
@@ -183,15 +178,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     /// Both go on from the same state, or from one and what became of it in another version, the next cycle
     /// beginning at `start`.
     pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        self.control.undertaking.pair();
-        self.upgrade.is_due |= self.has_to_tell();
-        if self.control.undertaking.kin() == Kin::Same {
-            self.change_mode(now, ModeEvent::CutOver);
-            self.step_on(StepEvent::Duplex);
+        let (mode, step) = if U::pairs(self) {
+            (ModeEvent::TrialBegins, StepEvent::TrialBegan)
         } else {
-            self.change_mode(now, ModeEvent::TrialBegins);
-            self.step_on(StepEvent::TrialBegan);
-        }
+            (ModeEvent::CutOver, StepEvent::Duplex)
+        };
+        self.change_mode(now, mode);
+        U::steps_on(self, step);
         self.forget_cycle();
         self.control.standing.pair();
         self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));

@@ -1,7 +1,7 @@
 //! Calls: each public call of a node that may change something begins with a check of the control data and ends with new copies
 //! of it. A run loop puts the calls of one turn between one beginning and one end.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::ids::Instant;
 use crate::lease::Arbiter;
 use crate::mode::Mode;
@@ -11,11 +11,11 @@ use crate::wire::{BufferTooSmall, Reject};
 
 /// Several calls of a node, one right after the other, as they are made by [`Node::calls`]. To be dropped before anything
 /// that takes time, such as a frame on its way out: meanwhile the control data is kept three times.
-pub struct Calls<'n, 'm, P: Program, const FRAME: usize>(&'n mut Node<'m, P, FRAME>);
+pub struct Calls<'n, 'm, P: Program, const FRAME: usize, U: MayUpgrade<P>>(&'n mut Node<'m, P, FRAME, U>);
 
-impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
+impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U> {
     /// Begins several calls, with one check of the control data for all of them.
-    pub fn calls(&mut self, now: Instant) -> Calls<'_, 'm, P, FRAME> {
+    pub fn calls(&mut self, now: Instant) -> Calls<'_, 'm, P, FRAME, U> {
         self.enter(now);
         Calls(self)
     }
@@ -37,7 +37,7 @@ impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     }
 }
 
-impl<P: Program, const FRAME: usize> Calls<'_, '_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U> {
     /// As [`Node::handle_frame`].
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl<P: Program, const FRAME: usize> Calls<'_, '_, P, FRAME> {
     }
 }
 
-impl<P: Program, const FRAME: usize> Drop for Calls<'_, '_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Drop for Calls<'_, '_, P, FRAME, U> {
     fn drop(&mut self) {
         self.0.remember();
     }

@@ -7,12 +7,12 @@
 //! call. The configuration is not written anew: there a flip does nothing but to that call. The second copy, which only
 //! a majority needs, is compared once a cycle.
 
-use super::Node;
 use super::settings::Settings;
 use super::standing::Standing;
 use super::suspicion::Suspicion;
 use super::turn::Turn;
 use super::undertaking::Undertaking;
+use super::{MayUpgrade, Node};
 use crate::fault::{Faults, Health};
 use crate::ids::Instant;
 use crate::journal::Event;
@@ -65,9 +65,10 @@ impl Control {
     #[inline(never)]
     fn is(&self, other: &Self) -> bool {
         let ((fours, rest), (others, other_rest)) = (self.words().as_chunks(), other.words().as_chunks());
-        let of_fours = fours.iter().zip(others).fold(0, |differing, ([a, b, c, d], [e, f, g, h])| {
-            differing | (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h)
-        });
+        let of_fours = fours
+            .iter()
+            .zip(others)
+            .fold(0, |differing, ([a, b, c, d], [e, f, g, h])| differing | (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h));
         rest.iter().zip(other_rest).fold(of_fours, |differing, (a, b)| differing | (a ^ b)) == 0
     }
 
@@ -79,7 +80,7 @@ impl Control {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Begins a call: mends the control data, and takes back times that are further ahead than any
     /// can be, for which this channel would wait in vain.
     #[inline(never)]
@@ -89,6 +90,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.schedule.bound(now, &self.control.config);
             self.outgoing.bound(now, &self.control.config);
             self.upgrade.bound(now, &self.control.config);
+            self.drop_resend_at = self.drop_resend_at.min(now.plus_us(self.control.config.retransmit_us()));
         }
     }
 

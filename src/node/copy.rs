@@ -2,8 +2,8 @@
 
 mod join;
 
-use super::Node;
 use super::takeover::newest_of;
+use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
@@ -12,7 +12,7 @@ use crate::mirror::Range;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search};
-use crate::upgrade::{Kin, Step, StepEvent};
+use crate::upgrade::Kin;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
@@ -52,7 +52,7 @@ pub(super) struct Copying {
     same_due: Option<(Phase, SamePayload)>,
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Returns how far the copy to a joining peer is; `None` unless this channel is the donor.
     pub fn copy_progress(&self) -> Option<CopyProgress> {
         let donor = self.copying.donor.as_ref()?;
@@ -105,7 +105,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.control.standing.mode() == Mode::Donor && self.control.standing.peer_nonce() == hello.nonce;
         let is_newer =
             !standing.contains(Standing::EMPTY) && hello.epoch.counter() > self.control.standing.epoch().counter();
-        if !self.may_donate(hello, standing) {
+        if !U::may_donate(self, hello, standing) {
             return;
         }
         if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.control.config.me().other()) {
@@ -119,29 +119,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if !self.mechanisms.on(Mechanism::Resend) {
             self.mirror.copy_set().ignore_writes();
         }
-        if !standing.contains(Standing::EMPTY) && self.control.undertaking.kin() == Kin::Same {
+        if !standing.contains(Standing::EMPTY) && self.kin() == Kin::Same {
             donor.search = Some(Search::new(self.mirror.blocks(), now));
         }
         self.copying.donor = Some(donor);
         self.copying.refused = None;
         self.record.count(|counters| &mut counters.copies_begun);
-    }
-
-    /// Whether the peer is one to copy the state to, as far as an upgrade goes.
-    fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
-        let kin = self.control.undertaking.kin();
-        if kin != Kin::Same && self.control.standing.mode() == Mode::Simplex {
-            self.control.standing.meet(hello.nonce); // it can be talked to
-        }
-        if standing.contains(Standing::LEAVES) {
-            return false;
-        }
-        match kin {
-            Kin::Same => self.step_on(StepEvent::SameCameBack),
-            Kin::Older => self.step_on(StepEvent::OldCameBack(self.has_confirmed_image())),
-            Kin::Newer => {}
-        }
-        kin == Kin::Same || kin == Kin::Newer && self.control.undertaking.step() == Step::Split
     }
 
     /// A donor's cycle begins: a new budget, unless the joiner no longer answers.
@@ -197,7 +180,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
-            let is_trial = self.control.undertaking.kin() != Kin::Same;
+            let is_trial = self.kin() != Kin::Same;
             self.copying.raising = Some(if is_trial { self.next_block() } else { self.next_epoch() });
         }
         if let Some(to) = self.copying.raising {
@@ -355,7 +338,7 @@ pub(super) struct Cutting {
     pub(super) resend_at: Instant,
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let due = self.cut.filter(|cut| now >= cut.resend_at);
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };

@@ -1,8 +1,8 @@
 //! The cycle: agree, step, vote, commit, release.
 
-use super::Node;
 use super::ballot::longest_output;
 use super::turn::Progress;
+use super::{MayUpgrade, Node};
 use crate::agree::Copies;
 use crate::config::Drive;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
@@ -17,10 +17,11 @@ use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote::{self, Sealed};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
-        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && !self.mending.waits() {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && !self.mending.waits()
+        {
             match self.step_both() {
                 Ok(()) => self.outgoing.vote_is_new(now, &self.control.config),
                 // A flipped bit can make an output longer as well as another one: such a vote agrees with

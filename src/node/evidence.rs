@@ -1,8 +1,8 @@
 //! Evidence in the node: taken, answered and sent. What it says is found in `examine`.
 
-use super::Node;
 use super::examine::Examination;
 use super::turn::Progress;
+use super::{MayUpgrade, Node};
 use crate::diagnose::Evidence;
 use crate::digest::of_bytes;
 use crate::fault::Health;
@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::vote;
 use crate::wire::{BufferTooSmall, EvidencePayload, Header, Kind, Reject, VotePayload};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Notes what the hardware or the user's own checks say against this channel in the cycle in
     /// progress, or in the next one if none is: evidence, should the votes differ.
     pub fn raise_health(&mut self, health: Health) {

@@ -9,9 +9,9 @@
 //! goes or stays alone first waits, until the deadline at most, for the peer to have this channel's
 //! evidence: afterwards there would be nobody to send it.
 
-use super::Node;
 use super::takeover::newest_of;
 use super::turn::Progress;
+use super::{MayUpgrade, Node};
 use crate::config::Unattributed;
 use crate::diagnose::{Diagnosis, Evidence, Reason, Suspects, diagnose};
 use crate::digest::of_bytes;
@@ -65,7 +65,7 @@ impl Examination {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn examination(&self) -> Option<&Examination> {
         self.examination.as_ref().filter(|examination| examination.cycle == self.control.turn.cycle())
     }

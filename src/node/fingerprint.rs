@@ -1,14 +1,15 @@
 //! Fingerprint and copy of a channel, for a model that explores many futures of it (feature `sim`).
 
-use super::Node;
 use super::control::Control;
+use super::undertaking::Handover;
+use super::{MayUpgrade, Node};
 use crate::memory::Cells;
 use crate::program::Program;
 use core::hash::{Hash, Hasher};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Copies the channel onto other memory: both copies go on from here by themselves.
-    pub fn copied_onto<'n>(&self, memory: Cells<'n, P::State>) -> Node<'n, P, FRAME> {
+    pub fn copied_onto<'n>(&self, memory: Cells<'n, P::State>) -> Node<'n, P, FRAME, U> {
         Node {
             control: self.control,
             copies: self.copies,
@@ -25,6 +26,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             copying: self.copying.clone(),
             cut: self.cut,
             mending: self.mending.clone(),
+            drop_resend_at: self.drop_resend_at,
             upgrade: self.upgrade.copied(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
@@ -62,6 +64,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             copying,
             cut,
             mending,
+            drop_resend_at,
             upgrade,
             schedule,
             outgoing,
@@ -77,7 +80,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         mirror.fingerprint(hasher);
         (samples, agreed, my_vote, peer_vote, last).hash(hasher);
         (pressing, copying, cut, mending).hash(hasher);
-        upgrade.fingerprint(undertaking.handover(), hasher);
+        (undertaking.handover() == Handover::Dropped).then_some(drop_resend_at).hash(hasher);
+        upgrade.fingerprint(hasher);
         (schedule, outgoing).hash(hasher);
         (examination, is_proof_test_due, injected).hash(hasher);
     }

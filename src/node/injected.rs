@@ -1,7 +1,7 @@
 //! Faults from outside (feature `sim`): one bit, at a named place of a channel.
 
-use super::Node;
 use super::control::CONTROL_BITS;
+use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
 use crate::program::Program;
@@ -110,7 +110,7 @@ impl Injected {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Flips a bit, taken modulo what there is; false if there is nothing at this place now.
     pub fn flip(&mut self, site: Site, bit: usize) -> bool {
         match site {

@@ -1,6 +1,6 @@
 //! Memory in the node: the scrub of each cycle, and a block asked of the peer.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::fault::{Faults, Health};
 use crate::ids::{Instant, Phase, Stage};
 use crate::journal::Event;
@@ -30,7 +30,7 @@ impl Mending {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Checks the next blocks of memory, between two steps.
     pub(super) fn scrub(&mut self, now: Instant) {
         if !self.mechanisms.on(Mechanism::Scrub) {

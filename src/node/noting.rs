@@ -1,13 +1,13 @@
 //! What is noted of what happens: faults, the first of them with its evidence, and the journal.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::Cycle;
 use crate::journal::Event;
 use crate::program::Program;
 use crate::vote;
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Notes faults for the next verdict, latches the first, and puts them into the journal.
     pub(super) fn fault(&mut self, faults: Faults) {
         self.latch(faults);

@@ -1,14 +1,13 @@
 //! What is to be sent, and what the peer is known to have.
 
-use super::Node;
 use super::settings::Settings;
 use super::turn::Progress;
+use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::upgrade::Kin;
 use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 
 #[derive(Clone, Default, Hash)]
@@ -76,7 +75,7 @@ impl Outgoing {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Writes the next frame to be sent into the front of `buffer` and returns its length;
     /// `None` if nothing is due.
     ///
@@ -101,7 +100,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
         // In the cycle, samples and votes come first.
         if !self.control.standing.mode().is_paired()
-            && let Some(length) = self.transmit_upgrade(now, buffer)?
+            && let Some(length) = U::transmit(self, now, buffer)?
         {
             return Ok(Some(length));
         }
@@ -141,7 +140,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return Ok(length);
         }
         if self.control.standing.mode().is_paired() {
-            return self.transmit_upgrade(now, buffer);
+            return U::transmit(self, now, buffer);
         }
         Ok(None)
     }
@@ -183,7 +182,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         let resend = waits.then_some(self.outgoing.resend_at);
         // Alone there is nobody to ask for a block.
         let mending = self.mending.timeout().filter(|_| self.control.standing.mode() == Mode::Duplex);
-        let (upgrade, yours) = (self.upgrade_timeout(), self.handover_timeout());
+        let (upgrade, yours) = (U::timeout(self), self.handover_timeout());
         [hello, resend, cut, self.copy_timeout(), mending, upgrade, yours].into_iter().flatten().min()
     }
 
@@ -225,8 +224,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         standing.set(Standing::EMPTY, self.control.standing.is_empty());
         standing.set(Standing::OUTSIDE, !self.control.standing.mode().is_paired());
         standing.set(Standing::OWNS, self.leads());
-        standing.set(Standing::SUCCEEDS, self.upgrade.terms == Kin::Older);
-        standing.set(Standing::LEAVES, self.control.undertaking.leaves());
+        standing.set(Standing::SUCCEEDS, self.upgrade.speaks_as_successor());
+        standing.set(Standing::UPGRADES, U::IS_ON);
+        standing.set(Standing::LEAVES, self.leaves());
         standing
             .set(Standing::FORKED, self.control.standing.is_fork() && self.control.standing.mode() == Mode::Standby);
         let hello = Hello {
@@ -240,7 +240,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             config_hash: self.control.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(self.hello_in_terms(hello).saying(standing), self.control.config.nonce());
+        let hello = self.handshake.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }

@@ -1,13 +1,13 @@
 //! Parcels: what the user sends to the other half over the cross link, in the time that a cycle leaves. An image, for
 //! instance. They may be lost, and nothing here waits for them.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::ids::{Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::program::Program;
 use crate::wire::{self, BufferTooSmall, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// The longest parcel.
     pub const PARCEL_BYTES: usize = {
         let frame = if FRAME < MAX_FRAME_BYTES { FRAME } else { MAX_FRAME_BYTES };

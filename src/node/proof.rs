@@ -5,7 +5,7 @@
 //! asked, and the bit flipped back; the next test takes the next bit. Then the votes are compared as ever: the cycle completes with the
 //! right output.
 
-use super::Node;
+use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::journal::Event;
 use crate::mechanism::Mechanism;
@@ -44,7 +44,7 @@ impl Shown {
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Asks for a proof test of the comparator, in the next cycle in which both votes are equal byte
     /// for byte. Its result is an event, and if it fails a fault. It is of this channel's comparator, so
     /// both channels ask; nothing is tested while one serves alone.

@@ -1,9 +1,9 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
-use super::Node;
 use super::boot::Boot;
 use super::turn::Progress;
 use super::upgrade::NoKin;
+use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
@@ -24,7 +24,7 @@ enum Relation {
     Repetition,
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Takes one frame as it came from the link, without delimiters.
     ///
     /// # Errors
@@ -70,7 +70,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
             Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Upgrade => self.handle_upgrade(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
+            Kind::Upgrade if !U::IS_ON => Err(Reject::Mode),
+            Kind::Upgrade => {
+                let told = canonical::decode(payload).ok_or(Reject::Payload)?;
+                U::handle_word(self, now, header.epoch, &told)
+            }
             Kind::Parcel => Err(Reject::Mode), // not asked for by `open_parcel`
             Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
             Kind::Yours => self.handle_yours(&header),
@@ -80,20 +84,24 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
 
     fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
         let standing = hello.standing().ok_or(Reject::Payload)?;
-        let kin = match self.kin_of(hello, standing) {
+        if standing.contains(Standing::UPGRADES) != U::IS_ON {
+            self.fault(Faults::PEER_DIFFERS);
+            return Err(Reject::Upgrades);
+        }
+        let kin = match U::kin_of(self, hello, standing) {
             Ok(kin) => kin,
             Err(NoKin::Mistaken) => {
                 self.answer_stale(now, standing); // by which it learns what this channel is
                 return Err(Reject::Stale);
             }
             Err(NoKin::Stranger) => {
-                if !self.expects_another_version() {
+                if !U::expects_another_version(self) {
                     self.fault(Faults::PEER_DIFFERS);
                 }
                 return Err(Reject::PeerDiffers);
             }
         };
-        self.upgrade.terms = kin; // fresh or not: else it is never answered in terms that it understands
+        U::heard(self, kin);
         let serves = standing.contains(Standing::OWNS);
         if self.control.standing.mode() == Mode::Joining && hello.nonce == self.control.standing.peer_nonce() && serves
         {
@@ -104,9 +112,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
-        self.met(hello, kin);
+        U::met(self, hello, kin);
         let handled = self.take_hello(now, hello, standing, kin);
-        self.look_for_duty(now);
+        U::looks_for_duty(self, now);
         handled
     }
 
@@ -231,7 +239,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
     fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
         if header.epoch != self.control.standing.epoch()
             && self.mechanisms.on(Mechanism::Epoch)
-            && !self.answers_handover(now, header)
+            && !self.answers_handover(now, header.epoch)
         {
             if header.epoch.counter() > self.control.standing.epoch().counter() {
                 self.control.standing.saw(header.epoch.counter());

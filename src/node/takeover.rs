@@ -1,8 +1,8 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
-use super::Node;
 use super::boot::Boot;
 use super::memory::Mending;
+use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::Event;
@@ -31,11 +31,12 @@ pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
     if is_last { Epoch::NONE } else { newest }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Resolves to claim the outputs; `poll_pressing` asks.
     pub(super) fn press(&mut self, grounds: Grounds) {
         if self.pressing.is_none() {
-            let is_trial = self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
+            let is_trial =
+                U::IS_ON && self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
             let to = if is_trial { self.next_block() } else { self.next_epoch() };
             self.pressing = Some(Pressing { to, grounds, is_sound: false });
         }
@@ -60,15 +61,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return (self.next_epoch().counter() <= self.control.standing.epoch().counter())
                 .then(|| self.refused(now, Epoch::NONE));
         }
-        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() && !self.samples.theirs.is_there()
+        if self.control.standing.is_empty()
+            && self.control.standing.mode().is_paired()
+            && !self.samples.theirs.is_there()
         {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
             self.start_over(now);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
-        if self.may_not_go_on_alone() {
-            return Some(self.give_up_failed(now));
+        if let Some(verdict) = U::gives_up(self, now) {
+            return Some(verdict);
         }
         if !is_sound {
             if !self.is_all_sound() {
@@ -143,7 +146,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.record.count(|counters| &mut counters.copies_failed);
         }
         self.change_mode(now, ModeEvent::Granted);
-        self.step_on(if self.control.undertaking.is_new() { StepEvent::NewAlone } else { StepEvent::OldAlone });
+        let is_new = U::IS_ON && self.control.undertaking.is_new();
+        U::steps_on(self, if is_new { StepEvent::NewAlone } else { StepEvent::OldAlone });
         self.record.count(|counters| &mut counters.takeovers);
         self.happened(Event::TookOver);
 
@@ -171,7 +175,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
         self.retry_copy();
         self.proof_tested_in = None; // cycles are counted anew
-        self.forget_upgrade();
+        U::starts_over(self);
         self.control.standing.start_over();
         self.control.turn.go_on_from(Cycle(0));
         self.forget_cycle();

@@ -6,55 +6,25 @@
 //! the old one owns   its output is released, whatever the new one's is
 //! the new one owns   its output is released if it is alike, else the old one's is; and if that is so more often than
 //!                    allowed, the outputs go back
-//! hand over          between s-1 and s the owner lets go and says Yours(s) until answered; the other one claims on
-//!                    that, and both go on in the new epoch. The first frame of it is the answer
-//! no answer          at its deadline of s the old owner claims again, if the arbiter is one that can tell who was first
-//! numbers            a trial begins at a number that four divides, and each hand-over takes the next one. Whoever finds the
-//!                    other one gone claims the next that four divides. So does the other one, should it live, whether it
-//!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
+//! hand over          as `handover` says
 //! ```
 
-use super::Node;
 use super::turn::Progress;
-use super::undertaking::Handover;
+use super::{Node, Upgrades};
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::digest::of_bytes;
 use crate::fault::Faults;
-use crate::ids::{Epoch, Instant, Phase, Stage};
+use crate::ids::{Epoch, Instant};
 use crate::journal::Event;
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::lease::Arbiter;
 use crate::mechanism::Mechanism;
-use crate::mode::{Mode, ModeEvent};
+use crate::mode::Mode;
 use crate::program::Program;
 use crate::upgrade::{Counts, Duty, Likeness, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
-use crate::wire::{BufferTooSmall, Header, Kind, Reject};
 
-/// So many numbers has a trial: for its beginning and its hand-overs.
-const BLOCK: u32 = 4;
-
-/// Whether the outputs can have been handed over from one epoch to the other.
-fn is_in_block(from: Epoch, to: Epoch) -> bool {
-    to.counter() > from.counter() && to.counter() / BLOCK == from.counter() / BLOCK
-}
-
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
-    /// Returns the epoch in which a trial begins, or in which a channel goes on without the other one.
-    pub(super) fn next_block(&self) -> Epoch {
-        let before = self.next_epoch().counter().saturating_sub(1);
-        let last = before | (BLOCK - 1);
-        Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
-    }
-
-    pub(super) fn has_dropped(&self) -> bool {
-        self.control.undertaking.handover() == Handover::Dropped && self.mechanisms.on(Mechanism::LetGo)
-    }
-
-    pub(super) fn is_claiming(&self) -> bool {
-        self.control.undertaking.handover() == Handover::Claiming
-    }
-
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(super) fn poll_trial<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         if let Some(verdict) = self.poll_handover(now, arbiter) {
             return Some(verdict);
@@ -201,71 +171,22 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
     }
 
-    /// Lets go of the outputs, or takes those that were left to this channel.
-    fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let to = self.control.undertaking.claimed();
-        match self.control.undertaking.handover() {
-            Handover::Keeping if self.hands_over() => {
-                arbiter.let_go(self.control.standing.epoch(), self.control.config.me());
-                self.control.undertaking.drop_outputs();
-                self.upgrade.drop_resend_at = now;
-                self.happened(Event::LetGo);
-                None
-            }
-            Handover::Keeping | Handover::Dropped => None,
-            Handover::Claiming
-                if to.owner() != self.control.config.me() || !is_in_block(self.control.standing.epoch(), to) =>
-            {
-                self.control.undertaking.keep_outputs(); // no claim of this channel's: damaged
-                None
-            }
-            Handover::Claiming => match self.ask(arbiter, to, Grounds::HandedOver) {
-                Claim::Granted => {
-                    self.go_on_in(now, to);
-                    None
-                }
-                Claim::Refused => {
-                    // The other one has taken them back, and goes on alone.
-                    self.control.standing.saw(super::takeover::newest_of(arbiter).counter());
-                    self.fault(Faults::LEASE_REFUSED);
-                    self.record.count(|counters| &mut counters.refused);
-                    self.stand_by(now, ModeEvent::Refused);
-                    self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
-                }
-                Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
-                Claim::Pending => {
-                    self.schedule.poll_again_soon(now, &self.control.config);
-                    None
-                }
-            },
-        }
-    }
-
-    /// Whether the outputs go to the other channel now: between two cycles, both being in step.
-    fn hands_over(&self) -> bool {
-        let is_between = !self.slot_open() && self.control.turn.is_settled() && self.cut.is_none();
-        let is_wanted = match self.control.undertaking.step() {
+    /// Whether the step asks for the outputs to change sides.
+    pub(super) fn wants_to_hand_over(&self) -> bool {
+        match self.control.undertaking.step() {
             Step::Switchover => !self.control.undertaking.is_new() && self.partner_is_tried(),
             Step::Abort => self.control.undertaking.is_new(),
             _ => false,
-        };
-        is_wanted && is_between && self.control.owns()
+        }
     }
 
-    /// Both versions go on, and the other one owns.
-    fn go_on_in(&mut self, now: Instant, epoch: Epoch) {
-        self.control.standing.adopt(epoch);
-        self.control.undertaking.keep_outputs();
-        self.outgoing.restart(Phase::new(self.control.turn.committed(), Stage::Settled));
-        if !self.control.turn.is_settled() {
-            self.outgoing.sample_is_new(now, &self.control.config);
-        }
+    /// The outputs have changed sides: what comes is another trial.
+    pub(super) fn handed_over(&mut self, epoch: Epoch) {
         let new_owns = self.control.undertaking.is_new() == (epoch.owner() == self.control.config.me());
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
         self.upgrade.drop_order();
         self.upgrade.is_due = true; // the answer, before the first sample
-        self.happened(Event::HandedOver(epoch.owner()));
     }
 
     /// Notes what a trial came to; what comes has counts of its own.
@@ -275,61 +196,5 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.happened(Event::Tried { cycles, tolerated, differing });
         }
         self.upgrade.trial.turn();
-    }
-
-    /// The other channel has let go before this cycle.
-    pub(super) fn handle_yours(&mut self, header: &Header) -> Result<(), Reject> {
-        let is_left =
-            self.control.standing.mode() == Mode::Trial && !self.control.owns() && !self.control.undertaking.leaves();
-        if !is_left || self.control.undertaking.is_new() && self.has_failed() {
-            return Err(Reject::Mode);
-        }
-        if header.epoch != self.control.standing.epoch() {
-            return Err(Reject::Epoch);
-        }
-        let next = if self.control.turn.progress() == Progress::Sampled {
-            self.control.turn.cycle()
-        } else {
-            self.control.turn.cycle().next()
-        };
-        let is_in_step = matches!(self.control.turn.progress(), Progress::Sampled | Progress::Settled);
-        if !is_in_step || header.phase != Phase::new(next, Stage::Sample) {
-            return Err(Reject::Phase);
-        }
-        let to = self.next_epoch();
-        if !is_in_block(self.control.standing.epoch(), to) {
-            return Err(Reject::Epoch); // no number is left for it
-        }
-        if self.control.undertaking.handover() == Handover::Keeping && self.pressing.is_none() {
-            self.control.undertaking.claim_outputs(to);
-        }
-        Ok(())
-    }
-
-    /// Whether a frame of a newer epoch is the answer to what this channel let go; if so, it goes on in that.
-    pub(super) fn answers_handover(&mut self, now: Instant, header: &Header) -> bool {
-        let is_answer = self.control.standing.mode() == Mode::Trial
-            && self.has_dropped()
-            && self.pressing.is_none()
-            && is_in_block(self.control.standing.epoch(), header.epoch)
-            && header.epoch.owner() != self.control.config.me();
-        if is_answer {
-            self.go_on_in(now, header.epoch);
-        }
-        is_answer
-    }
-
-    pub(super) fn transmit_yours(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        if self.handover_timeout().is_none_or(|resend_at| now < resend_at) {
-            return Ok(None);
-        }
-        let phase = Phase::new(self.control.turn.committed().next(), Stage::Sample);
-        let length = self.transmit(Kind::Yours, phase, buffer, &())?;
-        self.upgrade.drop_resend_at = now.plus_us(self.control.config.retransmit_us());
-        Ok(Some(length))
-    }
-
-    pub(super) fn handover_timeout(&self) -> Option<Instant> {
-        (self.control.undertaking.handover() == Handover::Dropped).then_some(self.upgrade.drop_resend_at)
     }
 }

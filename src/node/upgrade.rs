@@ -1,5 +1,6 @@
 //! Upgrading in the node: orders, what the two halves tell each other, and what the firmware is to do.
 
+mod hooks;
 mod orders;
 mod words;
 
@@ -15,14 +16,12 @@ use crate::succession::Succession;
 use crate::upgrade::{Candidate, Counts, Duty, Follower, Kin, Order, Refusal, Step, StepEvent, Trial, duty_of};
 use crate::wire::Part;
 
-/// What a node keeps of an upgrade.
-pub(super) struct Upgrading<P: Program> {
+/// A node whose other half can be upgraded while this one serves, and this one afterwards: what it keeps of that.
+pub struct Upgrades<P: Program> {
     /// What this version says of the one before it.
     pub(super) succession: Option<Succession<P>>,
     /// In whose terms this channel says its next `Hello`: of the one that it heard last.
     pub(super) terms: Kin,
-    /// When the outputs that were let go are announced again.
-    pub(super) drop_resend_at: Instant,
     pub(super) trial: Trial<P>,
     /// Slots until it does, in which the peer is to hear of it.
     farewell: u8,
@@ -80,12 +79,11 @@ struct Partner {
     cannot_migrate: Option<u16>,
 }
 
-impl<P: Program> Upgrading<P> {
-    pub(super) const fn new() -> Self {
+impl<P: Program> Upgrades<P> {
+    const fn new() -> Self {
         Self {
             succession: None,
             terms: Kin::Same,
-            drop_resend_at: Instant::from_micros(0),
             trial: Trial::NEW,
             farewell: 0,
             stays: false,
@@ -112,16 +110,14 @@ impl<P: Program> Upgrading<P> {
     }
 
     #[cfg(feature = "sim")]
-    pub(super) fn copied(&self) -> Self {
+    fn copied(&self) -> Self {
         Self { trial: self.trial.clone(), ..*self }
     }
 
     /// Feeds what bears on what the channel does.
     #[cfg(feature = "sim")]
-    pub(super) fn fingerprint(&self, handover: super::undertaking::Handover, hasher: &mut impl core::hash::Hasher) {
-        use super::undertaking::Handover;
+    fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
-        (handover == Handover::Dropped).then_some(self.drop_resend_at).hash(hasher);
         let Self { terms, trial, farewell, candidate, floor, stays, lonely, returns, .. } = self;
         (terms, trial.counts, farewell, candidate, floor, stays, lonely, returns).hash(hasher);
         let Self { partner, ordered, order_number, answered, answer, is_due, at, .. } = self;
@@ -141,20 +137,10 @@ impl<P: Program> Upgrading<P> {
     /// Takes back times that are further ahead than any can be.
     pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
         self.at = self.at.min(now.plus_us(config.hello_us().saturating_mul(IDLE_INTERVALS)));
-        self.drop_resend_at = self.drop_resend_at.min(now.plus_us(config.retransmit_us()));
     }
 }
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
-    pub(super) fn has_confirmed_image(&self) -> bool {
-        self.control.undertaking.is_confirmed()
-    }
-
-    /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step, too.
-    pub fn leads(&self) -> bool {
-        self.control.standing.mode().serves() && self.control.owns() && !self.has_dropped()
-    }
-
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Whether the partner does, as far as is known.
     fn is_led(&self) -> bool {
         match self.control.standing.mode() {

@@ -2,16 +2,16 @@
 
 use crate::bench::{A, HOME, ServoBench};
 use crate::by_hand::with_bench;
-use twinstep::{ChannelId, Health, Site};
+use crate::support::Servo;
+use twinstep::sim::Storage;
+use twinstep::{ChannelId, Config, Health, Instant, Node, Site, Upgrades};
 
 type Call = fn(&mut ServoBench<'_>);
 
 /// Calls that change control data and take no time.
-const CALLS: [(&str, Call); 5] = [
+const CALLS: [(&str, Call); 3] = [
     ("raise_health", |bench| bench.nodes[A].raise_health(Health::HARDWARE)),
     ("readmit", |bench| bench.nodes[A].readmit(ChannelId::B)),
-    ("running_image", |bench| bench.nodes[A].running_image(true, 0)),
-    ("image_confirmed", |bench| bench.nodes[A].image_confirmed()),
     ("discard_state", |bench| {
         let now = bench.now();
         bench.nodes[A].discard_state(now);
@@ -29,6 +29,28 @@ fn each_short_call_mends_before_it_changes() {
                 let mended = bench.nodes[A].counters().control_repairs - before;
                 assert_eq!(mended, 1, "{name}, word {word}");
             });
+        }
+    }
+}
+
+/// A channel by itself that can be upgraded.
+type Upgraded<'m> = Node<'m, Servo, 128, Upgrades<Servo>>;
+
+#[test]
+fn so_does_each_of_an_upgrade() {
+    let calls: [(&str, fn(&mut Upgraded<'_>)); 3] = [
+        ("running_image", |node| node.running_image(true, 0)),
+        ("image_confirmed", |node| node.image_confirmed()),
+        ("restart_failed", |node| node.restart_failed(Instant::from_micros(0))),
+    ];
+    for (name, call) in calls {
+        for word in 0..Site::CONTROL_BITS / 32 {
+            let mut memory = Storage::new();
+            let mut node =
+                Upgraded::with_upgrades(ChannelId::A, memory.cells(), Config { nonce: 1, ..Config::DEFAULT }).unwrap();
+            assert!(node.flip(Site::Control, word * 32));
+            call(&mut node);
+            assert_eq!(node.counters().control_repairs, 1, "{name}, word {word}");
         }
     }
 }

@@ -71,7 +71,7 @@ where
     M: TryInto<Cells<'static, P::State>>,
     ConfigError: From<M::Error>,
 {
-    let pair = Lockstep::<P, _, _, FRAME_BYTES>::new(side, memory, link, arbiter, config);
+    let pair = Lockstep::<P, _, _, FRAME_BYTES, _>::with_upgrades(side, memory, link, arbiter, config);
     let Ok(mut pair) = pair else { give_up(bus, &mut clock, 2) };
     if let Some(succession) = succession {
         pair.succeed(succession);

@@ -7,7 +7,7 @@ use embedded_io::{Read, ReadReady, Write};
 use tank::field_bus::{Candidate, DutyCode, Image, ToPlant};
 use tank::{Drive, Reading};
 use twinstep::upgrade::{self, Duty, Order};
-use twinstep::{Arbiter, Program};
+use twinstep::{Arbiter, Program, Upgrades};
 use twinstep_hal::{Clock, Link, Lockstep};
 
 /// What the loop keeps of an upgrade.
@@ -28,7 +28,7 @@ const ASK_AGAIN_CYCLES: u8 = 16;
 impl Upgrading {
     /// Tells the channel what the bootloader knows.
     pub(crate) fn take_image<P: Program, L: Link, A: Arbiter, const FRAME: usize>(
-        pair: &mut Lockstep<'_, P, L, A, FRAME>,
+        pair: &mut Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
         image: Image,
     ) {
         let Image { is_confirmed, floor, candidate } = image;
@@ -42,7 +42,7 @@ impl Upgrading {
     /// Does what has come over the field bus, after a cycle.
     pub(crate) fn obey<U, P, L, A, const FRAME: usize>(
         &mut self,
-        pair: &mut Lockstep<'_, P, L, A, FRAME>,
+        pair: &mut Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
         bus: &FieldBus<U>,
         clock: &mut impl Clock,
     ) where
@@ -78,7 +78,7 @@ impl Upgrading {
     /// Reports what has changed, and what is to be done.
     pub(crate) fn report<U, P, L, A, const FRAME: usize>(
         &mut self,
-        pair: &Lockstep<'_, P, L, A, FRAME>,
+        pair: &Lockstep<'_, P, L, A, FRAME, Upgrades<P>>,
         bus: &FieldBus<U>,
     ) where
         U: Read + ReadReady + Write,

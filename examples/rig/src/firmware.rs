@@ -88,6 +88,12 @@ impl Toolchain {
         Ok(self.build("measure-firmware", &[], "target")?.join("measure-firmware"))
     }
 
+    /// Builds the images that are weighed, at an optimisation level; returns their folder.
+    pub(crate) fn size_firmware(&self, opt_level: &str) -> Result<PathBuf> {
+        let level = format!("profile.release.opt-level={opt_level}");
+        self.build("size-firmware", &["--bins", "--config", &level], "target/variants")
+    }
+
     /// Builds what prints the digests that must be the same everywhere; returns the image.
     pub(crate) fn congruence_firmware(&self, arguments: &[&str]) -> Result<PathBuf> {
         let folder = if arguments.is_empty() { "target" } else { "target/variants" };

@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing)]
 
 mod board;
+mod budget;
 mod campaign;
 mod chart;
 mod congruence;
@@ -39,6 +40,8 @@ mod run;
 mod scenario;
 mod seu;
 mod simulate;
+mod size;
+mod stack;
 mod strike;
 mod tether;
 mod timeline;
@@ -130,6 +133,12 @@ enum Command {
     PanicFree,
     /// Count the instructions of writes and commits on a Cortex-M3 and on the host, and hold them to the budgets
     Measure {
+        /// Write the figures and claims here
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Weigh the library: flash, memory and stack of a small firmware with it and without it, held to the budgets
+    Size {
         /// Write the figures and claims here
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -272,6 +281,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&mut say),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),
+        Command::Size { json } => size::run(json.as_deref(), &mut say),
         Command::Congruence { json } => congruence::run(json.as_deref(), &mut say),
         Command::Readme(options) => readme::run(&options, &mut say),
         Command::Fuzz { seconds, target } => fuzz::run(target.as_deref(), seconds, &mut say),

@@ -69,6 +69,20 @@ pub(crate) fn scrub(state: &mut State<'_>, repetitions: u32) {
 }
 
 #[inline(never)]
+pub(crate) fn scrub_all(state: &mut State<'_>, repetitions: u32) {
+    for _ in 0..repetitions {
+        black_box(black_box(&mut *state).scrub_all());
+    }
+}
+
+#[inline(never)]
+pub(crate) fn rollback(state: &mut State<'_>, repetitions: u32) {
+    for _ in 0..repetitions {
+        black_box(&mut *state).rollback();
+    }
+}
+
+#[inline(never)]
 pub(crate) fn crc(state: &mut State<'_>, repetitions: u32) {
     for _ in 0..repetitions {
         black_box(CRC.checksum(black_box(&mut *state).state().as_bytes()));

@@ -23,10 +23,28 @@ pub enum Workload {
     DigestThenCommit,
     /// `Mirror::scrub` of one block.
     Scrub,
+    /// `Mirror::scrub_all`, as before a takeover.
+    ScrubAll,
+    /// `Mirror::rollback`.
+    Rollback,
     /// `block_digest` of a whole block.
     BlockDigest,
     /// A table-driven CRC over all of the state.
     Crc,
+    /// `wire::build` and `wire::parse` of 32 bytes of payload.
+    Frame,
+    /// The same by postcard with a table-driven CRC.
+    FrameByPostcard,
+    /// `same_bytes` of a vote of 1 KiB.
+    Vote,
+    /// The same by slice `==`.
+    VoteBySlices,
+    /// A cycle in duplex of two nodes, each called as the run loop does.
+    Cycle,
+    /// A turn of the run loop in which nothing comes.
+    IdleTurn,
+    /// What a pair would do instead of a cycle that is made without a library: postcard, CRC and comparison of all of the state.
+    CycleByHand,
 }
 
 impl fmt::Display for Workload {
@@ -38,8 +56,17 @@ impl fmt::Display for Workload {
             Self::Commit => f.write_str("commit, 5 % of 16 KiB"),
             Self::DigestThenCommit => f.write_str("pending_digest and commit"),
             Self::Scrub => f.write_str("scrub one block"),
+            Self::ScrubAll => f.write_str("scrub all 16 KiB"),
+            Self::Rollback => f.write_str("roll back 16 KiB"),
             Self::BlockDigest => f.write_str("digest of one block"),
             Self::Crc => f.write_str("CRC by table, all 16 KiB"),
+            Self::Frame => f.write_str("frame of 32 B, build and parse"),
+            Self::FrameByPostcard => f.write_str("the same by postcard and table CRC"),
+            Self::Vote => f.write_str("vote of 1 KiB"),
+            Self::VoteBySlices => f.write_str("the same by slice =="),
+            Self::Cycle => f.write_str("cycle of two nodes, 4 KiB"),
+            Self::IdleTurn => f.write_str("idle turn"),
+            Self::CycleByHand => f.write_str("postcard, CRC, ==, all 4 KiB"),
         }
     }
 }

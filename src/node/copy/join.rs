@@ -7,21 +7,21 @@ use crate::ids::{Cycle, Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mirror::{self, Range};
 use crate::mode::{Mode, ModeEvent};
-use crate::node::Node;
 use crate::node::boot::Boot;
+use crate::node::{MayUpgrade, Node};
 use crate::program::Program;
 use crate::reintegrate::{Joiner, Serial};
-use crate::succession::{CannotMigrate, Succession};
+use crate::succession::CannotMigrate;
 use crate::upgrade::Kin;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Notes that the peer serves, by its fresh word: this channel may join it.
     pub(in crate::node) fn offered(&mut self, now: Instant, hello: &Hello) {
         // A channel without a state takes any; one with a state none that is older.
         let is_older = !self.control.standing.is_empty() && hello.epoch.counter() < self.control.standing.newest();
-        if is_older || self.is_barred(self.control.config.me()) || self.control.undertaking.leaves() {
+        if is_older || self.is_barred(self.control.config.me()) || self.leaves() {
             return;
         }
         if self.control.standing.mode() == Mode::Joining && hello.nonce != self.control.standing.peer_nonce() {
@@ -43,7 +43,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             return self.handle_repair(now, block);
         }
         let serving = self.copying.serving.ok_or(Reject::Mode)?;
-        if self.control.undertaking.kin() == Kin::Newer || self.control.undertaking.leaves() {
+        if self.kin() == Kin::Newer || self.leaves() {
             return Err(Reject::Mode);
         }
         if !matches!(self.control.standing.mode(), Mode::Starting | Mode::Standby | Mode::Joining) {
@@ -56,7 +56,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         if is_older || is_no_newer || header.epoch.owner() == self.control.config.me() {
             return Err(Reject::Epoch);
         }
-        let before = self.predecessor();
+        let before = U::predecessor(self);
         let is_block = match before {
             Some(before) => mirror::is_block_of(before.state_bytes, block.index.into(), block.bytes.len()),
             None => self.mirror.check_block(block.index.into(), block.bytes.len()).is_ok(),
@@ -86,14 +86,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         self.mirror.put_block(block.index.into(), block.bytes).map_err(|_| Reject::Block)
     }
 
-    /// Returns what is known of the version of the donor, if that is the one before this.
-    fn predecessor(&self) -> Option<Succession<P>> {
-        self.upgrade.succession.filter(|_| self.control.undertaking.kin() == Kin::Older)
-    }
-
     /// Whether the memory is being filled with the state of another version.
     pub(in crate::node) fn is_landing(&self) -> bool {
-        self.control.standing.mode() == Mode::Joining && self.control.undertaking.kin() == Kin::Older
+        self.control.standing.mode() == Mode::Joining && self.kin() == Kin::Older
     }
 
     /// Gives up whatever state this channel had: the peer's replaces it from here on.
@@ -139,12 +134,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             }
             return Err(Reject::Stale);
         }
-        let sound = match self.predecessor() {
+        let sound = match U::predecessor(self) {
             Some(before) if self.mirror.holds_landed(before.state_bytes, cut.region_digest) => {
                 match self.mirror.migrate(before.migrate) {
                     Ok(is_same) => is_same,
                     Err(CannotMigrate(number)) => {
-                        self.refuse_migration(now, number);
+                        U::refuses_migration(self, now, number);
                         return Err(Reject::Digest);
                     }
                 }

@@ -2,13 +2,13 @@
 
 use crate::ids::Instant;
 use crate::mode::Mode;
-use crate::node::Node;
+use crate::node::{Node, Upgrades};
 use crate::program::Program;
 use crate::succession::Succession;
 use crate::upgrade::{Candidate, Duty, FirstDifference, Kin, NotReady, Order, Refusal, Status, Step, StepEvent};
 use crate::wire::{Part, UpgradePayload};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
     pub fn succeed(&mut self, succession: Succession<P>) {
         self.within(|node| {

@@ -1,16 +1,16 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
-use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS};
-use crate::ids::{Instant, Phase, Stage};
+use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS, Upgrades};
+use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::node::Node;
 use crate::program::{Program, program_hash};
 use crate::upgrade::{Counts, Kin, Order, Refusal, Step, StepEvent};
-use crate::wire::{BufferTooSmall, Header, Hello, Kind, Part, Reject, Standing, UpgradePayload};
+use crate::wire::{BufferTooSmall, Hello, Kind, Part, Reject, Standing, UpgradePayload};
 
-impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
+impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
-    pub(in crate::node) fn kin_of(&mut self, hello: &Hello, standing: Standing) -> Result<Kin, NoKin> {
+    pub(in crate::node) fn kin_of(&self, hello: &Hello, standing: Standing) -> Result<Kin, NoKin> {
         let succeeds = standing.contains(Standing::SUCCEEDS);
         let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
         let config_hash = self.control.config.hash();
@@ -51,20 +51,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
         }
     }
 
-    /// Takes the addressee's version into account: to the version before, a successor speaks in its terms.
-    pub(in crate::node) fn hello_in_terms(&self, hello: Hello) -> Hello {
-        match self.upgrade.succession {
-            Some(before) if self.upgrade.terms == Kin::Older => {
-                Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
-            }
-            _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
-        }
-    }
-
     pub(in crate::node) fn handle_upgrade(
         &mut self,
         now: Instant,
-        header: &Header,
+        epoch: Epoch,
         told: &UpgradePayload,
     ) -> Result<(), Reject> {
         let step = Step::of_code(told.step).ok_or(Reject::Payload)?;
@@ -74,7 +64,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME> {
             self.record.count(|counters| &mut counters.repeated);
             return Ok(());
         }
-        self.answers_handover(now, header);
+        self.answers_handover(now, epoch);
         let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
         let UpgradePayload { serial, version, candidate, cannot_migrate, .. } = *told;
         self.upgrade.partner = Some(Partner { serial, step, part, version, candidate, counts, cannot_migrate });

@@ -2,7 +2,7 @@
 
 use super::{Pair, boot};
 use crate::ids::ChannelId;
-use crate::node::{Node, Site, flip_value};
+use crate::node::{MayUpgrade, Node, Site, flip_value};
 use crate::program::Program;
 use crate::sim::LinkFaults;
 use crate::sim::arbiter::SimArbiter;
@@ -10,7 +10,7 @@ use crate::sim::disturbance::Disturbance;
 use crate::sim::failure::{Failure, Hung};
 use crate::sim::report::count;
 use crate::verdict::Verdict;
-use crate::wire::Kind;
+use crate::wire::{Kind, MAX_FRAME_BYTES};
 use std::boxed::Box;
 
 impl<'m, P: Program> Pair<'m, P> {
@@ -175,8 +175,8 @@ impl Moment {
     pub const ALL: [Self; 4] = [Self::Received, Self::Begun, Self::Polled, Self::Sent];
 }
 
-pub(in crate::sim) fn flip_if_due<P: Program>(
-    node: &mut Node<'_, P>,
+pub(in crate::sim) fn flip_if_due<P: Program, U: MayUpgrade<P>>(
+    node: &mut Node<'_, P, MAX_FRAME_BYTES, U>,
     due: &mut Option<(Moment, Site, usize)>,
     now: Moment,
 ) {

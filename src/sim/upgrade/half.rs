@@ -5,7 +5,7 @@ use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Cycle, Epoch, Instant, PairId};
 use crate::memory::Cells;
 use crate::mode::Mode;
-use crate::node::{Begun, Node, Site};
+use crate::node::{Begun, Node, Site, Upgrades};
 use crate::program::Program;
 use crate::sim::arbiter::SimArbiter;
 use crate::sim::pair::{Moment, flip_if_due};
@@ -14,6 +14,7 @@ use crate::sim::setup::Setup;
 use crate::succession::{Succession, Successor};
 use crate::upgrade::{Candidate, Duty, Order, Refusal, Status};
 use crate::verdict::Verdict;
+use crate::wire::MAX_FRAME_BYTES;
 
 /// Which version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +25,14 @@ pub enum Version {
     New,
 }
 
+type Upgradable<'m, P> = Node<'m, P, MAX_FRAME_BYTES, Upgrades<P>>;
+
 /// A half that runs one of two versions.
 pub enum Half<'m, O: Program, N: Program> {
     /// The old one.
-    Old(Node<'m, O>),
+    Old(Upgradable<'m, O>),
     /// The new one.
-    New(Node<'m, N>),
+    New(Upgradable<'m, N>),
 }
 
 /// Does the same to a node of either version.
@@ -214,7 +217,7 @@ impl<'m, O: Program, N: Successor<OldState = O::State>> Spare<'m, O, N> {
         let is_confirmed = loader.is_confirmed();
         Ok(match version {
             Version::Old => {
-                let mut node = Node::new(me, self.old.take().expect("the half is off"), config)?;
+                let mut node = Node::with_upgrades(me, self.old.take().expect("the half is off"), config)?;
                 if let Some(mechanism) = setup.off {
                     node.switch_off(mechanism);
                 }
@@ -228,7 +231,7 @@ impl<'m, O: Program, N: Successor<OldState = O::State>> Spare<'m, O, N> {
                 Half::Old(node)
             }
             Version::New => {
-                let mut node = Node::new(me, self.new.take().expect("the half is off"), config)?;
+                let mut node = Node::with_upgrades(me, self.new.take().expect("the half is off"), config)?;
                 if let Some(mechanism) = setup.off {
                     node.switch_off(mechanism);
                 }

@@ -1,0 +1,59 @@
+//! The version after it in lockstep, with all that the library has: upgrades and their orders, journal, parcels.
+#![no_std]
+#![no_main]
+
+use cortex_m as _;
+use size_firmware::{FRAME, Port, Relay, Ticks};
+use twinstep::upgrade::{Candidate, Duty, Order};
+use twinstep::{ChannelId, Config, Memory, Node, Succession, Upgrades, blocks};
+use twinstep_hal::{Lockstep, SerialLink};
+use workloads::reference::{Reference2, State};
+
+type Pair = Lockstep<'static, Reference2, SerialLink<Port, FRAME>, Relay, FRAME, Upgrades<Reference2>>;
+
+/// Bytes of the node and of the run loop, for the rig.
+#[used]
+static SIZES: [u32; 2] = [size_of::<Node<'static, Reference2, FRAME, Upgrades<Reference2>>>() as u32, size_of::<Pair>() as u32];
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut MEMORY: Memory<State, { blocks::<State>() }> = Memory::new();
+
+    let config = Config { nonce: 1, ..Config::DEFAULT };
+    let (mut port, mut clock) = (Port, Ticks);
+    let Ok(mut pair) = Pair::with_upgrades(ChannelId::A, MEMORY, SerialLink::new(Port), Relay, config) else { loop {} };
+    pair.succeed(Succession::new());
+    pair.running_image(port.command() == 1, 1);
+    pair.offer_candidate(Some(Candidate { version: 3, takes_version: 2, takes_layout: 0, floor: 1 }));
+    loop {
+        let Ok(verdict) = pair.cycle(&mut clock, || port.sample()) else { loop {} };
+        for voted in verdict.release() {
+            if let Ok(output) = voted.open() {
+                port.drive(&output);
+            }
+        }
+        while let Some(entry) = pair.read_event() {
+            port.tell(entry.cycle.0);
+        }
+        let order = match port.command() {
+            1 => Some(Order::Prepare),
+            2 => Some(Order::Split),
+            3 => Some(Order::Switchover),
+            4 => Some(Order::Commit),
+            5 => Some(Order::Abort),
+            _ => None,
+        };
+        if let Some(order) = order {
+            let _ = pair.order(&mut clock, order);
+        }
+        match pair.duty() {
+            None => {}
+            Some(Duty::Confirm) => pair.image_confirmed(),
+            Some(Duty::RaiseFloor) => pair.floor_raised(),
+            Some(Duty::RestartIntoNew | Duty::RestartIntoOld) => pair.restart_failed(&mut clock),
+        }
+        port.tell(pair.node().upgrade().counts.cycles);
+    }
+}
+
+size_firmware::image!();

@@ -1,0 +1,182 @@
+//! What the other rooms ask of an upgrade, answered by the functions of this one.
+
+use super::{NoKin, Upgrades};
+use crate::ids::{Epoch, Instant};
+use crate::lease::Arbiter;
+use crate::mode::Mode;
+use crate::node::settings::Settings;
+use crate::node::{MayUpgrade, Node};
+use crate::program::{Program, program_hash};
+use crate::succession::Succession;
+use crate::upgrade::{Kin, Step, StepEvent};
+use crate::verdict::Verdict;
+use crate::wire::{BufferTooSmall, Hello, Reject, Standing, UpgradePayload};
+
+type Upgraded<'m, P, const FRAME: usize> = Node<'m, P, FRAME, Upgrades<P>>;
+
+#[allow(private_interfaces)]
+impl<P: Program> MayUpgrade<P> for Upgrades<P> {
+    const NONE: Self = Self::new();
+    const IS_ON: bool = true;
+
+    fn kin_of<const FRAME: usize>(
+        node: &Upgraded<'_, P, FRAME>,
+        hello: &Hello,
+        standing: Standing,
+    ) -> Result<Kin, NoKin> {
+        node.kin_of(hello, standing)
+    }
+
+    fn expects_another_version<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> bool {
+        node.expects_another_version()
+    }
+
+    fn heard<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, kin: Kin) {
+        node.upgrade.terms = kin; // fresh or not: else it is never answered in terms that it understands
+    }
+
+    fn met<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, kin: Kin) {
+        node.met(hello, kin);
+    }
+
+    fn forgets_partner<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
+        node.upgrade.forget_partner();
+    }
+
+    fn speaks_as_successor(&self) -> bool {
+        self.terms == Kin::Older
+    }
+
+    /// To the version before, a successor speaks in its terms.
+    fn sign_program(&self, hello: Hello) -> Hello {
+        match self.succession {
+            Some(before) if self.terms == Kin::Older => {
+                Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
+            }
+            _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
+        }
+    }
+
+    fn handle_word<const FRAME: usize>(
+        node: &mut Upgraded<'_, P, FRAME>,
+        now: Instant,
+        epoch: Epoch,
+        told: &UpgradePayload,
+    ) -> Result<(), Reject> {
+        node.handle_upgrade(now, epoch, told)
+    }
+
+    fn timeout<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> Option<Instant> {
+        node.upgrade_timeout()
+    }
+
+    fn transmit<const FRAME: usize>(
+        node: &mut Upgraded<'_, P, FRAME>,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        node.transmit_upgrade(now, buffer)
+    }
+
+    fn looks_for_duty<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) {
+        node.look_for_duty(now);
+    }
+
+    fn slot_opens<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) {
+        node.take_leave();
+        node.count_loneliness(now);
+        if node.control.standing.mode() == Mode::Trial {
+            node.give_the_old_one_time();
+        }
+    }
+
+    fn pairs<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) -> bool {
+        node.control.undertaking.pair();
+        node.upgrade.is_due |= node.has_to_tell();
+        node.control.undertaking.kin() != Kin::Same
+    }
+
+    fn steps_on<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, event: StepEvent) {
+        node.step_on(event);
+    }
+
+    fn leaves_mode<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
+        if node.control.standing.mode() == Mode::Trial {
+            node.end_trial();
+        }
+        node.upgrade.drop_order();
+    }
+
+    fn starts_over<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
+        node.forget_upgrade();
+    }
+
+    fn bound(&mut self, now: Instant, config: &Settings) {
+        self.bound(now, config);
+    }
+
+    fn may_donate<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, standing: Standing) -> bool {
+        node.may_donate(hello, standing)
+    }
+
+    fn predecessor<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> Option<Succession<P>> {
+        node.upgrade.succession.filter(|_| node.control.undertaking.kin() == Kin::Older)
+    }
+
+    fn refuses_migration<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant, number: u16) {
+        node.refuse_migration(now, number);
+    }
+
+    fn poll_trial<const FRAME: usize, A: Arbiter>(
+        node: &mut Upgraded<'_, P, FRAME>,
+        now: Instant,
+        arbiter: &mut A,
+    ) -> Option<Verdict<P::Output>> {
+        node.poll_trial(now, arbiter)
+    }
+
+    fn gives_up<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) -> Option<Verdict<P::Output>> {
+        node.may_not_go_on_alone().then(|| node.give_up_failed(now))
+    }
+
+    fn wants_to_hand_over<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> bool {
+        node.wants_to_hand_over()
+    }
+
+    fn takes_outputs<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> bool {
+        !(node.control.undertaking.is_new() && node.has_failed())
+    }
+
+    fn handed_over<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, epoch: Epoch) {
+        node.handed_over(epoch);
+    }
+
+    #[cfg(feature = "sim")]
+    fn copied(&self) -> Self {
+        self.copied()
+    }
+
+    #[cfg(feature = "sim")]
+    fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
+        self.fingerprint(hasher);
+    }
+}
+
+impl<P: Program, const FRAME: usize> Upgraded<'_, P, FRAME> {
+    /// Whether the peer is one to copy the state to, as far as an upgrade goes.
+    fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
+        let kin = self.control.undertaking.kin();
+        if kin != Kin::Same && self.control.standing.mode() == Mode::Simplex {
+            self.control.standing.meet(hello.nonce); // it can be talked to
+        }
+        if standing.contains(Standing::LEAVES) {
+            return false;
+        }
+        match kin {
+            Kin::Same => self.step_on(StepEvent::SameCameBack),
+            Kin::Older => self.step_on(StepEvent::OldCameBack(self.control.undertaking.is_confirmed())),
+            Kin::Newer => {}
+        }
+        kin == Kin::Same || kin == Kin::Newer && self.control.undertaking.step() == Step::Split
+    }
+}
