@@ -2,6 +2,7 @@
 #![no_std]
 #![no_main]
 
+use core::mem::MaybeUninit;
 use cortex_m as _;
 use size_firmware::{FRAME, Port, Relay, Ticks};
 use twinstep::{ChannelId, Config, Memory, Node, blocks};
@@ -14,13 +15,24 @@ type Pair = Lockstep<'static, Reference, SerialLink<Port, FRAME>, Relay, FRAME>;
 #[used]
 static SIZES: [u32; 2] = [size_of::<Node<'static, Reference, FRAME>>() as u32, size_of::<Pair>() as u32];
 
+/// Makes the pair where it stays: a function of its own, so that what it takes of the stack is given back.
+#[inline(never)]
+fn start(
+    place: &'static mut MaybeUninit<Pair>,
+    memory: &'static mut Memory<State, { blocks::<State>() }>,
+    config: Config,
+) -> Option<&'static mut Pair> {
+    Some(place.write(Pair::new(ChannelId::A, memory, SerialLink::new(Port), Relay, config).ok()?))
+}
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
+    static mut PAIR: MaybeUninit<Pair> = MaybeUninit::uninit();
     static mut MEMORY: Memory<State, { blocks::<State>() }> = Memory::new();
 
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let (mut port, mut clock) = (Port, Ticks);
-    let Ok(mut pair) = Pair::new(ChannelId::A, MEMORY, SerialLink::new(Port), Relay, config) else { loop {} };
+    let Some(pair) = start(PAIR, MEMORY, config) else { loop {} };
     loop {
         let Ok(verdict) = pair.cycle(&mut clock, || port.sample()) else { loop {} };
         for voted in verdict.release() {

@@ -2,6 +2,7 @@
 #![no_std]
 #![no_main]
 
+use core::mem::MaybeUninit;
 use cortex_m as _;
 use size_firmware::{FRAME, Port, Relay, Ticks};
 use twinstep::upgrade::{Candidate, Duty, Order};
@@ -13,15 +14,27 @@ type Pair = Lockstep<'static, Reference2, SerialLink<Port, FRAME>, Relay, FRAME,
 
 /// Bytes of the node and of the run loop, for the rig.
 #[used]
-static SIZES: [u32; 2] = [size_of::<Node<'static, Reference2, FRAME, Upgrades<Reference2>>>() as u32, size_of::<Pair>() as u32];
+static SIZES: [u32; 2] =
+    [size_of::<Node<'static, Reference2, FRAME, Upgrades<Reference2>>>() as u32, size_of::<Pair>() as u32];
+
+/// Makes the pair where it stays: a function of its own, so that what it takes of the stack is given back.
+#[inline(never)]
+fn start(
+    place: &'static mut MaybeUninit<Pair>,
+    memory: &'static mut Memory<State, { blocks::<State>() }>,
+    config: Config,
+) -> Option<&'static mut Pair> {
+    Some(place.write(Pair::with_upgrades(ChannelId::A, memory, SerialLink::new(Port), Relay, config).ok()?))
+}
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
+    static mut PAIR: MaybeUninit<Pair> = MaybeUninit::uninit();
     static mut MEMORY: Memory<State, { blocks::<State>() }> = Memory::new();
 
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let (mut port, mut clock) = (Port, Ticks);
-    let Ok(mut pair) = Pair::with_upgrades(ChannelId::A, MEMORY, SerialLink::new(Port), Relay, config) else { loop {} };
+    let Some(pair) = start(PAIR, MEMORY, config) else { loop {} };
     pair.succeed(Succession::new());
     pair.running_image(port.command() == 1, 1);
     pair.offer_candidate(Some(Candidate { version: 3, takes_version: 2, takes_layout: 0, floor: 1 }));
