@@ -3,6 +3,7 @@
 //! A sample lies in memory as it is sent: its digest, then its canonical bytes. What happens to it between the sensor and the
 //! step knows bytes only.
 
+use crate::bytes::copy;
 use crate::canonical;
 use crate::ids::ChannelId;
 use crate::program::{Agreement, Program};
@@ -27,7 +28,7 @@ impl<const FRAME: usize> Payload<FRAME> {
     /// Becomes the same as another one, in what it is long.
     fn take(&mut self, other: &Self) {
         let bytes = other.bytes().unwrap_or_default();
-        crate::digest::copy(&mut self.bytes, bytes);
+        copy(&mut self.bytes, bytes);
         self.length = bytes.len();
     }
 }
@@ -74,7 +75,7 @@ impl<const FRAME: usize> Kept<FRAME> {
         self.clear();
         let [first, _] = &mut self.0;
         let Some(room) = first.bytes.get_mut(..payload.len()) else { return false };
-        crate::digest::copy(room, payload);
+        copy(room, payload);
         first.length = payload.len();
         self.copy_first();
         true

@@ -140,15 +140,6 @@ pub fn of_bytes(bytes: &[u8]) -> u32 {
     mix(state, bytes.len() as u32)
 }
 
-/// Copies as many bytes as there are on both sides.
-#[inline(never)]
-pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    let length = to.len().min(from.len());
-    if let (Some(to), Some(from)) = (to.get_mut(..length), from.get(..length)) {
-        to.copy_from_slice(from);
-    }
-}
-
 impl Default for ValueDigest {
     fn default() -> Self {
         Self::new()

@@ -6,7 +6,7 @@
 //! Each module imports only from those above it.
 //!
 //! ```text
-//! ids, sync, digest, mechanism  newtypes; shared words; digests and CRC; switches for negative controls
+//! ids, sync, bytes, digest, mechanism  newtypes; shared words; copies; digests and CRC; switches for negative controls
 //! canonical                     the bytes of a value
 //! mailbox                       a link for two cores on one chip
 //! memory, marks, tracked, mirror  MIRROR: state in blocks, what was written, the checkpoint
@@ -67,6 +67,7 @@ pub mod vote;
 pub mod wire;
 
 mod agree;
+mod bytes;
 mod handshake;
 mod marks;
 pub mod reintegrate;

@@ -16,16 +16,14 @@ const IN_FLIGHT: u8 = 4;
 const DIRTY_IN_ANY: u64 = u64::from_le_bytes([DIRTY; WORD]);
 /// Marks looked at together.
 const WORD: usize = 8;
-const LEAST_SHIFT: u32 = WORD.trailing_zeros();
-/// More than any shift: 65536 blocks in 32 groups take 11.
-const MOST_SHIFT: u32 = 15;
+/// Groups of blocks.
+const GROUPS: u32 = u32::BITS;
 
 /// What stays of the marks beside the bytes themselves.
 #[derive(Clone, Default, Hash)]
 pub(crate) struct Summary {
-    /// A bit covers `2^shift` blocks; set if one of them may be dirty.
+    /// A bit for each group of blocks that lie together; set if one of them may be dirty.
     groups: u32,
-    shift: u32,
     unknown: bool,
     stray: u32,
     /// Blocks to be sent or in flight.
@@ -37,12 +35,6 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Returns the summary for this many blocks.
-    pub(crate) fn for_blocks(blocks: usize) -> Self {
-        let shift = blocks.div_ceil(32).next_power_of_two().trailing_zeros();
-        Self { shift: shift.max(LEAST_SHIFT), ..Self::default() }
-    }
-
     pub(crate) fn uncopied(&self) -> u32 {
         self.uncopied
     }
@@ -55,10 +47,6 @@ impl Summary {
             *word ^= 1 << (bit / 2 % 32);
         }
     }
-
-    fn group_of(&self, block: usize) -> u32 {
-        1_u32.wrapping_shl(block as u32 >> self.shift)
-    }
 }
 
 /// The marks of all blocks.
@@ -68,11 +56,25 @@ pub(crate) struct Marks<'m> {
 }
 
 impl Marks<'_> {
+    /// Returns the power of two that says how many blocks a group has: as few as make do with the groups there are, and no fewer
+    /// than are looked at together. It follows from the number of blocks: kept, it would be one more thing to be damaged.
+    #[inline]
+    fn shift(&self) -> u32 {
+        let beyond_one_a_group = self.map.len().saturating_sub(1) as u32 / GROUPS;
+        u32::BITS - (beyond_one_a_group | (WORD as u32 - 1)).leading_zeros()
+    }
+
+    #[inline]
+    fn group_of(&self, block: usize) -> u32 {
+        1_u32.wrapping_shl((block as u32).wrapping_shr(self.shift()))
+    }
+
     #[inline]
     pub(crate) fn dirty(&mut self, block: usize) {
+        let group = self.group_of(block);
         if let Some(mark) = self.map.get_mut(block) {
             *mark |= DIRTY;
-            self.summary.groups |= self.summary.group_of(block);
+            self.summary.groups |= group;
         }
     }
 
@@ -119,7 +121,7 @@ impl Marks<'_> {
     /// that believed it would never look at that block's working copy again.
     pub(crate) fn is_dirty(&self, block: usize) -> bool {
         let is_marked = self.map.get(block).is_some_and(|mark| mark & DIRTY != 0);
-        self.summary.unknown || (is_marked && self.summary.groups & self.summary.group_of(block) != 0)
+        self.summary.unknown || (is_marked && self.summary.groups & self.group_of(block) != 0)
     }
 
     /// Calls `visit` with each dirty block, in rising order.
@@ -166,7 +168,7 @@ impl Marks<'_> {
 
     #[inline]
     fn each_dirty_mark(&mut self, mut groups: u32, mut visit: impl FnMut(usize, &mut u8)) {
-        let shift = self.summary.shift & MOST_SHIFT; // a damaged one must not make this last
+        let shift = self.shift();
         let size = 1_usize.wrapping_shl(shift);
         while groups != 0 {
             let mut at = (groups.trailing_zeros() as usize).wrapping_shl(shift);
@@ -500,7 +502,7 @@ mod tests {
             blocks in prop_oneof![0..140_usize, 1..=MOST_BLOCKS],
             ops in prop::collection::vec(op(), 1..60),
         ) {
-            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let (mut map, mut summary) = (vec![0; blocks], Summary::default());
             let mut model = Model { blocks, ..Model::default() };
             for op in ops {
                 apply(op, Marks { map: &mut map, summary: &mut summary }, &mut model)?;
@@ -520,7 +522,7 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 (seed >> 33) as usize % below
             };
-            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let (mut map, mut summary) = (vec![0; blocks], Summary::default());
             let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
             let (mut donor, mut joiner) = (vec![1_u32; blocks], vec![0; blocks]);
             set.begin();
@@ -557,7 +559,7 @@ mod tests {
     #[test]
     fn each_block_is_found_in_each_size() {
         for blocks in 0..=MOST_BLOCKS {
-            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let (mut map, mut summary) = (vec![0; blocks], Summary::default());
             let mut marks = Marks { map: &mut map, summary: &mut summary };
             for block in 0..blocks {
                 marks.dirty(block);
@@ -577,7 +579,7 @@ mod tests {
     /// Of a cycle's cost: a group that nobody wrote is not looked at, dirty marks or not.
     #[test]
     fn what_the_summary_rules_out_is_not_looked_at() {
-        let (mut map, mut summary) = (vec![0; 1024], Summary::for_blocks(1024));
+        let (mut map, mut summary) = (vec![0; 1024], Summary::default());
         map[512] = DIRTY;
         let mut marks = Marks { map: &mut map, summary: &mut summary };
         marks.each_dirty(|block| panic!("block {block} is not in the summary"));
@@ -590,7 +592,7 @@ mod tests {
     #[test]
     fn the_next_block_goes_round_and_meets_each_one_once() {
         for blocks in [1, 2, 3, 4, 5, 31, 127, 128, 129, 1023, 1025] {
-            let (mut map, mut summary) = (vec![0; blocks], Summary::for_blocks(blocks));
+            let (mut map, mut summary) = (vec![0; blocks], Summary::default());
             let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
             assert_eq!((set.next(), set.left()), (None, 0), "no copy yet");
             set.begin();
@@ -609,8 +611,19 @@ mod tests {
     }
 
     #[test]
+    fn all_blocks_are_in_a_group_and_no_group_is_larger_than_it_must_be() {
+        let mut map = vec![0; 65_536];
+        for blocks in (1..=2_000).chain([4_096, 4_097, 32_768, 65_535, 65_536]) {
+            let marks = Marks { map: &mut map[..blocks], summary: &mut Summary::default() };
+            let shift = marks.shift();
+            assert!((blocks - 1) >> shift < GROUPS as usize, "{blocks} blocks: one is in no group");
+            assert!(1 << shift == WORD || (blocks - 1) >> (shift - 1) >= GROUPS as usize, "{blocks} blocks: too large");
+        }
+    }
+
+    #[test]
     fn a_block_written_while_in_flight_is_sent_again() {
-        let (mut map, mut summary) = (vec![0; 6], Summary::for_blocks(6));
+        let (mut map, mut summary) = (vec![0; 6], Summary::default());
         let mut set = CopySet(Marks { map: &mut map, summary: &mut summary });
         set.begin();
         (0..6).for_each(|block| set.sent(block));

@@ -23,6 +23,7 @@ pub use exchange::{BlockRefused, Halving, Range};
 pub(crate) use landing::is_block_of;
 pub use scrub::Scrubbed;
 
+use crate::bytes::copy;
 use crate::digest::{BLOCK_BYTES, block_digest};
 use crate::marks::{CopySet, Marks, Summary};
 use crate::memory::{Block, Cells, State};
@@ -68,7 +69,7 @@ impl<'m, T: State> Mirror<'m, T> {
     /// the first checkpoint.
     pub fn new(cells: Cells<'m, T>, init: impl FnOnce(&mut T)) -> Self {
         let Cells { working, checkpoint, digests, marks } = cells;
-        let summary = Summary::for_blocks(marks.len());
+        let summary = Summary::default();
         let region = RegionDigest::new(0);
         let mut mirror =
             Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, sum_off: 0, written: 0 };
@@ -100,7 +101,7 @@ impl<'m, T: State> Mirror<'m, T> {
         for mark in self.marks.iter_mut() {
             *mark = 0;
         }
-        self.summary = Summary::for_blocks(self.marks.len());
+        self.summary = Summary::default();
         self.region = RegionDigest::new(region);
         (self.scrub_at, self.sum_off, self.written) = (0, 0, 0);
     }
@@ -205,13 +206,12 @@ impl<'m, T: State> Mirror<'m, T> {
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block
     /// that nobody wrote is exactly the fault a rollback is for.
     pub fn rollback(&mut self) {
-        let mut rest = self.working.as_mut_bytes();
-        for block in self.checkpoint.iter() {
-            let length = rest.len().min(BLOCK_BYTES);
-            let Some((bytes, tail)) = rest.split_at_mut_checked(length) else { break };
+        let (whole, last) = self.working.as_mut_bytes().as_chunks_mut::<BLOCK_BYTES>();
+        let (of_whole, of_last) = self.checkpoint.split_at(whole.len().min(self.checkpoint.len()));
+        for (bytes, block) in whole.iter_mut().zip(of_whole) {
             copy(bytes, &block.0);
-            rest = tail;
         }
+        of_last.iter().for_each(|block| copy(last, &block.0));
         self.marks().clear_dirty();
     }
 
@@ -339,12 +339,6 @@ fn trimmed<T>(index: usize, block: &Block) -> &[u8] {
 
 fn block_length<T>(block: usize) -> usize {
     size_of::<T>().saturating_sub(block.saturating_mul(BLOCK_BYTES)).min(BLOCK_BYTES)
-}
-
-fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
-    }
 }
 
 fn same_words(a: &[u8], b: &[u8]) -> bool {

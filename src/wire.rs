@@ -110,7 +110,8 @@ pub(crate) use evidence::EVIDENCE_BYTES;
 pub use evidence::{EvidencePayload, Finding};
 pub use upgrade::{Part, UpgradePayload};
 
-use crate::digest::{Crc32c, copy, of_bytes};
+use crate::bytes::copy;
+use crate::digest::{Crc32c, of_bytes};
 use crate::ids::{ChannelId, Epoch, PairId, Phase};
 use serde::{Deserialize, Serialize};
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// From the top down. A module imports only from layers above its own, so that the members
 /// of one layer do not know each other. The same order as the crate map in `lib.rs`.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "sync", "digest", "mechanism"],
+    &["ids", "sync", "bytes", "digest", "mechanism"],
     &["canonical"],
     &["mailbox"],
     // One row of the map, whose members are built upon each other.

@@ -15,7 +15,8 @@
 //!
 //! A block written since the last commit has no working copy to be compared.
 
-use super::{Mirror, RegionDigest, block_bytes, block_digest, copy, trimmed};
+use super::{Mirror, RegionDigest, block_bytes, block_digest, trimmed};
+use crate::bytes::copy;
 use crate::memory::State;
 
 /// What a scrub found.

@@ -1,8 +1,9 @@
 //! A ballot: the payload of one vote, kept in its encoded form: it is compared and sent as bytes.
 
 use super::{MayUpgrade, Node};
+use crate::bytes::copy;
 use crate::canonical;
-use crate::digest::{copy, of_bytes};
+use crate::digest::of_bytes;
 use crate::fault::Faults;
 use crate::ids::Cycle;
 use crate::journal::Event;

@@ -251,7 +251,7 @@ impl<P: Program> Default for Oracle<P> {
 fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input, marks: &mut [u8]) -> (Vec<u8>, Vec<u8>) {
     let mut next = Box::new(P::State::new_zeroed());
     next.as_mut_bytes().copy_from_slice(state);
-    let mut summary = Summary::for_blocks(marks.len());
+    let mut summary = Summary::default();
     let output = P::step(cycle, &mut Tracked::new(&mut *next, Marks { map: marks, summary: &mut summary }), input);
     (encoded(&output), next.as_bytes().to_vec())
 }

@@ -57,8 +57,12 @@ impl Counts {
 
     /// Returns how many instructions one operation takes.
     pub(crate) fn figure(&self, workload: Workload) -> Result<f64> {
-        let name = workload.to_string();
-        let found = self.figures().find(|(workload, _)| **workload == name);
+        self.named(&workload.to_string())
+    }
+
+    /// Returns the same by the workload's name.
+    pub(crate) fn named(&self, name: &str) -> Result<f64> {
+        let found = self.figures().find(|(workload, _)| *workload == name);
         found.map(|(_, figure)| figure).with_context(|| format!("`{name}` was not counted"))
     }
 

@@ -83,9 +83,10 @@ impl Toolchain {
         Ok(Images { folder: self.build("firmware", images, "target")? })
     }
 
-    /// Builds what counts instructions on a board, with the same profile; returns the image.
-    pub(crate) fn measure_firmware(&self) -> Result<PathBuf> {
-        Ok(self.build("measure-firmware", &[], "target")?.join("measure-firmware"))
+    /// Builds what counts instructions on a board, at an optimisation level; returns the image.
+    pub(crate) fn measure_firmware(&self, opt_level: &str) -> Result<PathBuf> {
+        let level = format!("profile.release.opt-level={opt_level}");
+        Ok(self.build("measure-firmware", &["--config", &level], "target/variants")?.join("measure-firmware"))
     }
 
     /// Builds the images that are weighed, at an optimisation level; returns their folder.
