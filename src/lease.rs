@@ -31,6 +31,20 @@ pub enum Grounds {
     TakesBack,
 }
 
+impl Grounds {
+    /// All grounds, in their order.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::First,
+        Self::Silence,
+        Self::PeerEmpty,
+        Self::PeerStandsBy,
+        Self::PeerFaulty,
+        Self::PeerJoins,
+        Self::HandedOver,
+        Self::TakesBack,
+    ];
+}
+
 /// What an arbiter answers to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

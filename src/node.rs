@@ -18,6 +18,7 @@
 mod ballot;
 mod boot;
 mod calls;
+mod claim;
 mod control;
 mod copy;
 mod cycle;
@@ -81,7 +82,6 @@ use outgoing::Outgoing;
 use record::Record;
 use schedule::Schedule;
 use settings::Settings;
-use takeover::Pressing;
 use turn::Progress;
 pub use upgrade::Upgrades;
 
@@ -106,7 +106,6 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     peer_vote: Ballot<FRAME>,
     /// The last voted output, in case its owner died before driving it.
     last: Option<Sealed<P::Output>>,
-    pressing: Option<Pressing>,
 
     copying: Copying,
     /// The `Cut` that waits for its answer.
@@ -197,7 +196,6 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             my_vote: Ballot::NONE,
             peer_vote: Ballot::NONE,
             last: None,
-            pressing: None,
             copying: Copying::default(),
             cut: None,
             mending: Mending::default(),
@@ -275,7 +273,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         let may_own = self.control.standing.mode().serves() && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
-        let claims = self.pressing.is_some() || self.copying.raising.is_some() || self.has_dropped();
+        let claims = self.control.claim.is_under_way() || self.has_let_go();
         if may_own && !claims && !self.confirmed(arbiter) {
             self.fault(Faults::LEASE_LOST);
             self.stand_by(now, ModeEvent::LeaseLost);
@@ -301,8 +299,8 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
     fn next_poll(&self) -> Option<Instant> {
         let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
         [
-            // A claim being pressed is past the deadline already and has its own time.
-            (waits && self.pressing.is_none() && !self.is_claiming()).then_some(self.schedule.deadline()),
+            // A claim is made past the deadline, and has its own time.
+            (waits && !self.control.claim.is_under_way()).then_some(self.schedule.deadline()),
             self.slot_open().then_some(self.schedule.next_start()),
             self.schedule.poll_again(),
             self.outgoing_timeout(),
@@ -443,9 +441,9 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         self.outgoing.hello_at(now);
         // What belongs to a mode ends with it, above all the peer's offer: an old block must find no
         // channel that takes it. Who needs it in the next mode sets it anew.
-        (self.pressing, self.cut, self.copying.serving) = (None, None, None);
+        (self.cut, self.copying.serving) = (None, None);
         self.boot = Boot::Listening;
-        self.control.undertaking.keep_outputs();
+        self.control.claim.forget();
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
             self.mending = Mending::default();

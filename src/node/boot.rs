@@ -18,11 +18,10 @@ use crate::wire::{Cut, Kind, Reject};
 pub(super) enum Boot {
     /// Nothing but say `Hello`.
     Listening,
-    /// As the leader: cut over the peer of this nonce, once the first owner has the lease
-    /// in epoch `to`.
-    Leading { joiner_nonce: u32, to: Option<Epoch> },
-    /// Start alone, once this channel has the lease in epoch `to`.
-    Alone { to: Epoch },
+    /// As the leader: cut over the peer of this nonce, once the first owner has the lease.
+    Leading { joiner_nonce: u32 },
+    /// Start alone, once this channel has the lease.
+    Alone,
     /// As the leader: the `Cut` goes out until the first frame of its epoch comes back.
     Cutting { until: Instant },
     /// As the led one: the `Cut` is good, and this channel is to own; it claims first.
@@ -45,45 +44,61 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.boot == Boot::Listening {
             self.resolve_to_start_alone(now, arbiter);
         }
-        if let Boot::Leading { joiner_nonce, to: None } = self.boot {
+        if let (Boot::Leading { joiner_nonce }, false) = (self.boot, self.control.claim.is_under_way()) {
             // The arbiter may remember more than two fresh boots do.
             let newest = self.control.standing.newest().max(newest_of(arbiter).counter());
             let first = arbiter.first_owner();
-            let to = Some(Epoch::new(newest, first).successor(first));
-            self.boot = Boot::Leading { joiner_nonce, to };
+            let to = Epoch::new(newest, first).successor(first);
+            if first == self.control.config.me() {
+                self.control.claim.begin(to, Grounds::First);
+            } else {
+                self.cut_over_first(now, joiner_nonce, to); // the other one claims
+            }
         }
+        if let Some(to) = self.control.claim.on(Grounds::First)
+            && self.claim_first(now, arbiter, to)
+        {
+            self.first_is_granted(now, to);
+        }
+        if let Boot::Cutting { until } = self.boot
+            && now >= until
+        {
+            self.stop_booting();
+            self.outgoing.hello_at(now);
+        }
+    }
+
+    /// This channel is the first owner.
+    fn first_is_granted(&mut self, now: Instant, to: Epoch) {
+        self.control.claim.end();
         match self.boot {
-            Boot::Leading { joiner_nonce, to: Some(to) } => {
-                if to.owner() != self.control.config.me() || self.claim_first(now, arbiter, to) {
-                    self.control.standing.adopt(to);
-                    self.control.standing.meet(joiner_nonce);
-                    let until = now.plus_us(self.control.config.period_us());
-                    self.boot = Boot::Cutting { until };
-                    self.cut = Some(Cutting { joiner_nonce, resend_at: now });
-                    // A `Hello` now would use up the challenge that the `Cut` carries.
-                    self.handshake.answer_due = false;
-                }
+            Boot::Leading { joiner_nonce } => self.cut_over_first(now, joiner_nonce, to),
+            Boot::Alone => {
+                self.control.standing.adopt(to);
+                self.stop_booting();
+                self.change_mode(now, ModeEvent::Granted);
+                self.schedule.start_at(now);
             }
-            Boot::Alone { to } => {
-                if self.claim_first(now, arbiter, to) {
-                    self.control.standing.adopt(to);
-                    self.boot = Boot::Listening;
-                    self.change_mode(now, ModeEvent::Granted);
-                    self.schedule.start_at(now);
-                }
-            }
-            Boot::Cutting { until } if now >= until => {
-                self.boot = Boot::Listening;
-                self.cut = None;
-                self.outgoing.hello_at(now);
-            }
-            Boot::Joining => {
-                let to = self.control.standing.epoch();
-                if self.claim_first(now, arbiter, to) {
-                    self.enter_duplex(now, now);
-                }
-            }
-            Boot::Listening | Boot::Leading { to: None, .. } | Boot::Cutting { .. } => {}
+            Boot::Joining => self.enter_duplex(now, now),
+            Boot::Listening | Boot::Cutting { .. } => {}
+        }
+    }
+
+    /// Cuts the peer of this nonce over, both being empty.
+    fn cut_over_first(&mut self, now: Instant, joiner_nonce: u32, to: Epoch) {
+        self.control.standing.adopt(to);
+        self.control.standing.meet(joiner_nonce);
+        self.boot = Boot::Cutting { until: now.plus_us(self.control.config.period_us()) };
+        self.cut = Some(Cutting { joiner_nonce, resend_at: now });
+        // A `Hello` now would use up the challenge that the `Cut` carries.
+        self.handshake.answer_due = false;
+    }
+
+    /// Does nothing but say `Hello`, whatever it was about to do.
+    pub(super) fn stop_booting(&mut self) {
+        (self.boot, self.cut) = (Boot::Listening, None);
+        if self.control.claim.on(Grounds::First).is_some() {
+            self.control.claim.end();
         }
     }
 
@@ -98,7 +113,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Claim::Refused => {
                 self.control.standing.saw(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_REFUSED);
-                self.boot = Boot::Listening;
+                self.stop_booting();
                 false
             }
         }
@@ -114,7 +129,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
         if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.control.config.me()) && !self.leaves() {
             self.control.standing.saw(remembered.counter());
-            self.boot = Boot::Alone { to: self.next_epoch() };
+            self.boot = Boot::Alone;
+            self.control.claim.begin(self.next_epoch(), Grounds::First);
         }
     }
 
@@ -122,7 +138,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
         let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves();
         if self.control.config.me() == ChannelId::A && self.boot == Boot::Listening && may_pair {
-            self.boot = Boot::Leading { joiner_nonce, to: None };
+            self.boot = Boot::Leading { joiner_nonce };
         }
     }
 
@@ -162,6 +178,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.meet(cut.nonce);
         if cut.epoch.owner() == self.control.config.me() {
             self.boot = Boot::Joining;
+            self.control.claim.begin(cut.epoch, Grounds::First);
         } else {
             self.enter_duplex(now, now);
         }

@@ -7,6 +7,7 @@
 //! call. The configuration is not written anew: there a flip does nothing but to that call. The second copy, which only
 //! a majority needs, is compared once a cycle.
 
+use super::claim::Claim;
 use super::settings::Settings;
 use super::standing::Standing;
 use super::suspicion::Suspicion;
@@ -28,6 +29,7 @@ pub(super) struct Control {
     pub(super) config: Settings,
     pub(super) standing: Standing,
     pub(super) turn: Turn,
+    pub(super) claim: Claim,
     pub(super) suspicion: Suspicion,
     pub(super) undertaking: Undertaking,
 }
@@ -39,8 +41,8 @@ pub(super) const CONTROL_BITS: usize = WORDS * 32;
 
 impl Control {
     pub(super) const fn new(config: Settings) -> Self {
-        let (standing, turn) = (Standing::STARTING, Turn::NONE);
-        Self { config, standing, turn, suspicion: Suspicion::NONE, undertaking: Undertaking::NONE }
+        let (standing, turn, claim) = (Standing::STARTING, Turn::NONE, Claim::NONE);
+        Self { config, standing, turn, claim, suspicion: Suspicion::NONE, undertaking: Undertaking::NONE }
     }
 
     /// Whether this channel is the owner of its epoch.

@@ -41,8 +41,6 @@ pub(super) struct Copying {
     pub(super) joiner: Option<Joiner>,
     /// The epoch of the peer that serves, by its fresh `Hello`: frames of it are expected.
     pub(super) serving: Option<Epoch>,
-    /// The claim for the epoch of the cut, while it is on its way.
-    pub(super) raising: Option<Epoch>,
     /// The verdict of the cycle was taken, so what is left of the period is for the copy, as long
     /// as a frame gets through before the next cycle.
     pub(super) is_open: bool,
@@ -100,7 +98,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             refused.nonce == hello.nonce && (0..RETRY_CYCLES).contains(&cycles)
         });
         // A claim on its way has to be seen through: the arbiter may have moved on already.
-        let is_claiming = self.copying.raising.is_some();
+        let is_claiming = self.control.claim.is_under_way();
         let is_under_way =
             self.control.standing.mode() == Mode::Donor && self.control.standing.peer_nonce() == hello.nonce;
         let is_newer =
@@ -131,7 +129,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn donor_begins_cycle(&mut self, now: Instant) {
         self.copying.ledger.begin_cycle();
         let answers = self.copying.donor.as_mut().is_none_or(Donor::begin_cycle);
-        if !answers && self.control.standing.mode() == Mode::Donor && self.copying.raising.is_none() {
+        if !answers && self.control.standing.mode() == Mode::Donor && !self.control.claim.is_under_way() {
             self.fault(Faults::COPY_FAILED);
             self.change_mode(now, ModeEvent::CopyEnded);
         }
@@ -158,7 +156,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.finish_copy();
             self.record.count(|counters| &mut counters.copies_failed);
         }
-        (self.copying.joiner, self.copying.raising, self.copying.same_due) = (None, None, None);
+        (self.copying.joiner, self.copying.same_due) = (None, None);
     }
 
     fn finish_copy(&mut self) {
@@ -179,17 +177,18 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let is_done = left == 0 && self.has_time(now);
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
-        if between_cycles && (is_nearly_done || is_done) && is_due && self.copying.raising.is_none() {
+        if between_cycles && (is_nearly_done || is_done) && is_due && !self.control.claim.is_under_way() {
             let is_trial = self.kin() != Kin::Same;
-            self.copying.raising = Some(if is_trial { self.next_block() } else { self.next_epoch() });
+            let to = if is_trial { self.next_block() } else { self.next_epoch() };
+            self.control.claim.begin(to, Grounds::PeerJoins);
         }
-        if let Some(to) = self.copying.raising {
+        if let Some(to) = self.control.claim.on(Grounds::PeerJoins) {
             // Its outputs open in the new epoch only from the moment of the grant, whose time
             // nobody knows: nothing is released while the answer is on its way.
             match self.ask(arbiter, to, Grounds::PeerJoins) {
                 Claim::Granted => {
                     self.control.standing.adopt(to);
-                    self.copying.raising = None;
+                    self.control.claim.end();
                     if let Some(donor) = &mut self.copying.donor {
                         donor.is_epoch_fresh = true;
                     }
@@ -207,7 +206,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
         }
         if self.slot_open() {
-            let waits = self.copying.raising.is_some();
+            let waits = self.control.claim.is_under_way();
             let verdict = if waits { None } else { self.poll_simplex(now) };
             if verdict.is_some() && self.control.standing.mode() == Mode::Donor {
                 // Blocks go out once the verdict was taken: look again then.

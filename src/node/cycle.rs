@@ -34,7 +34,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
         }
         let is_undecided =
-            self.control.turn.progress() == Progress::Voted && self.examination().is_none() && self.pressing.is_none();
+            self.control.turn.progress() == Progress::Voted && self.examination().is_none() && !self.is_taking_over();
         if self.slot_open()
             && is_undecided
             && let Some(verdict) = self.compare(now)
@@ -49,10 +49,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // The pair cut over in a slot that began while starting: the cycle has its own.
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
-        if self.pressing.is_some() {
+        if self.is_taking_over() {
             // The peer's vote is too late now: the arbiter may already have moved on to the
             // epoch claimed, in which nothing of the old one can be driven.
-            return self.poll_pressing(now, arbiter);
+            return self.poll_takeover(now, arbiter);
         }
         let is_refused = self.examination().is_some_and(|examination| examination.is_refused);
         if self.control.turn.progress() == Progress::Examined
@@ -68,13 +68,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// The deadline passed without a result.
     pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let patience_is_over = self.control.turn.held() >= self.control.config.patience();
-        if self.has_dropped() && patience_is_over {
-            self.press(Grounds::TakesBack);
-            return self.poll_pressing(now, arbiter);
+        if self.has_let_go() && patience_is_over {
+            self.claim_outputs(Grounds::TakesBack);
+            return self.poll_takeover(now, arbiter);
         }
         if self.condemns_peer() {
-            self.press(Grounds::PeerFaulty);
-            return self.poll_pressing(now, arbiter);
+            self.claim_outputs(Grounds::PeerFaulty);
+            return self.poll_takeover(now, arbiter);
         }
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
@@ -88,7 +88,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             if self.control.turn.progress() == Progress::Voted && !self.schedule.slot_is_over(now) {
                 return None; // the first vote is about to go out
             }
-            if self.pressing.is_none() && self.control.turn.progress() == Progress::Examined {
+            if !self.is_taking_over() && self.control.turn.progress() == Progress::Examined {
                 let is_overdue = self.evidence_is_overdue();
                 if is_overdue && patience_is_over {
                     return self.conclude_without_peer(now, arbiter);
@@ -105,8 +105,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
         if patience_is_over || self.cut.is_some() && self.mechanisms.on(Mechanism::CutPatience) {
             self.fault(Faults::PEER_SILENT);
-            self.press(Grounds::Silence);
-            return self.poll_pressing(now, arbiter);
+            self.claim_outputs(Grounds::Silence);
+            return self.poll_takeover(now, arbiter);
         }
         self.record.bear(Faults::PEER_SILENT); // borne, so not worth the record
         Some(self.hold())

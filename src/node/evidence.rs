@@ -72,7 +72,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return Err(Reject::TooLong);
         } else {
             (examination.theirs, examination.peer_levels) = (Some(theirs), payload.levels);
-            if self.pressing.is_none() {
+            if !self.is_taking_over() {
                 (examination.diagnosis, examination.is_refused) = (None, false); // one that was made without it
             }
         }

@@ -206,8 +206,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 Some(self.leave(now))
             }
             Diagnosis::Faulty(..) => {
-                self.press(Grounds::PeerFaulty);
-                self.poll_pressing(now, arbiter)
+                self.claim_outputs(Grounds::PeerFaulty);
+                self.poll_takeover(now, arbiter)
             }
             Diagnosis::Transient(_) | Diagnosis::Unattributed => Some(self.fatal(now, Faults::UNATTRIBUTED)),
         }

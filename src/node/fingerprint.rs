@@ -1,7 +1,6 @@
 //! Fingerprint and copy of a channel, for a model that explores many futures of it (feature `sim`).
 
 use super::control::Control;
-use super::undertaking::Handover;
 use super::{MayUpgrade, Node};
 use crate::memory::Cells;
 use crate::program::Program;
@@ -22,7 +21,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             my_vote: self.my_vote.clone(),
             peer_vote: self.peer_vote.clone(),
             last: self.last.clone(),
-            pressing: self.pressing,
             copying: self.copying.clone(),
             cut: self.cut,
             mending: self.mending.clone(),
@@ -60,7 +58,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             my_vote,
             peer_vote,
             last,
-            pressing,
             copying,
             cut,
             mending,
@@ -74,13 +71,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             proof_tested_in: _,
             injected,
         } = self;
-        let Control { config, standing, turn, suspicion, undertaking } = control;
-        (config.me(), config.nonce(), standing, turn, suspicion, undertaking).hash(hasher);
+        let Control { config, standing, turn, claim, suspicion, undertaking } = control;
+        (config.me(), config.nonce(), standing, turn, claim, suspicion, undertaking).hash(hasher);
         (handshake, boot).hash(hasher);
         mirror.fingerprint(hasher);
         (samples, agreed, my_vote, peer_vote, last).hash(hasher);
-        (pressing, copying, cut, mending).hash(hasher);
-        (undertaking.handover() == Handover::Dropped).then_some(drop_resend_at).hash(hasher);
+        (copying, cut, mending).hash(hasher);
+        claim.has_let_go().then_some(drop_resend_at).hash(hasher);
         upgrade.fingerprint(hasher);
         (schedule, outgoing).hash(hasher);
         (examination, is_proof_test_due, injected).hash(hasher);

@@ -11,7 +11,6 @@
 
 use super::takeover::newest_of;
 use super::turn::Progress;
-use super::undertaking::Handover;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
@@ -39,56 +38,49 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
     }
 
-    /// Where the outputs are on their way to, if anything may hand them over.
-    fn handover(&self) -> Handover {
-        if U::IS_ON { self.control.undertaking.handover() } else { Handover::Keeping }
+    /// Whether this channel has let go of the outputs, and the other one has not taken them yet.
+    pub(super) fn has_let_go(&self) -> bool {
+        U::IS_ON && self.control.claim.has_let_go() && self.mechanisms.on(Mechanism::LetGo)
     }
 
-    pub(super) fn has_dropped(&self) -> bool {
-        self.handover() == Handover::Dropped && self.mechanisms.on(Mechanism::LetGo)
+    /// Whether this channel is about to take outputs that were left to it.
+    pub(super) fn is_taking_outputs(&self) -> bool {
+        self.left_outputs().is_some()
     }
 
-    pub(super) fn is_claiming(&self) -> bool {
-        self.handover() == Handover::Claiming
+    fn left_outputs(&self) -> Option<Epoch> {
+        if U::IS_ON { self.control.claim.on(Grounds::HandedOver) } else { None }
     }
 
     /// Lets go of the outputs, or takes those that were left to this channel.
     pub(super) fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let to = self.control.undertaking.claimed();
-        match self.handover() {
-            Handover::Keeping if self.hands_over() => {
+        let Some(to) = self.left_outputs() else {
+            if !self.control.claim.has_let_go() && self.hands_over() {
                 arbiter.let_go(self.control.standing.epoch(), self.control.config.me());
-                self.control.undertaking.drop_outputs();
+                self.control.claim.let_go();
                 self.drop_resend_at = now;
                 self.happened(Event::LetGo);
+            }
+            return None;
+        };
+        match self.ask(arbiter, to, Grounds::HandedOver) {
+            Claim::Granted => {
+                self.go_on_in(now, to);
                 None
             }
-            Handover::Keeping | Handover::Dropped => None,
-            Handover::Claiming
-                if to.owner() != self.control.config.me() || !is_in_block(self.control.standing.epoch(), to) =>
-            {
-                self.control.undertaking.keep_outputs(); // no claim of this channel's: damaged
+            Claim::Refused => {
+                // The other one has taken them back, and goes on alone.
+                self.control.standing.saw(newest_of(arbiter).counter());
+                self.fault(Faults::LEASE_REFUSED);
+                self.record.count(|counters| &mut counters.refused);
+                self.stand_by(now, ModeEvent::Refused);
+                self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+            }
+            Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
+            Claim::Pending => {
+                self.schedule.poll_again_soon(now, &self.control.config);
                 None
             }
-            Handover::Claiming => match self.ask(arbiter, to, Grounds::HandedOver) {
-                Claim::Granted => {
-                    self.go_on_in(now, to);
-                    None
-                }
-                Claim::Refused => {
-                    // The other one has taken them back, and goes on alone.
-                    self.control.standing.saw(newest_of(arbiter).counter());
-                    self.fault(Faults::LEASE_REFUSED);
-                    self.record.count(|counters| &mut counters.refused);
-                    self.stand_by(now, ModeEvent::Refused);
-                    self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
-                }
-                Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
-                Claim::Pending => {
-                    self.schedule.poll_again_soon(now, &self.control.config);
-                    None
-                }
-            },
         }
     }
 
@@ -101,7 +93,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Both channels go on, and the other one owns.
     fn go_on_in(&mut self, now: Instant, epoch: Epoch) {
         self.control.standing.adopt(epoch);
-        self.control.undertaking.keep_outputs();
+        self.control.claim.forget();
         self.outgoing.restart(Phase::new(self.control.turn.committed(), Stage::Settled));
         if !self.control.turn.is_settled() {
             self.outgoing.sample_is_new(now, &self.control.config);
@@ -132,17 +124,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !is_in_block(self.control.standing.epoch(), to) {
             return Err(Reject::Epoch); // no number is left for it
         }
-        if self.handover() == Handover::Keeping && self.pressing.is_none() {
-            self.control.undertaking.claim_outputs(to);
-        }
+        self.control.claim.begin(to, Grounds::HandedOver);
         Ok(())
     }
 
     /// Whether a frame of a newer epoch is the answer to what this channel let go; if so, it goes on in that.
     pub(super) fn answers_handover(&mut self, now: Instant, epoch: Epoch) -> bool {
         let is_answer = self.control.standing.mode() == Mode::Trial
-            && self.has_dropped()
-            && self.pressing.is_none()
+            && self.has_let_go()
+            && !self.is_taking_over()
             && is_in_block(self.control.standing.epoch(), epoch)
             && epoch.owner() != self.control.config.me();
         if is_answer {
@@ -162,6 +152,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     pub(super) fn handover_timeout(&self) -> Option<Instant> {
-        (self.handover() == Handover::Dropped).then_some(self.drop_resend_at)
+        (U::IS_ON && self.control.claim.has_let_go()).then_some(self.drop_resend_at)
     }
 }

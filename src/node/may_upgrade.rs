@@ -223,6 +223,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step of an upgrade, too.
     pub fn leads(&self) -> bool {
-        self.control.standing.mode().serves() && self.control.owns() && !self.has_dropped()
+        self.control.standing.mode().serves() && self.control.owns() && !self.has_let_go()
     }
 }

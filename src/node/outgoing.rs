@@ -122,7 +122,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         self.resend(now);
         // A cycle that was left to the other channel is sampled for in the epoch that one gives it.
-        if self.outgoing.sample_due && !self.has_dropped() {
+        if self.outgoing.sample_due && !self.has_let_go() {
             let length = self.transmit_sample(buffer)?;
             self.outgoing.sample_due = false;
             if length.is_some() {

@@ -1,6 +1,5 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
-use super::boot::Boot;
 use super::turn::Progress;
 use super::upgrade::NoKin;
 use super::{MayUpgrade, Node};
@@ -155,7 +154,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 if !standing.contains(Standing::LEAVES) {
                     self.fault(Faults::PEER_LEFT);
                 }
-                self.press(grounds);
+                self.claim_outputs(grounds);
             }
             Mode::Duplex if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Duplex | Mode::Trial if hello.epoch.counter() > self.control.standing.epoch().counter() => {
@@ -172,7 +171,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 self.offered(now, hello);
             }
             Mode::Standby if (empty || self.is_newer_than(hello)) && !self.control.standing.is_empty() => {
-                self.press(grounds)
+                self.claim_outputs(grounds)
             }
             Mode::Starting | Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby | Mode::Safe => {}
         }
@@ -181,7 +180,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// The version after this one serves: nothing of it can be taken, but it can be talked to.
     fn left_behind(&mut self, hello: &Hello) {
-        (self.boot, self.cut) = (Boot::Listening, None);
+        self.stop_booting();
         self.copying.serving = Some(hello.epoch);
         self.control.standing.meet(hello.nonce);
     }
@@ -206,7 +205,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// because of a frame; whether it still does is the arbiter's to say.
     fn overtaken(&mut self, now: Instant) {
         // What it claims back, the arbiter decides.
-        let has_let_go = self.has_dropped() && self.pressing.is_none();
+        let has_let_go = self.has_let_go() && !self.is_taking_over();
         let holds_none = (!self.control.owns() || has_let_go) && self.control.standing.mode().is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);

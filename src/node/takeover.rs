@@ -1,6 +1,5 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
-use super::boot::Boot;
 use super::memory::Mending;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
@@ -13,16 +12,6 @@ use crate::program::Program;
 use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 
-/// A claim in progress: the same figures until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pressing {
-    to: Epoch,
-    grounds: Grounds,
-    /// The checkpoint was found sound before the arbiter was asked: a channel that cannot
-    /// serve takes nothing away from one that can.
-    is_sound: bool,
-}
-
 /// Returns the epoch that an arbiter lets through, as far as it makes sense: the last number of all
 /// is what a dead bus reads, and following it would leave none to claim.
 pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
@@ -32,14 +21,22 @@ pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Resolves to claim the outputs; `poll_pressing` asks.
-    pub(super) fn press(&mut self, grounds: Grounds) {
-        if self.pressing.is_none() {
-            let is_trial =
-                U::IS_ON && self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
-            let to = if is_trial { self.next_block() } else { self.next_epoch() };
-            self.pressing = Some(Pressing { to, grounds, is_sound: false });
-        }
+    /// Resolves to go on without the peer; `poll_takeover` asks.
+    pub(super) fn claim_outputs(&mut self, grounds: Grounds) {
+        let is_trial =
+            U::IS_ON && self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
+        let to = if is_trial { self.next_block() } else { self.next_epoch() };
+        self.control.claim.begin(to, grounds);
+    }
+
+    /// Whether a claim is on its way with which this channel would go on without the peer.
+    pub(super) fn is_taking_over(&self) -> bool {
+        self.takeover_claim().is_some()
+    }
+
+    fn takeover_claim(&self) -> Option<(Epoch, Grounds)> {
+        let is_for_both = |grounds| matches!(grounds, Grounds::First | Grounds::PeerJoins | Grounds::HandedOver);
+        self.control.claim.figures().filter(|(_, grounds)| !is_for_both(*grounds))
     }
 
     /// Returns the first epoch after everything seen or issued, owned by this channel.
@@ -52,14 +49,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Epoch::new(newest, self.control.config.me()).successor(self.control.config.me())
     }
 
-    /// Asks the arbiter for what is being pressed.
-    pub(super) fn poll_pressing<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let Pressing { to, grounds, is_sound } = self.pressing?;
-        if to.owner() != self.control.config.me() || to.counter() <= self.control.standing.epoch().counter() {
-            self.pressing = None; // no claim of this channel's: damaged
-            // Or there is no newer number left.
-            return (self.next_epoch().counter() <= self.control.standing.epoch().counter())
-                .then(|| self.refused(now, Epoch::NONE));
+    /// Asks the arbiter for the outputs, to go on without the peer.
+    pub(super) fn poll_takeover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+        let (to, grounds) = self.takeover_claim()?;
+        if to.counter() <= self.control.standing.epoch().counter() {
+            return Some(self.refused(now, Epoch::NONE)); // there is no newer number left
         }
         if self.control.standing.is_empty()
             && self.control.standing.mode().is_paired()
@@ -73,16 +67,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if let Some(verdict) = U::gives_up(self, now) {
             return Some(verdict);
         }
-        if !is_sound {
+        let was_backed = self.control.claim.is_backed();
+        if !was_backed {
             if !self.is_all_sound() {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
             self.mending = Mending::default();
-            self.pressing = Some(Pressing { to, grounds, is_sound: true });
+            self.control.claim.back();
         }
         match self.ask(arbiter, to, grounds) {
             // The answer took its time, in which memory may have been hit again.
-            Claim::Granted if is_sound && !self.is_all_sound() || self.mending.waits() => {
+            Claim::Granted if was_backed && !self.is_all_sound() || self.mending.waits() => {
                 Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED))
             }
             Claim::Granted => Some(self.take_over(now, to)),
@@ -93,7 +88,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                     && self.mechanisms.on(Mechanism::KeptVerdict)
                     && newest_of(arbiter).counter() <= self.control.standing.epoch().counter() =>
             {
-                self.pressing = None;
+                self.control.claim.end();
                 if let Some(examination) = &mut self.examination {
                     examination.is_refused = true;
                 }
@@ -111,7 +106,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// The outputs are somebody else's: stands by.
     fn refused(&mut self, now: Instant, newest: Epoch) -> Verdict<P::Output> {
         self.control.standing.saw(newest.counter());
-        self.pressing = None;
+        self.control.claim.end();
         self.fault(Faults::LEASE_REFUSED);
         self.record.count(|counters| &mut counters.refused);
         self.stand_by(now, ModeEvent::Refused);
@@ -172,7 +167,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Goes back to waiting for the peer, as empty as at boot.
     pub(super) fn start_over(&mut self, now: Instant) {
         self.change_mode(now, ModeEvent::StartOver);
-        (self.boot, self.cut, self.copying.serving) = (Boot::Listening, None, None);
+        self.stop_booting();
+        self.copying.serving = None;
         self.retry_copy();
         self.proof_tested_in = None; // cycles are counted anew
         U::starts_over(self);
@@ -196,8 +192,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !self.slot_open() {
             return None;
         }
-        if self.pressing.is_some() && !self.control.turn.is_settled() {
-            return self.poll_pressing(now, arbiter);
+        if self.is_taking_over() && !self.control.turn.is_settled() {
+            return self.poll_takeover(now, arbiter);
         }
         Some(self.verdict(Outcome::Waiting, [None, None], None))
     }

@@ -29,7 +29,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if let Some(verdict) = self.poll_handover(now, arbiter) {
             return Some(verdict);
         }
-        let may_step = !self.mending.waits() && !self.is_claiming() && !self.has_dropped();
+        let may_step = !self.mending.waits() && !self.is_taking_outputs() && !self.has_let_go();
         if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && may_step {
             if self.step_twice(now).is_err() {
                 // It cannot vouch for its own result: the other one goes on.
@@ -44,8 +44,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if self.control.turn.is_settled() {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
-        if self.pressing.is_some() {
-            return self.poll_pressing(now, arbiter);
+        if self.is_taking_over() {
+            return self.poll_takeover(now, arbiter);
         }
         let has_votes = self.my_vote.of(self.control.turn.cycle()).is_some()
             && self.peer_vote.of(self.control.turn.cycle()).is_some();
@@ -53,7 +53,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             return Some(self.settle_trial(now));
         }
         // A claim on its way to take what was left to this channel has to be seen through.
-        if now >= self.schedule.deadline() && !self.is_claiming() { self.miss_deadline(now, arbiter) } else { None }
+        if now >= self.schedule.deadline() && !self.is_taking_outputs() {
+            self.miss_deadline(now, arbiter)
+        } else {
+            None
+        }
     }
 
     /// Steps until two results are the same, from a sound checkpoint each time: at most three times.

@@ -1,6 +1,5 @@
 //! Undertaking: how far an upgrade is, and what this channel is in it.
 
-use crate::ids::Epoch;
 use crate::upgrade::{Duty, Kin, Step};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -8,27 +7,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Undertaking {
-    /// The epoch in which outputs that were left to this channel are claimed; 0 unless they are.
-    claimed: u32,
     step: u8,
     kin: u8,
     restart: u8,
-    handover: u8,
     is_new: u8,
     leaves: u8,
     is_confirmed: u8,
     has_failed: u8,
-}
-
-/// Where the outputs are, on their way from one channel to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Handover {
-    /// They are not on their way.
-    Keeping,
-    /// This channel has let go, and says so until the other one has taken them.
-    Dropped,
-    /// They were left to this channel, which claims them.
-    Claiming,
+    unused: u8,
 }
 
 const INTO_NEW: u8 = 1;
@@ -37,15 +23,14 @@ const INTO_OLD: u8 = 2;
 impl Undertaking {
     /// No upgrade is under way, and nobody keeps account of images.
     pub(super) const NONE: Self = Self {
-        claimed: 0,
         step: Step::Idle.code(),
         kin: Kin::Same as u8,
         restart: 0,
-        handover: Handover::Keeping as u8,
         is_new: 0,
         leaves: 0,
         is_confirmed: 1,
         has_failed: 0,
+        unused: 0,
     };
 
     #[inline(never)]
@@ -58,14 +43,6 @@ impl Undertaking {
     #[inline(never)]
     pub(super) fn kin(&self) -> Kin {
         Kin::ALL.get(usize::from(self.kin)).copied().unwrap_or(Kin::Same)
-    }
-
-    pub(super) fn handover(&self) -> Handover {
-        match self.handover {
-            dropped if dropped == Handover::Dropped as u8 => Handover::Dropped,
-            claiming if claiming == Handover::Claiming as u8 => Handover::Claiming,
-            _ => Handover::Keeping,
-        }
     }
 
     /// Returns into what this channel is to restart.
@@ -102,24 +79,6 @@ impl Undertaking {
 
     pub(super) fn meet(&mut self, kin: Kin) {
         self.kin = kin as u8;
-    }
-
-    /// Returns the epoch in which outputs that were left to this channel are claimed.
-    pub(super) fn claimed(&self) -> Epoch {
-        Epoch::from_bits(self.claimed)
-    }
-
-    /// Nothing is on its way.
-    pub(super) fn keep_outputs(&mut self) {
-        (self.handover, self.claimed) = (Handover::Keeping as u8, 0);
-    }
-
-    pub(super) fn drop_outputs(&mut self) {
-        (self.handover, self.claimed) = (Handover::Dropped as u8, 0);
-    }
-
-    pub(super) fn claim_outputs(&mut self, to: Epoch) {
-        (self.handover, self.claimed) = (Handover::Claiming as u8, to.bits());
     }
 
     /// Both channels go on together, this one as the new version if the peer's is the one before.

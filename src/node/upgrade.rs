@@ -206,7 +206,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.start_over(now);
         self.copying.serving = serving; // it is told why
         // Should it have been starting, nothing has changed its mode.
-        self.boot = super::boot::Boot::Listening;
+        self.stop_booting();
         self.outgoing.hello_at(now);
     }
 

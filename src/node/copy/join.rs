@@ -7,7 +7,6 @@ use crate::ids::{Cycle, Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mirror::{self, Range};
 use crate::mode::{Mode, ModeEvent};
-use crate::node::boot::Boot;
 use crate::node::{MayUpgrade, Node};
 use crate::program::Program;
 use crate::reintegrate::{Joiner, Serial};
@@ -27,7 +26,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() == Mode::Joining && hello.nonce != self.control.standing.peer_nonce() {
             self.start_over(now);
         }
-        (self.boot, self.cut) = (Boot::Listening, None);
+        self.stop_booting();
         self.copying.serving = Some(hello.epoch);
         self.control.standing.meet(hello.nonce);
     }

@@ -43,7 +43,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let candidate = upgrade.candidate;
         let partner = upgrade.partner.map_or(0, |partner| partner.candidate);
         let partner_is_confirmed = upgrade.partner.is_none_or(|partner| partner.part.contains(Part::CONFIRMED));
-        let is_claiming = self.pressing.is_some() || self.copying.raising.is_some();
+        let is_claiming = self.control.claim.is_under_way();
         let mut reasons = NotReady::empty();
         for (reason, applies) in [
             (NotReady::NOT_IN_DUPLEX, self.control.standing.mode() != Mode::Duplex),
