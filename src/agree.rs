@@ -35,7 +35,7 @@ impl<const FRAME: usize> Payload<FRAME> {
 
 /// A sample, kept twice, each copy with its digest: if one is damaged, it is mended from the other.
 #[derive(Clone)]
-pub(crate) struct Kept<const FRAME: usize>([Payload<FRAME>; 2]);
+struct Kept<const FRAME: usize>([Payload<FRAME>; 2]);
 
 /// What a look at a sample's copies found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +47,19 @@ pub(crate) enum Copies {
 }
 
 impl<const FRAME: usize> Kept<FRAME> {
-    pub(crate) const NONE: Self = Self([const { Payload { length: 0, bytes: [0; FRAME] } }; 2]);
+    const NONE: Self = Self([const { Payload { length: 0, bytes: [0; FRAME] } }; 2]);
 
     /// Whether there is a sample.
-    pub(crate) fn is_there(&self) -> bool {
+    fn is_there(&self) -> bool {
         self.0.iter().any(|copy| copy.length > 0)
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.0.iter_mut().for_each(|copy| copy.length = 0);
     }
 
     /// Fixes a value; false if it does not fit, and then there is none.
-    pub(crate) fn fix<T: serde::Serialize>(&mut self, value: &T) -> bool {
+    fn fix<T: serde::Serialize>(&mut self, value: &T) -> bool {
         self.clear();
         let [first, _] = &mut self.0;
         let Some((digest, room)) = first.bytes.split_first_chunk_mut::<SAMPLE_DIGEST_BYTES>() else { return false };
@@ -71,7 +71,7 @@ impl<const FRAME: usize> Kept<FRAME> {
     }
 
     /// Keeps a received payload; false if it is too long, and then there is none.
-    pub(crate) fn keep(&mut self, payload: &[u8]) -> bool {
+    fn keep(&mut self, payload: &[u8]) -> bool {
         self.clear();
         let [first, _] = &mut self.0;
         let Some(room) = first.bytes.get_mut(..payload.len()) else { return false };
@@ -87,7 +87,7 @@ impl<const FRAME: usize> Kept<FRAME> {
     }
 
     /// Checks the first copy before it is used. The second one is looked at only if need be.
-    pub(crate) fn check(&mut self) -> Copies {
+    fn check(&mut self) -> Copies {
         let [first, second] = &mut self.0;
         if first.is_sound() {
             return Copies::Sound;
@@ -100,7 +100,7 @@ impl<const FRAME: usize> Kept<FRAME> {
     }
 
     /// Returns the payload, as it is sent.
-    pub(crate) fn payload(&self) -> Option<&[u8]> {
+    fn payload(&self) -> Option<&[u8]> {
         let [first, _] = &self.0;
         first.bytes()
     }
@@ -112,7 +112,7 @@ impl<const FRAME: usize> Kept<FRAME> {
 
     /// Flips a bit of one of the copies, taken modulo what there is; false if there is none.
     #[cfg(feature = "sim")]
-    pub(crate) fn flip(&mut self, copy: usize, bit: usize) -> bool {
+    fn flip(&mut self, copy: usize, bit: usize) -> bool {
         let Some(Payload { length, bytes }) = self.0.get_mut(copy).filter(|copy| copy.length > 0) else { return false };
         if let Some(byte) = bytes.get_mut(bit / 8 % *length) {
             *byte ^= 1 << (bit % 8);
@@ -124,9 +124,9 @@ impl<const FRAME: usize> Kept<FRAME> {
 /// The samples of the cycle in progress, and the peer's for the next one if it is ahead.
 #[derive(Clone)]
 pub(crate) struct Samples<const FRAME: usize> {
-    pub(crate) mine: Kept<FRAME>,
-    pub(crate) theirs: Kept<FRAME>,
-    pub(crate) ahead: Kept<FRAME>,
+    mine: Kept<FRAME>,
+    theirs: Kept<FRAME>,
+    ahead: Kept<FRAME>,
 }
 
 impl<const FRAME: usize> Samples<FRAME> {
@@ -146,6 +146,59 @@ impl<const FRAME: usize> Samples<FRAME> {
         self.mine.clear();
         self.theirs.clear();
         self.ahead.clear();
+    }
+
+    /// Fixes this channel's sample; false if it does not fit, and then there is none.
+    pub(crate) fn fix<T: serde::Serialize>(&mut self, sample: &T) -> bool {
+        self.mine.fix(sample)
+    }
+
+    /// Returns this channel's sample, as it is sent.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        self.mine.payload()
+    }
+
+    /// Whether the peer's sample is there.
+    pub(crate) fn has_theirs(&self) -> bool {
+        self.theirs.is_there()
+    }
+
+    /// Whether the peer's sample of the next cycle is there.
+    pub(crate) fn has_ahead(&self) -> bool {
+        self.ahead.is_there()
+    }
+
+    /// Keeps the peer's sample; false if it is too long.
+    pub(crate) fn keep_theirs(&mut self, payload: &[u8]) -> bool {
+        self.theirs.keep(payload)
+    }
+
+    /// Keeps the peer's sample of the next cycle; false if it is too long.
+    pub(crate) fn keep_ahead(&mut self, payload: &[u8]) -> bool {
+        self.ahead.keep(payload)
+    }
+
+    pub(crate) fn forget_theirs(&mut self) {
+        self.theirs.clear();
+    }
+
+    pub(crate) fn forget_ahead(&mut self) {
+        self.ahead.clear();
+    }
+
+    /// Checks those of this cycle before they are used.
+    pub(crate) fn check(&mut self) -> [Copies; 2] {
+        [&mut self.mine, &mut self.theirs].map(|kept| if kept.is_there() { kept.check() } else { Copies::Sound })
+    }
+
+    /// Flips a bit of a sample: of this channel's, of its spare copy, of the peer's, of the peer's next one; false if there is none.
+    #[cfg(feature = "sim")]
+    pub(crate) fn flip(&mut self, which: usize, bit: usize) -> bool {
+        match which {
+            0 | 1 => self.mine.flip(which, bit),
+            2 => self.theirs.flip(0, bit),
+            _ => self.ahead.flip(0, bit),
+        }
     }
 
     /// Settles on one input: of both samples in the order A, B if the peer's is there, else

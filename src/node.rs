@@ -18,6 +18,7 @@
 mod ballot;
 mod boot;
 mod calls;
+mod case;
 mod claim;
 mod control;
 mod copy;
@@ -30,6 +31,7 @@ mod handover;
 #[cfg(feature = "sim")]
 mod injected;
 mod may_upgrade;
+mod meeting;
 mod memory;
 mod noting;
 mod outgoing;
@@ -40,9 +42,9 @@ mod record;
 mod schedule;
 mod settings;
 mod standing;
+mod stepped;
 mod suspicion;
 mod takeover;
-mod trial;
 mod turn;
 mod undertaking;
 mod upgrade;
@@ -51,7 +53,6 @@ use crate::agree::Samples;
 use crate::buckets::Buckets;
 use crate::config::{Config, ConfigError};
 use crate::fault::Faults;
-use crate::handshake::Handshake;
 use crate::ids::{ChannelId, Cycle, Epoch, Instant};
 use crate::journal::{Counters, Entry, Event, FirstFault};
 use crate::lease::Arbiter;
@@ -65,11 +66,10 @@ use crate::vote::{self, Sealed};
 use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES};
 use crate::{canonical, wire};
 use ballot::Ballot;
-use boot::Boot;
 pub use calls::Calls;
+use case::Case;
 use control::Control;
-use copy::{Copying, Cutting};
-use examine::Examination;
+use copy::Copying;
 #[cfg(feature = "sim")]
 use injected::Injected;
 #[cfg(feature = "sim")]
@@ -77,11 +77,13 @@ pub use injected::Site;
 #[cfg(feature = "sim")]
 pub(crate) use injected::flip_value;
 pub use may_upgrade::{MayUpgrade, NoUpgrades};
+use meeting::Meeting;
 use memory::Mending;
 use outgoing::Outgoing;
 use record::Record;
 use schedule::Schedule;
 use settings::Settings;
+use stepped::Stepped;
 use turn::Progress;
 pub use upgrade::Upgrades;
 
@@ -95,21 +97,16 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     mechanisms: Mechanisms,
     mirror: Mirror<'m, P::State>,
 
-    handshake: Handshake,
-    boot: Boot,
+    meeting: Meeting,
 
     samples: Samples<FRAME>,
-    agreed: Option<P::Input>,
+    stepped: Stepped<P::Input, P::Output>,
     /// Stays until the peer proves that it settled: its sample of the next cycle, without
     /// which there is no next vote to overwrite this one.
     my_vote: Ballot<FRAME>,
     peer_vote: Ballot<FRAME>,
-    /// The last voted output, in case its owner died before driving it.
-    last: Option<Sealed<P::Output>>,
 
     copying: Copying,
-    /// The `Cut` that waits for its answer.
-    cut: Option<Cutting>,
     mending: Mending,
     upgrade: U,
     /// When the outputs that were let go are announced again.
@@ -119,9 +116,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     outgoing: Outgoing,
 
     record: Record,
-    examination: Option<Examination>,
-    is_proof_test_due: bool,
-    proof_tested_in: Option<Cycle>,
+    case: Case,
 
     #[cfg(feature = "sim")]
     injected: Injected,
@@ -189,24 +184,19 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             copies: [control; 2],
             mechanisms: Mechanisms::ALL_ON,
             mirror: Mirror::new(memory.try_into()?, P::init),
-            handshake: Handshake::new(),
-            boot: Boot::Listening,
+            meeting: Meeting::new(),
             samples: Samples::NONE,
-            agreed: None,
+            stepped: Stepped::NONE,
             my_vote: Ballot::NONE,
             peer_vote: Ballot::NONE,
-            last: None,
             copying: Copying::default(),
-            cut: None,
             mending: Mending::default(),
             upgrade: U::NONE,
             drop_resend_at: Instant::from_micros(0),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             record: Record::new(),
-            examination: None,
-            is_proof_test_due: false,
-            proof_tested_in: None,
+            case: Case::NONE,
             #[cfg(feature = "sim")]
             injected: Injected::default(),
         })
@@ -226,7 +216,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         self.fits(&sample)?;
         self.schedule.open_slot(now, &self.control.config);
         U::slot_opens(self, now);
-        self.copying.is_open = false;
+        self.copying.close();
         let is_between = !matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined)
             || self.control.standing.mode() == Mode::Standby;
         if is_between && !self.is_landing() {
@@ -237,8 +227,8 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
                 self.donor_begins_cycle(now);
                 self.control.turn.begin();
                 self.samples.advance();
-                self.samples.mine.fix(&sample);
-                self.agreed = None;
+                self.samples.fix(&sample);
+                self.stepped.begin();
                 self.schedule.open_cycle();
                 if self.control.standing.mode().is_paired() {
                     self.outgoing.sample_is_new(now, &self.control.config);
@@ -247,13 +237,13 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             }
             // Without the peer's sample nothing was voted on this one: a younger one is better.
             // Once both are held, the agreed input stays, since the peer may have settled on it.
-            (Mode::Standby, Progress::Sampled) if !self.samples.theirs.is_there() => {
-                self.samples.mine.fix(&sample);
+            (Mode::Standby, Progress::Sampled) if !self.samples.has_theirs() => {
+                self.samples.fix(&sample);
                 Begun::New(self.control.turn.cycle())
             }
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
                 if !self.mechanisms.on(Mechanism::FixedSample) {
-                    self.samples.mine.fix(&sample);
+                    self.samples.fix(&sample);
                 }
                 Begun::Continuing(self.control.turn.cycle())
             }
@@ -353,7 +343,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
 
     /// Returns the input that the last step used.
     pub fn agreed_input(&self) -> Option<&P::Input> {
-        self.agreed.as_ref()
+        self.stepped.agreed()
     }
 
     /// Returns the state, as the last step left it.
@@ -437,16 +427,12 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         U::leaves_mode(self);
         self.happened(Event::ModeChanged { from: self.control.standing.mode(), to: mode, because: event });
         self.control.standing.change_to(mode);
-        self.handshake.renew();
-        self.outgoing.hello_at(now);
-        // What belongs to a mode ends with it, above all the peer's offer: an old block must find no
-        // channel that takes it. Who needs it in the next mode sets it anew.
-        (self.cut, self.copying.serving) = (None, None);
-        self.boot = Boot::Listening;
+        self.meeting.mode_changed(); // who needs it in the next mode sets it anew
         self.control.claim.forget();
+        self.outgoing.hello_at(now);
         if !mode.serves_alone() {
             // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
-            self.mending = Mending::default();
+            self.mending.forget();
         }
         self.end_copy();
         self.record.count(|counters| &mut counters.mode_changes);

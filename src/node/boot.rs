@@ -1,6 +1,6 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
-use super::copy::Cutting;
+use super::meeting::Boot;
 use super::takeover::newest_of;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
@@ -13,27 +13,6 @@ use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
-/// What a starting channel is about to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Boot {
-    /// Nothing but say `Hello`.
-    Listening,
-    /// As the leader: cut over the peer of this nonce, once the first owner has the lease.
-    Leading { joiner_nonce: u32 },
-    /// Start alone, once this channel has the lease.
-    Alone,
-    /// As the leader: the `Cut` goes out until the first frame of its epoch comes back.
-    Cutting { until: Instant },
-    /// As the led one: the `Cut` is good, and this channel is to own; it claims first.
-    Joining,
-}
-
-impl Boot {
-    pub(super) fn is_cutting(&self) -> bool {
-        matches!(self, Self::Cutting { .. })
-    }
-}
-
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.advance_boot(now, arbiter);
@@ -41,10 +20,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     fn advance_boot<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
-        if self.boot == Boot::Listening {
+        if self.meeting.boot() == Boot::Listening {
             self.resolve_to_start_alone(now, arbiter);
         }
-        if let (Boot::Leading { joiner_nonce }, false) = (self.boot, self.control.claim.is_under_way()) {
+        if let (Boot::Leading { joiner_nonce }, false) = (self.meeting.boot(), self.control.claim.is_under_way()) {
             // The arbiter may remember more than two fresh boots do.
             let newest = self.control.standing.newest().max(newest_of(arbiter).counter());
             let first = arbiter.first_owner();
@@ -60,7 +39,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         {
             self.first_is_granted(now, to);
         }
-        if let Boot::Cutting { until } = self.boot
+        if let Boot::Cutting { until } = self.meeting.boot()
             && now >= until
         {
             self.stop_booting();
@@ -71,7 +50,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// This channel is the first owner.
     fn first_is_granted(&mut self, now: Instant, to: Epoch) {
         self.control.claim.end();
-        match self.boot {
+        match self.meeting.boot() {
             Boot::Leading { joiner_nonce } => self.cut_over_first(now, joiner_nonce, to),
             Boot::Alone => {
                 self.control.standing.adopt(to);
@@ -88,15 +67,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn cut_over_first(&mut self, now: Instant, joiner_nonce: u32, to: Epoch) {
         self.control.standing.adopt(to);
         self.control.standing.meet(joiner_nonce);
-        self.boot = Boot::Cutting { until: now.plus_us(self.control.config.period_us()) };
-        self.cut = Some(Cutting { joiner_nonce, resend_at: now });
-        // A `Hello` now would use up the challenge that the `Cut` carries.
-        self.handshake.answer_due = false;
+        self.meeting.cut_first(now, joiner_nonce, &self.control.config);
     }
 
     /// Does nothing but say `Hello`, whatever it was about to do.
     pub(super) fn stop_booting(&mut self) {
-        (self.boot, self.cut) = (Boot::Listening, None);
+        self.meeting.listen();
         if self.control.claim.on(Grounds::First).is_some() {
             self.control.claim.end();
         }
@@ -129,7 +105,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
         if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.control.config.me()) && !self.leaves() {
             self.control.standing.saw(remembered.counter());
-            self.boot = Boot::Alone;
+            self.meeting.start_alone();
             self.control.claim.begin(self.next_epoch(), Grounds::First);
         }
     }
@@ -137,14 +113,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
         let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves();
-        if self.control.config.me() == ChannelId::A && self.boot == Boot::Listening && may_pair {
-            self.boot = Boot::Leading { joiner_nonce };
+        if self.control.config.me() == ChannelId::A && self.meeting.boot() == Boot::Listening && may_pair {
+            self.meeting.lead(joiner_nonce);
         }
     }
 
     /// Joins at a cut, if it is meant for this boot and for this state.
     pub(super) fn handle_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        match (self.control.standing.mode(), self.copying.serving) {
+        match (self.control.standing.mode(), self.meeting.serving()) {
             (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, cut),
             (Mode::Starting, None) => self.handle_first_cut(now, cut),
             _ => Err(Reject::Mode),
@@ -153,7 +129,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// A cut for another boot of this channel, or for a word of it long past, is none.
     pub(super) fn is_for_this_boot(&self, cut: &Cut) -> bool {
-        let (nonce, challenge) = (self.control.config.nonce(), self.handshake.challenge());
+        let (nonce, challenge) = (self.control.config.nonce(), self.meeting.challenge());
         let is_meant = cut.joiner_nonce == nonce && cut.joiner_challenge == challenge;
         is_meant || !self.mechanisms.on(Mechanism::CutNonce)
     }
@@ -164,7 +140,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.control.standing.newest();
         if !meant {
-            self.handshake.answer_due = true; // with the newest challenge
+            self.meeting.owe_answer(); // with the newest challenge
             return Err(Reject::Stale);
         }
         if cut.region_digest != self.mirror.committed_digest() || cut.base != self.control.turn.committed().0 {
@@ -177,7 +153,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.adopt(cut.epoch);
         self.control.standing.meet(cut.nonce);
         if cut.epoch.owner() == self.control.config.me() {
-            self.boot = Boot::Joining;
+            self.meeting.join_first();
             self.control.claim.begin(cut.epoch, Grounds::First);
         } else {
             self.enter_duplex(now, now);
@@ -187,7 +163,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether a frame of this phase is the peer's answer to the cut.
     pub(super) fn answers_cut(&self, kind: Kind, phase: Phase) -> bool {
-        self.boot.is_cutting()
+        self.meeting.is_cutting_first()
             && kind == Kind::Sample
             && phase == Phase::new(self.control.turn.cycle().next(), Stage::Sample)
     }

@@ -2,6 +2,7 @@
 
 mod join;
 
+use super::meeting::Cutting;
 use super::takeover::newest_of;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
@@ -37,17 +38,33 @@ struct Refused {
 /// What a node keeps of reintegration, as the donor or as the joiner.
 #[derive(Clone, Default, Hash)]
 pub(super) struct Copying {
-    pub(super) donor: Option<Donor>,
-    pub(super) joiner: Option<Joiner>,
-    /// The epoch of the peer that serves, by its fresh `Hello`: frames of it are expected.
-    pub(super) serving: Option<Epoch>,
+    donor: Option<Donor>,
+    joiner: Option<Joiner>,
     /// The verdict of the cycle was taken, so what is left of the period is for the copy, as long
     /// as a frame gets through before the next cycle.
-    pub(super) is_open: bool,
+    is_open: bool,
     /// What outlasts one copy.
     ledger: Ledger,
     refused: Option<Refused>,
     same_due: Option<(Phase, SamePayload)>,
+}
+
+impl Copying {
+    /// The period is for the cycle again.
+    pub(super) fn close(&mut self) {
+        self.is_open = false;
+    }
+
+    /// Flips a bit of the books; false if there are none.
+    #[cfg(feature = "sim")]
+    pub(super) fn flip_bit(&mut self, bit: usize) -> bool {
+        match (&mut self.donor, &mut self.joiner) {
+            (Some(donor), _) => donor.flip_bit(bit),
+            (None, Some(joiner)) => joiner.flip_bit(bit),
+            (None, None) => return false,
+        }
+        true
+    }
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
@@ -85,7 +102,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode().serves() {
             self.control.standing.epoch()
         } else {
-            self.copying.serving.unwrap_or(self.control.standing.epoch())
+            self.meeting.serving().unwrap_or(self.control.standing.epoch())
         }
     }
 
@@ -233,7 +250,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let start = self.next_start();
         self.finish_copy();
         self.enter_duplex(now, start);
-        self.cut = Some(Cutting { joiner_nonce: self.control.standing.peer_nonce(), resend_at: now });
+        self.meeting.cut(now, self.control.standing.peer_nonce());
     }
 
     pub(super) fn handle_ack(&mut self, now: Instant, header: &Header, ack: &AckPayload) -> Result<(), Reject> {
@@ -247,10 +264,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                     return Err(Reject::Phase);
                 }
             }
-            _ if self.cut.is_some() => {}
+            _ if self.meeting.is_cutting() => {}
             _ => return Err(Reject::Mode),
         }
-        self.handshake.hear_challenge(self.control.standing.peer_nonce(), ack.challenge);
+        self.meeting.hear_challenge(self.control.standing.peer_nonce(), ack.challenge);
         Ok(())
     }
 
@@ -330,16 +347,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 }
 
-/// A `Cut` that goes out until the first frame of its epoch comes back.
-#[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Cutting {
-    pub(super) joiner_nonce: u32,
-    pub(super) resend_at: Instant,
-}
-
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let due = self.cut.filter(|cut| now >= cut.resend_at);
+        let due = self.meeting.waiting_cut().filter(|cut| now >= cut.resend_at);
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };
         let base = self.control.turn.committed();
         // At boot both start at once, and in a cycle that has begun the joiner is late already.
@@ -348,14 +358,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let cut = Cut {
             nonce: self.control.config.nonce(),
             joiner_nonce,
-            joiner_challenge: self.handshake.heard_challenge(),
+            joiner_challenge: self.meeting.heard_challenge(),
             epoch: self.control.standing.epoch(),
             base: base.0,
             region_digest: self.mirror.committed_digest(),
             starts_in_us: starts_in_us.cast_unsigned(),
         };
         let length = self.transmit(Kind::Cut, Phase::new(base, Stage::Settled), buffer, &cut)?;
-        self.cut = Some(Cutting { joiner_nonce, resend_at: now.plus_us(self.control.config.retransmit_us()) });
+        self.meeting.cut_again(now.plus_us(self.control.config.retransmit_us()));
         Ok(Some(length))
     }
 }

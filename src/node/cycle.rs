@@ -20,8 +20,7 @@ use crate::vote::{self, Sealed};
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
-        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && !self.mending.waits()
-        {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.has_theirs() && !self.mending.waits() {
             match self.step_both() {
                 Ok(()) => self.outgoing.vote_is_new(now, &self.control.config),
                 // A flipped bit can make an output longer as well as another one: such a vote agrees with
@@ -54,7 +53,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // epoch claimed, in which nothing of the old one can be driven.
             return self.poll_takeover(now, arbiter);
         }
-        let is_refused = self.examination().is_some_and(|examination| examination.is_refused);
+        let is_refused = self.examination().is_some_and(|examination| examination.is_refused());
         if self.control.turn.progress() == Progress::Examined
             && self.has_peer_evidence()
             && !is_refused
@@ -79,7 +78,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
             let owns = self.control.owns() || !self.drives_as_owner();
-            if !self.samples.theirs.is_there() && owns {
+            if !self.samples.has_theirs() && owns {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
             return Some(self.leave(now));
@@ -103,7 +102,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
-        if patience_is_over || self.cut.is_some() && self.mechanisms.on(Mechanism::CutPatience) {
+        if patience_is_over || self.meeting.is_cutting() && self.mechanisms.on(Mechanism::CutPatience) {
             self.fault(Faults::PEER_SILENT);
             self.claim_outputs(Grounds::Silence);
             return self.poll_takeover(now, arbiter);
@@ -164,8 +163,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return true;
         }
         let mut worst = Copies::Sound;
-        for kept in [&mut self.samples.mine, &mut self.samples.theirs].into_iter().filter(|kept| kept.is_there()) {
-            match kept.check() {
+        for copies in self.samples.check() {
+            match copies {
                 Copies::Sound => continue,
                 Copies::Mended => self.record.count(|counters| &mut counters.sample_repairs),
                 Copies::Lost => worst = Copies::Lost,
@@ -192,7 +191,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         let input_digest = self.my_vote.digest_of(&agreement.input).ok_or(Faults::INPUT_DIVERGENCE)?;
         self.remember(); // the step takes nearly all of a call: what flips meanwhile must not get into the copies
-        let agreed = self.agreed.insert(agreement.input);
+        let agreed = self.stepped.agree(agreement.input);
         #[cfg(feature = "sim")]
         self.injected.damage_input(agreed);
         let output = P::step(self.control.turn.cycle(), &mut self.mirror.tracked(), agreed);
@@ -218,7 +217,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let compare = self.mechanisms.on(Mechanism::Vote);
         let (mine, theirs) =
             self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))?;
-        if self.is_proof_test_due && vote::difference(&mine, &theirs, compare).is_empty() && !self.prove_comparator() {
+        if self.case.is_proof_test_due()
+            && vote::difference(&mine, &theirs, compare).is_empty()
+            && !self.prove_comparator()
+        {
             return Some(self.leave(now));
         }
         let (mine, theirs) =
@@ -264,7 +266,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A late completion is released by a leaseholder only, however outputs are driven.
         let needs_lease = self.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
-        self.last = Some(sealed);
+        self.stepped.keep(Some(sealed));
         let holder = needs_lease.then_some(self.control.config.me());
         self.verdict(Outcome::Agreed, [None, released], holder)
     }

@@ -1,6 +1,6 @@
 //! Evidence in the node: taken, answered and sent. What it says is found in `examine`.
 
-use super::examine::Examination;
+use super::case::Examination;
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::diagnose::Evidence;
@@ -65,22 +65,25 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.examination().is_none() {
             self.look_at_first_votes();
         }
-        let Some(mut examination) = self.examination else { return Ok(()) };
+        let Some(mut examination) = self.case.last().copied() else { return Ok(()) };
         if is_repetition {
             self.record.count(|counters| &mut counters.repeated);
         } else if !self.peer_vote.keep(self.control.turn.cycle(), payload.vote) {
             return Err(Reject::TooLong);
         } else {
-            (examination.theirs, examination.peer_levels) = (Some(theirs), payload.levels);
+            examination.note_theirs(theirs, payload.levels);
             if !self.is_taking_over() {
-                (examination.diagnosis, examination.is_refused) = (None, false); // one that was made without it
+                examination.reopen();
             }
         }
-        examination.is_acknowledged |= has_mine;
-        self.examination = Some(examination);
+        if has_mine {
+            examination.acknowledge();
+        }
+        self.case.open(examination);
         // The peer learns that this channel has it, and gets what it lacks.
-        self.outgoing.evidence_due |=
-            self.control.turn.progress() == Progress::Examined && (!is_repetition || !has_mine);
+        if self.control.turn.progress() == Progress::Examined && (!is_repetition || !has_mine) {
+            self.outgoing.evidence_again();
+        }
         Ok(())
     }
 
@@ -95,7 +98,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Some(Some(faults)) => self.differs(faults),
             seen => {
                 let peer_first = seen.and_then(|_| self.peer_vote.payload_of(self.control.turn.cycle())).map(of_bytes);
-                self.examination = Some(Examination::of(self.control.turn.cycle(), peer_first));
+                self.case.open(Examination::of(self.control.turn.cycle(), peer_first, false));
             }
         }
     }
@@ -104,8 +107,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// with what it settled on, having seen no difference.
     fn answer_evidence(&mut self, cycle: Cycle, theirs: Evidence, payload: &EvidencePayload<'_>) -> Result<(), Reject> {
         self.check_vote();
-        let known = self.examination.is_some_and(|examination| examination.cycle == cycle);
-        if !known {
+        if self.case.of(cycle).is_none() {
             let vote = self.my_vote.of(cycle).ok_or(Reject::Phase)?;
             if self.control.standing.mode() == Mode::Safe || !self.mechanisms.on(Mechanism::Settled) {
                 return Err(Reject::Phase); // nothing was settled here
@@ -125,38 +127,35 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 second: first,
                 health: Health::empty(),
             };
-            self.examination = Some(Examination {
-                mine: Some(mine),
-                theirs: Some(theirs),
-                my_levels: self.control.suspicion.buckets().levels(),
-                peer_levels: payload.levels,
-                ..Examination::of(cycle, peer_first)
-            });
+            let mut examination = Examination::of(cycle, peer_first, false);
+            examination.note_mine(mine, self.control.suspicion.buckets().levels());
+            examination.note_theirs(theirs, payload.levels);
+            self.case.open(examination);
             self.record.count(|counters| &mut counters.diverged);
             self.diagnosed(agree);
         }
-        self.outgoing.evidence_due = true;
+        self.outgoing.evidence_again();
         Ok(())
     }
 
     /// Whether what the peer lacks of a cycle is this channel's evidence rather than its vote: the
     /// vote that is kept is the second one then.
     pub(super) fn sends_evidence_of(&self, cycle: Cycle) -> bool {
-        let examination = self.examination.as_ref().filter(|examination| examination.cycle == cycle);
-        examination.and_then(|examination| examination.mine).is_some_and(|mine| !mine.is_settled)
+        self.case.of(cycle).and_then(Examination::mine).is_some_and(|mine| !mine.is_settled)
     }
 
     /// Returns what an evidence acknowledges: its own phase if the peer's evidence is here.
     pub(super) fn evidence_ack(&self, phase: Phase) -> Phase {
-        let has_theirs = self.examination.is_some_and(|examination| examination.theirs.is_some());
+        let has_theirs = self.case.last().is_some_and(|examination| examination.theirs().is_some());
         Phase(phase.0.wrapping_sub(u32::from(!has_theirs)))
     }
 
     pub(super) fn transmit_evidence(&self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         // A vote of the next cycle has taken the place of what the peer no longer needs.
-        let current = self.examination.filter(|examination| examination.cycle == self.my_vote.cycle);
-        let Some(Examination { cycle, mine: Some(mine), my_levels, .. }) = current else { return Ok(None) };
-        let payload = mine.payload(my_levels, self.my_vote.payload_of(cycle).unwrap_or_default());
+        let cycle = self.my_vote.cycle;
+        let Some(examination) = self.case.of(cycle) else { return Ok(None) };
+        let Some(mine) = examination.mine() else { return Ok(None) };
+        let payload = mine.payload(examination.my_levels(), self.my_vote.payload_of(cycle).unwrap_or_default());
         let (kind, stage) =
             if mine.is_settled { (Kind::Settled, Stage::Settled) } else { (Kind::Evidence, Stage::Evidence) };
         self.transmit(kind, Phase::new(cycle, stage), buffer, &payload).map(Some)

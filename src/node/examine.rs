@@ -9,6 +9,7 @@
 //! goes or stays alone first waits, until the deadline at most, for the peer to have this channel's
 //! evidence: afterwards there would be nobody to send it.
 
+use super::case::Examination;
 use super::takeover::newest_of;
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
@@ -25,73 +26,32 @@ use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
 
-/// What is known of a cycle in which the votes differed. What was sent of it does not change, so
-/// that both channels diagnose the same pair.
-#[derive(Clone, Copy, Debug, Hash)]
-pub(super) struct Examination {
-    pub(super) cycle: Cycle,
-    pub(super) mine: Option<Evidence>,
-    pub(super) theirs: Option<Evidence>,
-    /// The peer's first vote as it arrived, before its second took its place.
-    pub(super) peer_first: Option<u32>,
-    /// This channel's comparator saw the first votes differ.
-    pub(super) saw_mismatch: bool,
-    pub(super) my_levels: [u8; 5],
-    pub(super) peer_levels: [u8; 5],
-    /// The peer has this channel's evidence.
-    pub(super) is_acknowledged: bool,
-    pub(super) diagnosis: Option<Diagnosis>,
-    /// The arbiter refused to cut the peer off: the next claim waits for the deadline.
-    pub(super) is_refused: bool,
-    /// Deadlines since the evidence is out.
-    pub(super) missed: u8,
-}
-
-impl Examination {
-    pub(super) fn of(cycle: Cycle, peer_first: Option<u32>) -> Self {
-        Self {
-            cycle,
-            mine: None,
-            theirs: None,
-            peer_first,
-            saw_mismatch: false,
-            my_levels: [0; 5],
-            peer_levels: [0; 5],
-            is_acknowledged: false,
-            diagnosis: None,
-            is_refused: false,
-            missed: 0,
-        }
-    }
-}
-
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn examination(&self) -> Option<&Examination> {
-        self.examination.as_ref().filter(|examination| examination.cycle == self.control.turn.cycle())
+        self.case.of(self.control.turn.cycle())
     }
 
     /// Whether the evidence of the peer is there.
     pub(super) fn has_peer_evidence(&self) -> bool {
-        self.examination().is_some_and(|examination| examination.theirs.is_some())
+        self.examination().is_some_and(|examination| examination.theirs().is_some())
     }
 
     /// Whether the peer was found faulty in this cycle and has not let go yet.
     pub(super) fn condemns_peer(&self) -> bool {
-        let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
+        let diagnosis = self.examination().and_then(Examination::diagnosis);
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.control.config.me())
     }
 
     /// Whether this channel was found faulty in this cycle and has not let go yet.
     pub(super) fn is_condemned(&self) -> bool {
-        let diagnosis = self.examination().and_then(|examination| examination.diagnosis);
+        let diagnosis = self.examination().and_then(Examination::diagnosis);
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.control.config.me())
     }
 
     /// Begins to examine the cycle, since this channel saw its votes differ in this.
     pub(super) fn differs(&mut self, faults: Faults) {
         let peer_first = self.peer_vote.payload_of(self.control.turn.cycle()).map(of_bytes);
-        self.examination =
-            Some(Examination { saw_mismatch: true, ..Examination::of(self.control.turn.cycle(), peer_first) });
+        self.case.open(Examination::of(self.control.turn.cycle(), peer_first, true));
         if faults.contains(Faults::INPUT_DIVERGENCE) {
             self.record.count(|counters| &mut counters.inputs_differed);
         }
@@ -118,18 +78,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.step_again();
         self.control.turn.reach(Progress::Examined);
         let second = of_bytes(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default());
-        let Examination { saw_mismatch, peer_first, .. } = examination;
-        examination.mine = Some(Evidence {
+        let mine = Evidence {
             checkpoint_holds,
-            saw_mismatch,
+            saw_mismatch: examination.saw_mismatch(),
             is_settled: false,
             first,
-            peer_first,
+            peer_first: examination.peer_first(),
             second,
             health: self.control.suspicion.health(),
-        });
-        examination.my_levels = self.control.suspicion.buckets().levels();
-        self.examination = Some(examination);
+        };
+        examination.note_mine(mine, self.control.suspicion.buckets().levels());
+        self.case.open(examination);
         self.outgoing.evidence_is_new(now, &self.control.config);
     }
 
@@ -170,7 +129,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.record.count(|counters| &mut counters.masked);
             return Some(self.commit_and_release(now, sealed, state_digest));
         }
-        let is_acknowledged = self.examination().is_some_and(|examination| examination.is_acknowledged);
+        let is_acknowledged = self.examination().is_some_and(|examination| examination.is_acknowledged());
         if !is_acknowledged && now < self.schedule.deadline() {
             return None;
         }
@@ -216,17 +175,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Counts a deadline that passed without the peer's evidence. It has at least one vote window for
     /// itself, however late the difference was seen; true once it is over.
     pub(super) fn evidence_is_overdue(&mut self) -> bool {
-        let Some(examination) = &mut self.examination else { return true };
-        examination.missed = examination.missed.saturating_add(1);
-        examination.missed > u8::from(self.mechanisms.on(Mechanism::EvidenceWindow))
+        let Some(examination) = self.case.last_mut() else { return true };
+        examination.miss() > u8::from(self.mechanisms.on(Mechanism::EvidenceWindow))
     }
 
     /// Whether both second votes are still those that the evidence speaks of, since they wait in
     /// memory: an own one that is not is stepped for again, and the peer has to repeat its.
     fn second_votes_are_sound(&mut self, now: Instant) -> bool {
-        let Some(Examination { mine: Some(mine), theirs: Some(theirs), .. }) = self.examination().copied() else {
-            return false;
-        };
+        let evidence = self.examination().and_then(|examination| examination.mine().zip(examination.theirs()));
+        let Some((mine, theirs)) = evidence else { return false };
         if of_bytes(self.my_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) != mine.second {
             self.restore_checkpoint(now);
             self.step_again();
@@ -234,23 +191,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         let is_sound =
             of_bytes(self.peer_vote.payload_of(self.control.turn.cycle()).unwrap_or_default()) == theirs.second;
-        if !is_sound && let Some(examination) = &mut self.examination {
-            examination.theirs = None;
-            self.outgoing.evidence_due = true;
+        if !is_sound && let Some(examination) = self.case.last_mut() {
+            examination.lose_theirs();
+            self.outgoing.evidence_again();
         }
         is_sound
     }
 
     /// Returns the diagnosis of the examined cycle, made once.
     pub(super) fn diagnosed(&mut self, agree: bool) -> Option<Diagnosis> {
-        let examination = self.examination.as_mut()?;
-        let (mine, theirs) = examination.mine.zip(examination.theirs)?;
-        if examination.diagnosis.is_some() {
-            return examination.diagnosis;
+        let examination = self.case.last()?;
+        let (mine, theirs) = examination.mine().zip(examination.theirs())?;
+        if examination.diagnosis().is_some() {
+            return examination.diagnosis();
         }
+        let peer_levels = examination.peer_levels();
         let [a, b] = self.control.config.me().in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
-        self.control.suspicion.merge(examination.peer_levels);
+        self.control.suspicion.merge(peer_levels);
         let is_transient = matches!(found, Diagnosis::Transient(_));
         if let Diagnosis::Transient(suspects) = found {
             self.control.suspicion.suspect(suspects);
@@ -268,8 +226,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn decide(&mut self, found: Diagnosis) -> Diagnosis {
         let diagnosis = self.by_policy(found);
         let mut cycle = self.control.turn.cycle();
-        if let Some(examination) = &mut self.examination {
-            (cycle, examination.diagnosis) = (examination.cycle, Some(diagnosis));
+        if let Some(examination) = self.case.last_mut() {
+            examination.diagnose(diagnosis);
+            cycle = examination.cycle();
         }
         self.report(cycle, diagnosis);
         diagnosis
@@ -277,8 +236,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
     pub(super) fn record_evidence(&mut self) {
-        let Some(Examination { cycle, mine, theirs, diagnosis, .. }) = self.examination else { return };
-        self.record.add_evidence(cycle, self.control.config.me().in_order(mine, theirs), diagnosis);
+        let Some(examination) = self.case.last() else { return };
+        let evidence = self.control.config.me().in_order(examination.mine(), examination.theirs());
+        self.record.add_evidence(examination.cycle(), evidence, examination.diagnosis());
     }
 
     /// Applies the limit of transient faults, and the policy where nothing is known.

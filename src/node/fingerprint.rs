@@ -14,24 +14,19 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             copies: self.copies,
             mechanisms: self.mechanisms,
             mirror: self.mirror.copied_onto(memory),
-            handshake: self.handshake.clone(),
-            boot: self.boot,
+            meeting: self.meeting.clone(),
             samples: self.samples.clone(),
-            agreed: self.agreed.clone(),
+            stepped: self.stepped.clone(),
             my_vote: self.my_vote.clone(),
             peer_vote: self.peer_vote.clone(),
-            last: self.last.clone(),
             copying: self.copying.clone(),
-            cut: self.cut,
             mending: self.mending.clone(),
             drop_resend_at: self.drop_resend_at,
             upgrade: self.upgrade.copied(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
             record: self.record.clone(),
-            examination: self.examination,
-            is_proof_test_due: self.is_proof_test_due,
-            proof_tested_in: self.proof_tested_in,
+            case: self.case.clone(),
             injected: self.injected,
         }
     }
@@ -51,35 +46,30 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             copies: _,     // sound: nothing flips in the control data here
             mechanisms: _, // the same throughout a run
             mirror,
-            handshake,
-            boot,
+            meeting,
             samples,
-            agreed,
+            stepped,
             my_vote,
             peer_vote,
-            last,
             copying,
-            cut,
             mending,
             drop_resend_at,
             upgrade,
             schedule,
             outgoing,
             record: _, // only told
-            examination,
-            is_proof_test_due,
-            proof_tested_in: _,
+            case,
             injected,
         } = self;
         let Control { config, standing, turn, claim, suspicion, undertaking } = control;
         (config.me(), config.nonce(), standing, turn, claim, suspicion, undertaking).hash(hasher);
-        (handshake, boot).hash(hasher);
+        meeting.hash(hasher);
         mirror.fingerprint(hasher);
-        (samples, agreed, my_vote, peer_vote, last).hash(hasher);
-        (copying, cut, mending).hash(hasher);
+        (samples, stepped, my_vote, peer_vote).hash(hasher);
+        (copying, mending).hash(hasher);
         claim.has_let_go().then_some(drop_resend_at).hash(hasher);
         upgrade.fingerprint(hasher);
         (schedule, outgoing).hash(hasher);
-        (examination, is_proof_test_due, injected).hash(hasher);
+        (case, injected).hash(hasher);
     }
 }

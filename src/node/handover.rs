@@ -86,7 +86,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether the outputs go to the other channel now: between two cycles, both being in step.
     fn hands_over(&self) -> bool {
-        let is_between = !self.slot_open() && self.control.turn.is_settled() && self.cut.is_none();
+        let is_between = !self.slot_open() && self.control.turn.is_settled() && !self.meeting.is_cutting();
         is_between && self.control.owns() && U::wants_to_hand_over(self)
     }
 

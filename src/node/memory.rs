@@ -21,6 +21,11 @@ pub(super) struct Mending {
 }
 
 impl Mending {
+    /// Nothing is wanted any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     pub(super) fn waits(&self) -> bool {
         self.wanted.is_some()
     }

@@ -14,7 +14,7 @@ use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
 pub(super) struct Outgoing {
     sample_due: bool,
     vote_due: bool,
-    pub(super) evidence_due: bool,
+    evidence_due: bool,
     /// When what the peer has not acknowledged is sent again.
     resend_at: Instant,
     hello_at: Instant,
@@ -43,6 +43,11 @@ impl Outgoing {
     pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
         self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us()));
         self.hello_at = self.hello_at.min(now.plus_us(config.hello_us()));
+    }
+
+    /// The evidence is to go out once more.
+    pub(super) fn evidence_again(&mut self) {
+        self.evidence_due = true;
     }
 
     pub(super) fn is_vote_due(&self) -> bool {
@@ -86,9 +91,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     pub(super) fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        if self.handshake.answer_due || (self.sends_hellos() && now >= self.outgoing.hello_at) {
+        if self.meeting.owes_answer() || (self.sends_hellos() && now >= self.outgoing.hello_at) {
             let length = self.transmit_hello(buffer)?;
-            self.handshake.answer_due = false;
+            self.meeting.answered();
             self.outgoing.hello_at = now.plus_us(self.control.config.hello_us());
             return Ok(Some(length));
         }
@@ -178,7 +183,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
         let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
         let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
-        let cut = self.cut.map(|cut| cut.resend_at);
+        let cut = self.meeting.waiting_cut().map(|cut| cut.resend_at);
         let resend = waits.then_some(self.outgoing.resend_at);
         // Alone there is nobody to ask for a block.
         let mending = self.mending.timeout().filter(|_| self.control.standing.mode() == Mode::Duplex);
@@ -201,7 +206,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.outgoing.sample_due = true;
             self.record.count(|counters| &mut counters.retransmitted);
         }
-        let is_done = self.examination().is_some_and(|known| known.is_acknowledged && known.theirs.is_some());
+        let is_done = self.examination().is_some_and(|known| known.is_acknowledged() && known.theirs().is_some());
         if self.control.turn.progress() != Progress::Sampled && !is_done {
             self.vote_again();
         }
@@ -209,7 +214,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     fn sends_hellos(&self) -> bool {
         match self.control.standing.mode() {
-            Mode::Starting => !self.boot.is_cutting(),
+            Mode::Starting => !self.meeting.is_cutting_first(),
             Mode::Simplex | Mode::Donor | Mode::Standby => true,
             Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
         }
@@ -240,14 +245,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             config_hash: self.control.config.hash(),
             ..Hello::BLANK
         };
-        let hello = self.handshake.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
+        let hello = self.meeting.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         self.transmit(Kind::Hello, phase, buffer, &hello)
     }
 
     fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         self.check_samples();
-        let Some(payload) = self.samples.mine.payload() else { return Ok(None) };
+        let Some(payload) = self.samples.payload() else { return Ok(None) };
         let header = self.header(Kind::Sample, Phase::new(self.control.turn.cycle(), Stage::Sample));
         wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)
     }
@@ -282,10 +287,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Returns the last phase that this channel has of the peer without a gap.
     fn ack(&self) -> Phase {
         let cycle = self.control.turn.cycle();
-        let sampled = self.samples.theirs.is_there();
+        let sampled = self.samples.has_theirs();
         // A vote may overtake its sample on the link: without the sample it is a gap.
         let voted = self.control.turn.is_settled() || sampled && self.peer_vote.of(cycle).is_some();
-        if voted && self.samples.ahead.is_there() {
+        if voted && self.samples.has_ahead() {
             Phase::new(cycle.next(), Stage::Sample)
         } else if voted {
             Phase::new(cycle, Stage::Vote)

@@ -18,7 +18,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// through before the next start.
     pub fn has_time_for_parcel(&self, now: Instant) -> bool {
         let is_between = !self.slot_open() && self.control.turn.is_settled();
-        self.control.standing.mode() == Mode::Duplex && is_between && self.cut.is_none() && self.has_time(now)
+        self.control.standing.mode() == Mode::Duplex && is_between && !self.meeting.is_cutting() && self.has_time(now)
     }
 
     /// Writes a parcel's frame into the front of `buffer` and returns its length; `None` if there is no time, or `write`

@@ -49,25 +49,25 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// for byte. Its result is an event, and if it fails a fault. It is of this channel's comparator, so
     /// both channels ask; nothing is tested while one serves alone.
     pub fn request_proof_test(&mut self) {
-        self.is_proof_test_due = true;
+        self.case.ask_for_proof_test();
     }
 
     /// Returns how many cycles ago the comparator last passed a proof test; `None` if it has not
     /// since this channel's boot, which counts as overdue. Require one a day, say: as many cycles as
     /// `86_400_000_000 / u64::from(period_us)`. Right for 2^31 cycles: 24 days of 1 ms.
     pub fn proof_test_age(&self) -> Option<u32> {
-        let passed_in = self.proof_tested_in?;
+        let passed_in = self.case.proof_tested_in()?;
         Some(self.control.turn.cycle().since(passed_in).unsigned_abs())
     }
 
     /// Does the proof test, on votes that are equal; false if the comparator failed it.
     pub(super) fn prove_comparator(&mut self) -> bool {
-        self.is_proof_test_due = false;
+        self.case.begin_proof_test();
         let passed = Shown::ALL.into_iter().all(|shown| self.reports(shown, true) && self.reports(shown, false));
         self.happened(Event::ProofTested { passed });
         if passed {
             self.record.count(|counters| &mut counters.proof_tests);
-            self.proof_tested_in = Some(self.control.turn.cycle());
+            self.case.passed_proof_test(self.control.turn.cycle());
         } else {
             self.latch(Faults::PROOF_TEST_FAILED);
         }

@@ -106,7 +106,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         {
             return Ok(()); // nothing new from the donor; its `Cut` is to find the challenge it has
         }
-        if !self.handshake.hear(hello, self.control.config.nonce()) && self.mechanisms.on(Mechanism::Echo) {
+        if !self.meeting.hear(hello, self.control.config.nonce()) && self.mechanisms.on(Mechanism::Echo) {
             self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
@@ -142,11 +142,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if kin != Kin::Same => {
-                self.copying.serving = None;
+                self.meeting.nobody_serves();
                 self.control.standing.meet(hello.nonce);
             }
             Mode::Starting if empty => {
-                self.copying.serving = None; // should it have served, it no longer does
+                self.meeting.nobody_serves(); // should it have served, it no longer does
                 self.lead(hello.nonce);
             }
             Mode::Joining => self.start_over(now), // the donor has lost its state, or no longer serves
@@ -181,7 +181,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// The version after this one serves: nothing of it can be taken, but it can be talked to.
     fn left_behind(&mut self, hello: &Hello) {
         self.stop_booting();
-        self.copying.serving = Some(hello.epoch);
+        self.meeting.peer_serves(hello.epoch);
         self.control.standing.meet(hello.nonce);
     }
 
@@ -191,13 +191,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn answer_stale(&mut self, now: Instant, standing: Standing) {
         // Not more often than frames are repeated, however often the link repeats them, and so that
         // two channels that find each other's words stale do not answer each other without end.
-        if let (true, Some(cut)) = (self.boot.is_cutting(), &mut self.cut) {
-            if self.outgoing.may_answer(now, &self.control.config) {
-                cut.resend_at = now;
+        let is_cut = self.meeting.is_cutting_first();
+        let wants_answer = standing.contains(Standing::OUTSIDE) && self.control.standing.mode() != Mode::Safe;
+        if (is_cut || wants_answer) && self.outgoing.may_answer(now, &self.control.config) {
+            if is_cut {
+                self.meeting.cut_again(now);
+            } else {
+                self.meeting.owe_answer();
             }
-        } else {
-            let wants_answer = standing.contains(Standing::OUTSIDE) && self.control.standing.mode() != Mode::Safe;
-            self.handshake.answer_due |= wants_answer && self.outgoing.may_answer(now, &self.control.config);
         }
     }
 
@@ -219,9 +220,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if hello.epoch.counter() <= self.control.standing.epoch().counter() {
             return;
         }
-        self.last = None;
-        self.samples.theirs.clear();
-        self.samples.ahead.clear();
+        self.stepped.forget_last();
+        self.samples.forget_theirs();
+        self.samples.forget_ahead();
         if !self.control.turn.is_settled() {
             self.control.turn.reach(Progress::Sampled);
         }
@@ -264,18 +265,18 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return self.handle_evidence(header, canonical::decode(payload).ok_or(Reject::Payload)?);
         }
         let relation = self.relation(header)?;
-        self.cut = None; // answered
+        self.meeting.cut_is_answered();
         match relation {
             Relation::CurrentSample => {
                 check_sample::<P>(payload)?;
-                if !self.samples.theirs.keep(payload) {
+                if !self.samples.keep_theirs(payload) {
                     return Err(Reject::TooLong);
                 }
                 self.schedule.peer_started(now, false, &self.control.config);
             }
             Relation::NextSample => {
                 check_sample::<P>(payload)?;
-                if !self.samples.ahead.keep(payload) {
+                if !self.samples.keep_ahead(payload) {
                     return Err(Reject::TooLong);
                 }
                 self.schedule.peer_started(now, true, &self.control.config);
@@ -311,9 +312,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         let voted = self.control.turn.progress() != Progress::Sampled;
         match (header.kind, header.phase.since(phase)) {
-            (Kind::Sample, 0) if accepts && !settled && !self.samples.theirs.is_there() => Ok(Relation::CurrentSample),
+            (Kind::Sample, 0) if accepts && !settled && !self.samples.has_theirs() => Ok(Relation::CurrentSample),
             // The peer is one cycle ahead: it has this channel's vote.
-            (Kind::Sample, 4) if accepts && voted && !self.samples.ahead.is_there() => Ok(Relation::NextSample),
+            (Kind::Sample, 4) if accepts && voted && !self.samples.has_ahead() => Ok(Relation::NextSample),
             (Kind::Vote, 1) if accepts && !settled && self.lacks_peer_vote() => Ok(Relation::CurrentVote),
             (Kind::Sample, 0) | (Kind::Vote, 1) => Ok(Relation::Repetition),
             (Kind::Sample, 4) if voted => Ok(Relation::Repetition),

@@ -1,6 +1,5 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
-use super::memory::Mending;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
@@ -55,10 +54,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if to.counter() <= self.control.standing.epoch().counter() {
             return Some(self.refused(now, Epoch::NONE)); // there is no newer number left
         }
-        if self.control.standing.is_empty()
-            && self.control.standing.mode().is_paired()
-            && !self.samples.theirs.is_there()
-        {
+        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() && !self.samples.has_theirs() {
             // The first common cycle did not come about: without this channel's vote nobody
             // can have released it, so there is nothing to save.
             self.start_over(now);
@@ -72,7 +68,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             if !self.is_all_sound() {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
-            self.mending = Mending::default();
+            self.mending.forget();
             self.control.claim.back();
         }
         match self.ask(arbiter, to, grounds) {
@@ -89,8 +85,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                     && newest_of(arbiter).counter() <= self.control.standing.epoch().counter() =>
             {
                 self.control.claim.end();
-                if let Some(examination) = &mut self.examination {
-                    examination.is_refused = true;
+                if let Some(examination) = self.case.last_mut() {
+                    examination.refuse();
                 }
                 Some(self.hold())
             }
@@ -134,9 +130,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     ///    compared may itself be the fault. With both samples the agreed input is final.
     fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
         let was_owner = self.control.owns();
-        let proven_driven = self.samples.theirs.is_there();
+        let proven_driven = self.samples.has_theirs();
         self.control.standing.adopt(to);
-        if self.cut.is_some() {
+        if self.meeting.is_cutting() {
             self.fault(Faults::COPY_FAILED); // the joiner did not answer the cut
             self.record.count(|counters| &mut counters.copies_failed);
         }
@@ -146,15 +142,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.record.count(|counters| &mut counters.takeovers);
         self.happened(Event::TookOver);
 
-        self.examination = None;
+        self.case.close();
         if self.mechanisms.on(Mechanism::FirstResult) {
             self.mirror.rollback();
         }
-        self.samples.ahead.clear(); // of a cycle that the peer will not take part in
+        self.samples.forget_ahead(); // of a cycle that the peer will not take part in
         if !self.mechanisms.on(Mechanism::FinalInput) {
-            self.samples.theirs.clear();
+            self.samples.forget_theirs();
         }
-        let last = self.last.take();
+        let last = self.stepped.take_last();
         let needed = !was_owner && !proven_driven && self.mechanisms.on(Mechanism::Overdue);
         let overdue = last.filter(|last| needed && last.cycle() == self.control.turn.cycle().previous());
         let holder = Some(self.control.config.me());
@@ -168,9 +164,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn start_over(&mut self, now: Instant) {
         self.change_mode(now, ModeEvent::StartOver);
         self.stop_booting();
-        self.copying.serving = None;
+        self.meeting.nobody_serves();
         self.retry_copy();
-        self.proof_tested_in = None; // cycles are counted anew
+        self.case.forget_proof_test(); // cycles are counted anew
         U::starts_over(self);
         self.control.standing.start_over();
         self.control.turn.go_on_from(Cycle(0));
@@ -182,7 +178,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn forget_cycle(&mut self) {
         self.control.turn.forget();
         self.samples.clear();
-        (self.agreed, self.last, self.examination) = (None, None, None);
+        self.stepped.forget();
+        self.case.close();
         self.control.suspicion.forget_health();
         self.my_vote.forget();
         self.peer_vote.forget();

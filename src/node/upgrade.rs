@@ -2,6 +2,7 @@
 
 mod hooks;
 mod orders;
+mod trial;
 mod words;
 
 use super::Node;
@@ -145,7 +146,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     fn is_led(&self) -> bool {
         match self.control.standing.mode() {
             Mode::Duplex | Mode::Trial => !self.control.owns(),
-            Mode::Starting | Mode::Joining | Mode::Standby => self.copying.serving.is_some(),
+            Mode::Starting | Mode::Joining | Mode::Standby => self.meeting.serving().is_some(),
             Mode::Simplex | Mode::Donor | Mode::Safe => false,
         }
     }
@@ -201,10 +202,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let serving = if self.control.standing.mode().is_paired() {
             Some(self.control.standing.epoch())
         } else {
-            self.copying.serving
+            self.meeting.serving()
         };
         self.start_over(now);
-        self.copying.serving = serving; // it is told why
+        if let Some(epoch) = serving {
+            self.meeting.peer_serves(epoch); // it is told why
+        }
         // Should it have been starting, nothing has changed its mode.
         self.stop_booting();
         self.outgoing.hello_at(now);

@@ -27,7 +27,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.start_over(now);
         }
         self.stop_booting();
-        self.copying.serving = Some(hello.epoch);
+        self.meeting.peer_serves(hello.epoch);
         self.control.standing.meet(hello.nonce);
     }
 
@@ -41,7 +41,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() == Mode::Duplex {
             return self.handle_repair(now, block);
         }
-        let serving = self.copying.serving.ok_or(Reject::Mode)?;
+        let serving = self.meeting.serving().ok_or(Reject::Mode)?;
         if self.kin() == Kin::Newer || self.leaves() {
             return Err(Reject::Mode);
         }
@@ -66,7 +66,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() != Mode::Joining {
             self.join(now, block.serial);
         }
-        self.copying.serving = Some(header.epoch);
+        self.meeting.peer_serves(header.epoch);
         self.control.standing.saw(header.epoch.counter());
         let Some(joiner) = &mut self.copying.joiner else { return Err(Reject::Mode) };
         (joiner.heard_at, joiner.ack_due) = (now, true);
@@ -92,12 +92,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Gives up whatever state this channel had: the peer's replaces it from here on.
     fn join(&mut self, now: Instant, serial: u16) {
-        let serving = self.copying.serving;
+        let serving = self.meeting.serving();
         self.change_mode(now, ModeEvent::Joins);
         self.forget_cycle();
         self.control.standing.give_up_state();
         self.mirror.rollback();
-        self.copying.serving = serving;
+        if let Some(epoch) = serving {
+            self.meeting.peer_serves(epoch);
+        }
         self.copying.joiner = Some(Joiner::new(serial, now));
     }
 
@@ -121,7 +123,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(in crate::node) fn handle_joining_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
         let meant = cut.nonce == self.control.standing.peer_nonce()
             && self.is_for_this_boot(cut)
-            && self.copying.serving.is_some_and(|serving| cut.epoch.counter() >= serving.counter())
+            && self.meeting.serving().is_some_and(|serving| cut.epoch.counter() >= serving.counter())
             && (self.control.standing.mode() != Mode::Standby
                 || cut.epoch.counter() > self.control.standing.epoch().counter())
             && cut.epoch.owner() != self.control.config.me();
@@ -129,7 +131,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             if let Some(joiner) = &mut self.copying.joiner {
                 joiner.ack_due = true; // with the newest challenge
             } else {
-                self.handshake.answer_due = true;
+                self.meeting.owe_answer();
             }
             return Err(Reject::Stale);
         }
@@ -175,7 +177,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Sends what the joiner owes: an acknowledgement, an answer.
     pub(in crate::node) fn transmit_answers(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        let challenge = self.handshake.challenge();
+        let challenge = self.meeting.challenge();
         if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.ack_due) {
             let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
             let length = self.transmit(Kind::Ack, phase, buffer, &joiner.ack(challenge))?;

@@ -57,7 +57,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
             (NotReady::NOT_CONFIRMED, !self.control.undertaking.is_confirmed() || !partner_is_confirmed),
             (NotReady::BOTH_DRIVE, !self.drives_as_owner()),
-            (NotReady::UNSETTLED, is_claiming || self.control.turn.held() > 0 || self.cut.is_some()),
+            (NotReady::UNSETTLED, is_claiming || self.control.turn.held() > 0 || self.meeting.is_cutting()),
         ] {
             reasons.set(reason, applies);
         }
@@ -113,7 +113,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if restart.is_some() {
             return restart.filter(|_| self.upgrade.farewell == 0);
         }
-        let is_pair = self.control.standing.mode() == Mode::Duplex && step == Step::Idle && self.cut.is_none();
+        let is_pair = self.control.standing.mode() == Mode::Duplex && step == Step::Idle && !self.meeting.is_cutting();
         let commits = matches!(step, Step::Commit | Step::Merge) && is_new && self.leads();
         if !is_confirmed && (is_pair || commits) {
             return Some(Duty::Confirm);
@@ -144,7 +144,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.within_at(now, |node| {
             node.control.undertaking.stay();
             node.upgrade.stays = true;
-            node.handshake.renew();
+            node.meeting.renew();
             node.outgoing.hello_at(now);
         });
     }

@@ -98,7 +98,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
         let is_known = self.control.standing.peer_nonce() != 0
             && self.control.standing.mode() != Mode::Safe
-            && !self.boot.is_cutting();
+            && !self.meeting.is_cutting_first();
         let at = if self.upgrade.is_due { Instant::from_micros(0) } else { self.upgrade.at };
         (is_known && (self.upgrade.is_due || self.has_to_tell())).then_some(at)
     }

@@ -9,8 +9,7 @@
 //! hand over          as `handover` says
 //! ```
 
-use super::turn::Progress;
-use super::{Node, Upgrades};
+use super::Upgrades;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::digest::of_bytes;
 use crate::fault::Faults;
@@ -19,18 +18,24 @@ use crate::journal::Event;
 use crate::lease::Arbiter;
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
+use crate::node::Node;
+use crate::node::turn::Progress;
 use crate::program::Program;
 use crate::upgrade::{Counts, Duty, Likeness, Order, Step, StepEvent};
 use crate::verdict::{Outcome, Verdict};
 use crate::vote;
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
-    pub(super) fn poll_trial<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(in crate::node) fn poll_trial<A: Arbiter>(
+        &mut self,
+        now: Instant,
+        arbiter: &mut A,
+    ) -> Option<Verdict<P::Output>> {
         if let Some(verdict) = self.poll_handover(now, arbiter) {
             return Some(verdict);
         }
         let may_step = !self.mending.waits() && !self.is_taking_outputs() && !self.has_let_go();
-        if self.control.turn.progress() == Progress::Sampled && self.samples.theirs.is_there() && may_step {
+        if self.control.turn.progress() == Progress::Sampled && self.samples.has_theirs() && may_step {
             if self.step_twice(now).is_err() {
                 // It cannot vouch for its own result: the other one goes on.
                 self.exclude_myself(now);
@@ -98,14 +103,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
     /// first to ask.
-    pub(super) fn give_the_old_one_time(&mut self) {
+    pub(in crate::node) fn give_the_old_one_time(&mut self) {
         if self.control.undertaking.is_new() && !self.control.owns() && self.mechanisms.on(Mechanism::OldFirst) {
             self.schedule.postpone_deadline(&self.control.config);
         }
     }
 
     /// Whether this channel, on trial, has not passed it: it does not go on alone, on whatever grounds.
-    pub(super) fn may_not_go_on_alone(&self) -> bool {
+    pub(in crate::node) fn may_not_go_on_alone(&self) -> bool {
         self.control.standing.mode() == Mode::Trial
             && self.control.undertaking.is_new()
             && self.has_failed()
@@ -114,7 +119,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// Leaves the outputs to nobody rather than to a version that has not passed its trial. One that owns them drives what is
     /// safe; one that does not goes back to the old version, which begins anew.
-    pub(super) fn give_up_failed(&mut self, now: Instant) -> Verdict<P::Output> {
+    pub(in crate::node) fn give_up_failed(&mut self, now: Instant) -> Verdict<P::Output> {
         if self.control.owns() {
             return self.fatal(now, Faults::TRIAL_FAILED);
         }
@@ -135,7 +140,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             let outputs = [theirs.output, mine.output];
             let is_first = self.upgrade.trial.first.is_none();
             likeness =
-                self.upgrade.trial.compare(&succession, self.control.turn.cycle(), self.agreed.as_ref(), outputs);
+                self.upgrade.trial.compare(&succession, self.control.turn.cycle(), self.stepped.agreed(), outputs);
             if is_first && self.upgrade.trial.first.is_some() {
                 let [old, new] = outputs.map(of_bytes);
                 self.happened(Event::NotAlike { input: mine.input_digest, old, new });
@@ -169,14 +174,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         }
         let [old, new] = if is_new { [theirs, mine] } else { [mine, theirs] };
         // Should the owner have died before it drove: the old version's is right in any case.
-        self.last.clone_from(&old);
+        self.stepped.keep(old.clone());
         let released = if is_new && !is_old_driven { new } else { old };
         let holder = self.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
     }
 
     /// Whether the step asks for the outputs to change sides.
-    pub(super) fn wants_to_hand_over(&self) -> bool {
+    pub(in crate::node) fn wants_to_hand_over(&self) -> bool {
         match self.control.undertaking.step() {
             Step::Switchover => !self.control.undertaking.is_new() && self.partner_is_tried(),
             Step::Abort => self.control.undertaking.is_new(),
@@ -185,7 +190,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     }
 
     /// The outputs have changed sides: what comes is another trial.
-    pub(super) fn handed_over(&mut self, epoch: Epoch) {
+    pub(in crate::node) fn handed_over(&mut self, epoch: Epoch) {
         let new_owns = self.control.undertaking.is_new() == (epoch.owner() == self.control.config.me());
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
@@ -194,7 +199,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     }
 
     /// Notes what a trial came to; what comes has counts of its own.
-    pub(super) fn end_trial(&mut self) {
+    pub(in crate::node) fn end_trial(&mut self) {
         let Counts { cycles, tolerated, differing } = self.upgrade.trial.counts;
         if cycles > 0 {
             self.happened(Event::Tried { cycles, tolerated, differing });

@@ -1,0 +1,55 @@
+//! Stepped: the values of the program that a step used and brought forth.
+
+use crate::vote::Sealed;
+
+#[derive(Clone)]
+#[cfg_attr(feature = "sim", derive(Hash))]
+pub(super) struct Stepped<I, O> {
+    /// What the last step used.
+    agreed: Option<I>,
+    /// The last voted output, in case its owner died before driving it.
+    last: Option<Sealed<O>>,
+}
+
+impl<I, O> Stepped<I, O> {
+    pub(super) const NONE: Self = Self { agreed: None, last: None };
+
+    /// A cycle begins: nothing is agreed yet.
+    pub(super) fn begin(&mut self) {
+        self.agreed = None;
+    }
+
+    /// Agrees on an input; returns it where it stays.
+    pub(super) fn agree(&mut self, input: I) -> &mut I {
+        self.agreed.insert(input)
+    }
+
+    pub(super) fn agreed(&self) -> Option<&I> {
+        self.agreed.as_ref()
+    }
+
+    /// Keeps the output of a cycle that is settled.
+    pub(super) fn keep(&mut self, last: Option<Sealed<O>>) {
+        self.last = last;
+    }
+
+    /// Hands out the last output, and forgets it.
+    pub(super) fn take_last(&mut self) -> Option<Sealed<O>> {
+        self.last.take()
+    }
+
+    /// The last output was driven, or is not to be.
+    pub(super) fn forget_last(&mut self) {
+        self.last = None;
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::NONE;
+    }
+
+    /// The last output, for fault injection.
+    #[cfg(feature = "sim")]
+    pub(super) fn last(&mut self) -> Option<&mut O> {
+        self.last.as_mut().map(Sealed::value)
+    }
+}
