@@ -13,7 +13,7 @@ pub(crate) struct Handshake {
     /// Nonce and challenge last heard of the peer, to be echoed.
     heard: Option<(u32, u32)>,
     /// An answer is due before the next regular `Hello`.
-    pub(crate) answer_due: bool,
+    answer_due: bool,
 }
 
 impl Handshake {
@@ -44,6 +44,20 @@ impl Handshake {
     /// Returns the peer's newest challenge, as far as heard.
     pub(crate) fn heard_challenge(&self) -> u32 {
         self.heard.unwrap_or_default().1
+    }
+
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.answer_due
+    }
+
+    /// An answer is due before the next regular `Hello`.
+    pub(crate) fn owe_answer(&mut self) {
+        self.answer_due = true;
+    }
+
+    /// A `Hello` went out, or nobody waits for one.
+    pub(crate) fn answered(&mut self) {
+        self.answer_due = false;
     }
 
     /// Makes every `Hello` sent so far stale.

@@ -96,7 +96,7 @@ impl Ledger {
 pub(crate) struct Donor {
     budget: u16,
     limit_cycles: u32,
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
     /// The block that went out with a serial, at the serial modulo the window.
     in_flight: [Option<u16>; WINDOW as usize],
     /// When the oldest block in flight is sent again, if there is nothing else to send.
@@ -111,9 +111,9 @@ pub(crate) struct Donor {
     fewest_left: u32,
     stuck: u8,
     /// Which of the blocks the joiner has from former times.
-    pub(crate) search: Option<Search>,
+    search: Option<Search>,
     /// The epoch was raised for the cut, and nothing was agreed in it yet.
-    pub(crate) is_epoch_fresh: bool,
+    is_epoch_fresh: bool,
 }
 
 /// The search for what the joiner has already: one question at a time, while blocks go out as
@@ -122,7 +122,7 @@ pub(crate) struct Donor {
 pub(crate) struct Search {
     halving: Halving,
     /// When the question is due.
-    pub(crate) ask_at: Instant,
+    ask_at: Instant,
 }
 
 impl Donor {
@@ -148,6 +148,34 @@ impl Donor {
 
     pub(crate) fn is_answered(&self) -> bool {
         self.is_answered
+    }
+
+    /// The copy is over: returns what outlasts it.
+    pub(crate) fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
+    /// Asks for what the joiner has already.
+    pub(crate) fn begin_search(&mut self, blocks: u32, now: Instant) {
+        self.search = Some(Search::new(blocks, now));
+    }
+
+    pub(crate) fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
+    }
+
+    pub(crate) fn search_mut(&mut self) -> Option<&mut Search> {
+        self.search.as_mut()
+    }
+
+    /// Whether the epoch was raised for the cut, and nothing was agreed in it yet.
+    pub(crate) fn is_epoch_fresh(&self) -> bool {
+        self.is_epoch_fresh
+    }
+
+    /// The epoch was raised for the cut.
+    pub(crate) fn epoch_was_raised(&mut self) {
+        self.is_epoch_fresh = true;
     }
 
     /// Flips a bit of the books, for fault injection.
@@ -292,6 +320,16 @@ impl Search {
         Self { halving: Halving::new(blocks), ask_at: now }
     }
 
+    /// Returns when the question is due.
+    pub(crate) fn ask_at(&self) -> Instant {
+        self.ask_at
+    }
+
+    /// The question was sent; it is due again at this time.
+    pub(crate) fn asked(&mut self, again_at: Instant) {
+        self.ask_at = again_at;
+    }
+
     /// Returns the range to be asked about.
     pub(crate) fn range(&self) -> Option<Range> {
         self.halving.range()
@@ -319,9 +357,9 @@ pub(crate) struct Joiner {
     highest: u16,
     taken: u32,
     /// When the donor was last heard.
-    pub(crate) heard_at: Instant,
+    heard_at: Instant,
     /// An acknowledgement is due.
-    pub(crate) ack_due: bool,
+    ack_due: bool,
 }
 
 /// What a serial is to the joiner.
@@ -339,6 +377,31 @@ impl Joiner {
     /// Starts before the first block, whose serial is `first`.
     pub(crate) fn new(first: u16, now: Instant) -> Self {
         Self { highest: first.wrapping_sub(1), taken: 0, heard_at: now, ack_due: false }
+    }
+
+    /// Returns when the donor was last heard.
+    pub(crate) fn heard_at(&self) -> Instant {
+        self.heard_at
+    }
+
+    /// The donor was heard, and is to hear of it.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.owe_ack();
+    }
+
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.ack_due
+    }
+
+    /// An acknowledgement is due.
+    pub(crate) fn owe_ack(&mut self) {
+        self.ack_due = true;
+    }
+
+    /// The acknowledgement was sent.
+    pub(crate) fn acknowledged(&mut self) {
+        self.ack_due = false;
     }
 
     /// Returns what a serial is.

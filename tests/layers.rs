@@ -4,6 +4,8 @@
 
 #[path = "layers/knobs.rs"]
 mod knobs;
+#[path = "layers/rooms.rs"]
+mod rooms;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -13,8 +13,8 @@ use crate::wire::{MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES, VotePayloa
 
 #[derive(Clone)]
 pub(super) struct Ballot<const FRAME: usize> {
-    pub(super) cycle: Cycle,
-    pub(super) length: usize,
+    cycle: Cycle,
+    length: usize,
     /// Digest of the payload, once the cycle is settled.
     settled: Option<u32>,
     bytes: [u8; FRAME],
@@ -22,6 +22,16 @@ pub(super) struct Ballot<const FRAME: usize> {
 
 impl<const FRAME: usize> Ballot<FRAME> {
     pub(super) const NONE: Self = Self { cycle: Cycle(0), length: 0, settled: None, bytes: [0; FRAME] };
+
+    /// Returns the cycle of the last vote that was here.
+    pub(super) fn cycle(&self) -> Cycle {
+        self.cycle
+    }
+
+    /// Returns how long its payload is; 0 if there is none.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
 
     /// Returns the vote if it is of `cycle`.
     pub(super) fn of(&self, cycle: Cycle) -> Option<VotePayload<'_>> {

@@ -92,7 +92,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.schedule.bound(now, &self.control.config);
             self.outgoing.bound(now, &self.control.config);
             self.upgrade.bound(now, &self.control.config);
-            self.drop_resend_at = self.drop_resend_at.min(now.plus_us(self.control.config.retransmit_us()));
+            self.bound_handover(now);
         }
     }
 

@@ -135,7 +135,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.mirror.copy_set().ignore_writes();
         }
         if !standing.contains(Standing::EMPTY) && self.kin() == Kin::Same {
-            donor.search = Some(Search::new(self.mirror.blocks(), now));
+            donor.begin_search(self.mirror.blocks(), now);
         }
         self.copying.donor = Some(donor);
         self.copying.refused = None;
@@ -178,7 +178,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     fn finish_copy(&mut self) {
         if let Some(donor) = self.copying.donor.take() {
-            self.copying.ledger = donor.ledger;
+            self.copying.ledger = donor.into_ledger();
             self.mirror.copy_set().end();
         }
     }
@@ -193,7 +193,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let is_nearly_done = is_early && left <= self.control.config.copy_blocks().into();
         let is_done = left == 0 && self.has_time(now);
         let donor = self.copying.donor.as_ref();
-        let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh && donor.is_answered());
+        let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh() && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && !self.control.claim.is_under_way() {
             let is_trial = self.kin() != Kin::Same;
             let to = if is_trial { self.next_block() } else { self.next_epoch() };
@@ -207,7 +207,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                     self.control.standing.adopt(to);
                     self.control.claim.end();
                     if let Some(donor) = &mut self.copying.donor {
-                        donor.is_epoch_fresh = true;
+                        donor.epoch_was_raised();
                     }
                 }
                 Claim::Refused => {
@@ -232,7 +232,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return verdict;
         }
         self.copying.is_open = self.has_time(now);
-        let is_fresh = self.copying.donor.as_ref().is_some_and(|donor| donor.is_epoch_fresh);
+        let is_fresh = self.copying.donor.as_ref().is_some_and(Donor::is_epoch_fresh);
         if between_cycles && left == 0 && is_fresh && self.copying.is_open {
             self.cut_over(now);
         }
@@ -276,7 +276,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if header.phase != Phase::new(self.control.turn.committed(), Stage::Settled) {
             return Err(Reject::Phase);
         }
-        let search = self.copying.donor.as_mut().and_then(|donor| donor.search.as_mut());
+        let search = self.copying.donor.as_mut().and_then(Donor::search_mut);
         let search = search.filter(|_| self.control.standing.mode() == Mode::Donor).ok_or(Reject::Mode)?;
         let blocks = 1_u32.checked_shl(same.exponent.into()).ok_or(Reject::Payload)?;
         let asked = Range { first: same.first.into(), blocks };
@@ -322,13 +322,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.record.count(|counters| &mut counters.blocks_sent);
             return Ok(Some(length));
         }
-        let due = donor.search.as_mut().filter(|search| now >= search.ask_at);
+        let due = donor.search_mut().filter(|search| now >= search.ask_at());
         let asked = due.and_then(|search| search.range().map(|range| (search, range)));
         let Some((search, range)) = asked else { return Ok(None) };
         let digest = self.mirror.range_digest(range);
         let (first, exponent) = (range.first as u16, range.blocks.trailing_zeros() as u8);
         let length = self.transmit(Kind::Compare, phase, buffer, &ComparePayload { first, exponent, digest })?;
-        search.ask_at = again_at;
+        search.asked(again_at);
         Ok(Some(length))
     }
 
@@ -342,8 +342,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     pub(super) fn copy_timeout(&self) -> Option<Instant> {
         let donor = self.copying.donor.as_ref().filter(|_| self.copying.is_open)?;
-        let search = donor.search.as_ref().filter(|search| search.range().is_some());
-        donor.resend_at().into_iter().chain(search.map(|search| search.ask_at)).min()
+        let search = donor.search().filter(|search| search.range().is_some());
+        donor.resend_at().into_iter().chain(search.map(Search::ask_at)).min()
     }
 }
 

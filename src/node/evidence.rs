@@ -152,7 +152,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     pub(super) fn transmit_evidence(&self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         // A vote of the next cycle has taken the place of what the peer no longer needs.
-        let cycle = self.my_vote.cycle;
+        let cycle = self.my_vote.cycle();
         let Some(examination) = self.case.of(cycle) else { return Ok(None) };
         let Some(mine) = examination.mine() else { return Ok(None) };
         let payload = mine.payload(examination.my_levels(), self.my_vote.payload_of(cycle).unwrap_or_default());

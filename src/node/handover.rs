@@ -151,6 +151,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Ok(Some(length))
     }
 
+    /// Takes back a time that is further ahead than any can be.
+    pub(super) fn bound_handover(&mut self, now: Instant) {
+        self.drop_resend_at = self.drop_resend_at.min(now.plus_us(self.control.config.retransmit_us()));
+    }
+
     pub(super) fn handover_timeout(&self) -> Option<Instant> {
         (U::IS_ON && self.control.claim.has_let_go()).then_some(self.drop_resend_at)
     }

@@ -73,16 +73,16 @@ impl Meeting {
     }
 
     pub(super) fn owes_answer(&self) -> bool {
-        self.handshake.answer_due
+        self.handshake.owes_answer()
     }
 
     /// An answer is due before the next regular `Hello`.
     pub(super) fn owe_answer(&mut self) {
-        self.handshake.answer_due = true;
+        self.handshake.owe_answer();
     }
 
     pub(super) fn answered(&mut self) {
-        self.handshake.answer_due = false;
+        self.handshake.answered();
     }
 
     // Starting.

@@ -157,14 +157,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.record.count(|counters| &mut counters.retransmitted);
         }
         let stays = !self.control.turn.is_settled() || self.mechanisms.on(Mechanism::VoteStays);
-        if stays && self.has_vote() && Phase::new(self.my_vote.cycle, Stage::Vote).since(ack) > 0 {
+        if stays && self.has_vote() && Phase::new(self.my_vote.cycle(), Stage::Vote).since(ack) > 0 {
             self.vote_again();
         }
     }
 
     /// Sends the vote again, or, once there is a second one, the evidence that carries it.
     fn vote_again(&mut self) {
-        let is_examined = self.sends_evidence_of(self.my_vote.cycle);
+        let is_examined = self.sends_evidence_of(self.my_vote.cycle());
         self.outgoing.vote_due |= !is_examined;
         self.outgoing.evidence_due |= is_examined;
         self.record.count(|counters| &mut counters.retransmitted);
@@ -221,7 +221,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     fn has_vote(&self) -> bool {
-        self.my_vote.payload_of(self.my_vote.cycle).is_some()
+        self.my_vote.payload_of(self.my_vote.cycle()).is_some()
     }
 
     fn transmit_hello(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
@@ -259,7 +259,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         self.check_vote();
-        let cycle = self.my_vote.cycle;
+        let cycle = self.my_vote.cycle();
         let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
         let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));
         wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)

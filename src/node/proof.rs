@@ -79,7 +79,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let is_on = self.mechanisms.on(Mechanism::Vote);
         let turn = self.record.counters().proof_tests;
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
-        let Some(bit) = shown.bit(turn, ballot.length) else { return true };
+        let Some(bit) = shown.bit(turn, ballot.length()) else { return true };
         ballot.flip(bit);
         let votes = black_box(&self.my_vote)
             .of(self.control.turn.cycle())

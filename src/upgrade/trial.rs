@@ -49,12 +49,21 @@ pub(crate) enum Likeness {
 
 /// The new version's books of its trial.
 pub(crate) struct Trial<P: Program> {
-    pub(crate) counts: Counts,
-    pub(crate) first: Option<FirstDifference<P::Input, P::Output>>,
+    counts: Counts,
+    first: Option<FirstDifference<P::Input, P::Output>>,
 }
 
 impl<P: Program> Trial<P> {
     pub(crate) const NEW: Self = Self { counts: Counts { cycles: 0, tolerated: 0, differing: 0 }, first: None };
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the first cycle whose outputs were not alike.
+    pub(crate) fn first(&self) -> Option<&FirstDifference<P::Input, P::Output>> {
+        self.first.as_ref()
+    }
 
     /// The other version drives from here on: it has a trial of its own.
     pub(crate) fn turn(&mut self) {

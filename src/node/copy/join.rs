@@ -69,7 +69,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.meeting.peer_serves(header.epoch);
         self.control.standing.saw(header.epoch.counter());
         let Some(joiner) = &mut self.copying.joiner else { return Err(Reject::Mode) };
-        (joiner.heard_at, joiner.ack_due) = (now, true);
+        joiner.heard(now);
         match joiner.judge(block.serial) {
             Serial::New => joiner.take(block.serial),
             Serial::Repetition => {
@@ -129,7 +129,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             && cut.epoch.owner() != self.control.config.me();
         if !meant {
             if let Some(joiner) = &mut self.copying.joiner {
-                joiner.ack_due = true; // with the newest challenge
+                joiner.owe_ack(); // with the newest challenge
             } else {
                 self.meeting.owe_answer();
             }
@@ -168,7 +168,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     pub(in crate::node) fn poll_joining(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
         let silence_us = self.control.config.period_us().saturating_mul(SILENT_PERIODS);
-        let heard = self.copying.joiner.as_ref().map(|joiner| joiner.heard_at);
+        let heard = self.copying.joiner.as_ref().map(Joiner::heard_at);
         if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {
             self.start_over(now);
         }
@@ -178,11 +178,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Sends what the joiner owes: an acknowledgement, an answer.
     pub(in crate::node) fn transmit_answers(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let challenge = self.meeting.challenge();
-        if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.ack_due) {
+        if let Some(joiner) = self.copying.joiner.as_ref().filter(|joiner| joiner.owes_ack()) {
             let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
             let length = self.transmit(Kind::Ack, phase, buffer, &joiner.ack(challenge))?;
             if let Some(joiner) = &mut self.copying.joiner {
-                joiner.ack_due = false;
+                joiner.acknowledged();
             }
             return Ok(Some(length));
         }

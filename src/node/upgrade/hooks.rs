@@ -32,7 +32,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn heard<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, kin: Kin) {
-        node.upgrade.terms = kin; // fresh or not: else it is never answered in terms that it understands
+        node.upgrade.versions.heard(kin); // fresh or not: else it is never answered in terms that it understands
     }
 
     fn met<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, kin: Kin) {
@@ -40,17 +40,18 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn forgets_partner<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
-        node.upgrade.forget_partner();
+        node.upgrade.words.forget_partner();
+        node.upgrade.orders.forget_partner();
     }
 
     fn speaks_as_successor(&self) -> bool {
-        self.terms == Kin::Older
+        self.versions.terms() == Kin::Older
     }
 
     /// To the version before, a successor speaks in its terms.
     fn sign_program(&self, hello: Hello) -> Hello {
-        match self.succession {
-            Some(before) if self.terms == Kin::Older => {
+        match self.versions.succession() {
+            Some(before) if self.versions.terms() == Kin::Older => {
                 Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
             }
             _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
@@ -92,7 +93,9 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
 
     fn pairs<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) -> bool {
         node.control.undertaking.pair();
-        node.upgrade.is_due |= node.has_to_tell();
+        if node.has_to_tell() {
+            node.upgrade.words.owe();
+        }
         node.control.undertaking.kin() != Kin::Same
     }
 
@@ -104,7 +107,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         if node.control.standing.mode() == Mode::Trial {
             node.end_trial();
         }
-        node.upgrade.drop_order();
+        node.upgrade.orders.drop_given();
     }
 
     fn starts_over<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
@@ -112,7 +115,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn bound(&mut self, now: Instant, config: &Settings) {
-        self.bound(now, config);
+        self.words.bound(now, config);
     }
 
     fn may_donate<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, standing: Standing) -> bool {
@@ -120,7 +123,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn predecessor<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> Option<Succession<P>> {
-        node.upgrade.succession.filter(|_| node.control.undertaking.kin() == Kin::Older)
+        node.upgrade.versions.succession().filter(|_| node.control.undertaking.kin() == Kin::Older)
     }
 
     fn refuses_migration<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant, number: u16) {

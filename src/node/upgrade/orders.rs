@@ -12,8 +12,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
     pub fn succeed(&mut self, succession: Succession<P>) {
         self.within(|node| {
-            node.upgrade.succession = Some(succession);
-            if node.upgrade.floor.is_none() {
+            node.upgrade.versions.succeed(succession);
+            if node.upgrade.versions.floor().is_none() {
                 node.control.undertaking.confirm(false); // unless `running_image` says otherwise
             }
         });
@@ -21,8 +21,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// Says what this half can be restarted into: a verified image, or none any more.
     pub fn offer_candidate(&mut self, candidate: Option<Candidate>) {
-        self.upgrade.candidate = candidate;
-        self.upgrade.is_due = true;
+        self.upgrade.versions.offer(candidate);
+        self.upgrade.words.owe();
     }
 
     /// Says of the running image whether it is confirmed, and what the oldest version is that may be installed.
@@ -31,7 +31,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
         self.within(|node| {
             node.control.undertaking.confirm(is_confirmed);
-            node.upgrade.floor = Some(floor);
+            node.upgrade.versions.set_floor(floor);
         });
     }
 
@@ -40,9 +40,9 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Changes nothing.
     pub fn readiness(&self) -> NotReady {
         let upgrade = &self.upgrade;
-        let candidate = upgrade.candidate;
-        let partner = upgrade.partner.map_or(0, |partner| partner.candidate);
-        let partner_is_confirmed = upgrade.partner.is_none_or(|partner| partner.part.contains(Part::CONFIRMED));
+        let candidate = upgrade.versions.candidate();
+        let partner = upgrade.words.partner().map_or(0, |partner| partner.candidate);
+        let partner_is_confirmed = upgrade.words.partner().is_none_or(|partner| partner.part.contains(Part::CONFIRMED));
         let is_claiming = self.control.claim.is_under_way();
         let mut reasons = NotReady::empty();
         for (reason, applies) in [
@@ -76,11 +76,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Returns how the upgrade stands.
     pub fn upgrade(&self) -> Status {
         let upgrade = &self.upgrade;
-        let partner = upgrade.partner;
+        let partner = upgrade.words.partner();
         let is_new = self.control.undertaking.is_new();
         let counts = match partner {
             Some(partner) if !is_new => partner.counts,
-            _ => upgrade.trial.counts,
+            _ => upgrade.versions.trial().counts(),
         };
         Status {
             step: self.control.undertaking.step(),
@@ -90,28 +90,28 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             duty: self.duty(),
             counts,
             is_ready: if is_new { self.is_tried() } else { self.partner_is_tried() },
-            has_failed: if is_new { self.has_failed() } else { upgrade.partner_is(Part::FAILED) },
-            ordered: upgrade.ordered,
-            refused: upgrade.refused,
-            cannot_migrate: upgrade.cannot_migrate.or(partner.and_then(|partner| partner.cannot_migrate)),
+            has_failed: if is_new { self.has_failed() } else { upgrade.words.partner_is(Part::FAILED) },
+            ordered: upgrade.orders.given(),
+            refused: upgrade.orders.refused(),
+            cannot_migrate: upgrade.versions.cannot_migrate().or(partner.and_then(|partner| partner.cannot_migrate)),
         }
     }
 
     /// Returns the first cycle of the trial whose outputs were not alike; known to the new version.
     pub fn first_difference(&self) -> Option<&FirstDifference<P::Input, P::Output>> {
-        self.upgrade.trial.first.as_ref()
+        self.upgrade.versions.trial().first()
     }
 
     /// Returns what the firmware is to do, if anything.
     pub fn duty(&self) -> Option<Duty> {
-        let (undertaking, floor) = (&self.control.undertaking, self.upgrade.floor);
+        let (undertaking, floor) = (&self.control.undertaking, self.upgrade.versions.floor());
         let (restart, step, is_new) = (undertaking.restart(), undertaking.step(), undertaking.is_new());
         let is_confirmed = undertaking.is_confirmed();
         if !self.has_sound_control() {
             return None; // any other call mends it
         }
         if restart.is_some() {
-            return restart.filter(|_| self.upgrade.farewell == 0);
+            return restart.filter(|_| self.upgrade.departure.is_told());
         }
         let is_pair = self.control.standing.mode() == Mode::Duplex && step == Step::Idle && !self.meeting.is_cutting();
         let commits = matches!(step, Step::Commit | Step::Merge) && is_new && self.leads();
@@ -119,7 +119,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             return Some(Duty::Confirm);
         }
         let is_older = floor.is_some_and(|floor| floor < P::VERSION);
-        let are_confirmed = is_confirmed && self.upgrade.partner_is(Part::CONFIRMED);
+        let are_confirmed = is_confirmed && self.upgrade.words.partner_is(Part::CONFIRMED);
         (is_pair && is_older && are_confirmed).then_some(Duty::RaiseFloor)
     }
 
@@ -127,7 +127,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub fn image_confirmed(&mut self) {
         self.within(|node| {
             node.control.undertaking.confirm(true);
-            node.upgrade.is_due = true;
+            node.upgrade.words.owe();
             if node.control.standing.mode().serves_alone() && node.control.undertaking.step() == Step::Commit {
                 node.step_on(StepEvent::NewAlone); // there is nobody to wait for
             }
@@ -136,14 +136,14 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// Says that older versions are refused from now on, as [`Duty::RaiseFloor`] asks.
     pub fn floor_raised(&mut self) {
-        self.upgrade.floor = self.upgrade.floor.map(|floor| floor.max(P::VERSION));
+        self.upgrade.versions.raise_floor();
     }
 
     /// Says that this half could not be restarted as asked: it joins again as it is.
     pub fn restart_failed(&mut self, now: Instant) {
         self.within_at(now, |node| {
             node.control.undertaking.stay();
-            node.upgrade.stays = true;
+            node.upgrade.departure.stay();
             node.meeting.renew();
             node.outgoing.hello_at(now);
         });
@@ -174,7 +174,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             }
             Order::Commit => {}
             Order::Abort
-                if self.control.undertaking.kin() == Kin::Newer && self.upgrade.partner_is(Part::CONFIRMED) =>
+                if self.control.undertaking.kin() == Kin::Newer && self.upgrade.words.partner_is(Part::CONFIRMED) =>
             {
                 return Err(Refusal::NoWayBack);
             }
@@ -184,7 +184,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             Order::Abort => {}
         }
         self.step_on(StepEvent::Ordered(order));
-        self.upgrade.returns = 0;
+        self.upgrade.departure.forget_returns();
         if order == Order::Commit
             && self.control.standing.mode().serves_alone()
             && self.control.undertaking.is_confirmed()
@@ -199,22 +199,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if !self.is_led() {
             return Err(Refusal::NoOwner);
         }
-        if self.upgrade.ordered.is_some_and(|other| other != order) {
+        if !self.upgrade.orders.pass_on(order) {
             return Err(Refusal::Busy);
         }
-        if self.upgrade.ordered.is_none() {
-            self.upgrade.order_number = self.upgrade.order_number.wrapping_add(1).max(1);
-        }
-        (self.upgrade.ordered, self.upgrade.refused, self.upgrade.is_due) = (Some(order), None, true);
+        self.upgrade.words.owe();
         Ok(())
     }
 
     pub(super) fn answer_order(&mut self, now: Instant, told: &UpgradePayload) {
-        if told.order == 0 || told.order_number == self.upgrade.answered {
+        if told.order == 0 || told.order_number == self.upgrade.orders.answered() {
             return;
         }
         let done = Order::of_code(told.order).ok_or(Refusal::Unknown).and_then(|order| self.carry_out(now, order));
-        (self.upgrade.answered, self.upgrade.answer) = (told.order_number, done.err());
-        self.upgrade.is_due = true;
+        self.upgrade.orders.answer_with(told.order_number, done.err());
+        self.upgrade.words.owe();
     }
 }

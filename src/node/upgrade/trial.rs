@@ -133,15 +133,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let owns = self.control.owns();
         let is_new = self.control.undertaking.is_new();
         let mut likeness = Likeness::Same;
-        if let (Some(succession), true) = (self.upgrade.succession, is_new)
+        if let (Some(succession), true) = (self.upgrade.versions.succession(), is_new)
             && let Some((mine, theirs)) =
                 self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))
         {
             let outputs = [theirs.output, mine.output];
-            let is_first = self.upgrade.trial.first.is_none();
-            likeness =
-                self.upgrade.trial.compare(&succession, self.control.turn.cycle(), self.stepped.agreed(), outputs);
-            if is_first && self.upgrade.trial.first.is_some() {
+            let is_first = self.upgrade.versions.trial().first().is_none();
+            likeness = self.upgrade.versions.trial_mut().compare(
+                &succession,
+                self.control.turn.cycle(),
+                self.stepped.agreed(),
+                outputs,
+            );
+            if is_first && self.upgrade.versions.trial().first().is_some() {
                 let [old, new] = outputs.map(of_bytes);
                 self.happened(Event::NotAlike { input: mine.input_digest, old, new });
             }
@@ -194,16 +198,16 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let new_owns = self.control.undertaking.is_new() == (epoch.owner() == self.control.config.me());
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
-        self.upgrade.drop_order();
-        self.upgrade.is_due = true; // the answer, before the first sample
+        self.upgrade.orders.drop_given();
+        self.upgrade.words.owe(); // the answer, before the first sample
     }
 
     /// Notes what a trial came to; what comes has counts of its own.
     pub(in crate::node) fn end_trial(&mut self) {
-        let Counts { cycles, tolerated, differing } = self.upgrade.trial.counts;
+        let Counts { cycles, tolerated, differing } = self.upgrade.versions.trial().counts();
         if cycles > 0 {
             self.happened(Event::Tried { cycles, tolerated, differing });
         }
-        self.upgrade.trial.turn();
+        self.upgrade.versions.trial_mut().turn();
     }
 }

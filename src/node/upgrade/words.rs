@@ -1,6 +1,7 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
-use super::{IDLE_INTERVALS, NoKin, Partner, RETURNS, Upgrades};
+use super::books::Partner;
+use super::{NoKin, Upgrades};
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::node::Node;
@@ -17,7 +18,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if hashes == [program_hash::<P>(), P::LAYOUT, config_hash] {
             return Ok(if succeeds { Kin::Newer } else { Kin::Same });
         }
-        let before = self.upgrade.succession.map(|before| [before.program_hash, before.layout_hash, config_hash]);
+        let before =
+            self.upgrade.versions.succession().map(|before| [before.program_hash, before.layout_hash, config_hash]);
         match before {
             Some(before) if before == hashes && !succeeds => Ok(Kin::Older),
             // Of this version itself, and takes this channel for one of the version before, as which it knew it.
@@ -34,20 +36,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Notes who the partner is, by its fresh word.
     pub(in crate::node) fn met(&mut self, hello: &Hello, kin: Kin) {
         if hello.nonce != self.control.standing.peer_nonce() {
-            self.upgrade.forget_partner();
-            if kin == Kin::Older && self.control.undertaking.step() == Step::Merge {
-                self.upgrade.returns = self.upgrade.returns.saturating_add(1);
-                if self.upgrade.returns > RETURNS {
-                    self.step_on(StepEvent::GaveUp);
-                }
+            self.upgrade.words.forget_partner();
+            self.upgrade.orders.forget_partner();
+            let comes_back = kin == Kin::Older && self.control.undertaking.step() == Step::Merge;
+            if comes_back && self.upgrade.departure.count_return() {
+                self.step_on(StepEvent::GaveUp);
             }
         }
-        self.upgrade.lonely = 0;
-        // Its word is fresh, so the next one of this channel is so to it.
-        self.upgrade.farewell = self.upgrade.farewell.min(1);
+        self.upgrade.departure.met(); // its word is fresh, so the next one of this channel is so to it
         if kin != self.control.undertaking.kin() {
             self.control.undertaking.meet(kin);
-            self.upgrade.is_due = true;
+            self.upgrade.words.owe();
         }
     }
 
@@ -59,7 +58,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     ) -> Result<(), Reject> {
         let step = Step::of_code(told.step).ok_or(Reject::Payload)?;
         let part = Part::from_bits(told.part).ok_or(Reject::Payload)?;
-        let last = self.upgrade.partner.map(|partner| partner.serial);
+        let last = self.upgrade.words.partner().map(|partner| partner.serial);
         if last.is_some_and(|last| told.serial.wrapping_sub(last).cast_signed() <= 0) {
             self.record.count(|counters| &mut counters.repeated);
             return Ok(());
@@ -67,11 +66,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.answers_handover(now, epoch);
         let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
         let UpgradePayload { serial, version, candidate, cannot_migrate, .. } = *told;
-        self.upgrade.partner = Some(Partner { serial, step, part, version, candidate, counts, cannot_migrate });
-        self.upgrade.is_due |= part.contains(Part::ASKS) && !self.has_to_tell();
-        if self.upgrade.ordered.is_some() && told.answered == self.upgrade.order_number {
-            (self.upgrade.ordered, self.upgrade.refused) = (None, Refusal::decoded(told.refusal, told.detail));
+        self.upgrade.words.take(Partner { serial, step, part, version, candidate, counts, cannot_migrate });
+        if part.contains(Part::ASKS) && !self.has_to_tell() {
+            self.upgrade.words.owe();
         }
+        self.upgrade.orders.was_answered(told.answered, Refusal::decoded(told.refusal, told.detail));
         if self.leads() {
             self.answer_order(now, told);
             if self.control.undertaking.kin() == Kin::Newer && part.contains(Part::CONFIRMED) {
@@ -91,16 +90,17 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(in crate::node) fn has_to_tell(&self) -> bool {
         let (undertaking, upgrade) = (&self.control.undertaking, &self.upgrade);
         let is_under_way = undertaking.step() != Step::Idle || undertaking.kin() != Kin::Same;
-        let is_told = is_under_way || upgrade.candidate.is_some() || upgrade.ordered.is_some();
-        is_told || !undertaking.is_confirmed() || self.upgrade.floor.is_some_and(|floor| floor < P::VERSION)
+        let is_told = is_under_way || upgrade.versions.candidate().is_some() || upgrade.orders.given().is_some();
+        is_told || !undertaking.is_confirmed() || self.upgrade.versions.floor().is_some_and(|floor| floor < P::VERSION)
     }
 
     pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
         let is_known = self.control.standing.peer_nonce() != 0
             && self.control.standing.mode() != Mode::Safe
             && !self.meeting.is_cutting_first();
-        let at = if self.upgrade.is_due { Instant::from_micros(0) } else { self.upgrade.at };
-        (is_known && (self.upgrade.is_due || self.has_to_tell())).then_some(at)
+        let words = &self.upgrade.words;
+        let at = if words.is_due() { Instant::from_micros(0) } else { words.at() };
+        (is_known && (words.is_due() || self.has_to_tell())).then_some(at)
     }
 
     pub(in crate::node) fn transmit_upgrade(
@@ -119,29 +119,27 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         part.set(Part::CONFIRMED, self.control.undertaking.is_confirmed());
         part.set(Part::ASKS, self.has_to_tell());
         part.set(Part::LEADS, self.leads());
-        let (refusal, detail) = upgrade.answer.map_or((0, 0), Refusal::encoded);
-        let Counts { cycles, tolerated, differing } = upgrade.trial.counts;
+        let (refusal, detail) = upgrade.orders.answer().map_or((0, 0), Refusal::encoded);
+        let Counts { cycles, tolerated, differing } = upgrade.versions.trial().counts();
         let payload = UpgradePayload {
-            serial: upgrade.serial.wrapping_add(1),
+            serial: upgrade.words.next_serial(),
             step: self.control.undertaking.step().code(),
             part: part.bits(),
             version: P::VERSION,
-            candidate: upgrade.candidate.map_or(0, |candidate| candidate.version),
-            order: upgrade.ordered.map_or(0, Order::code),
-            order_number: upgrade.order_number,
-            answered: upgrade.answered,
+            candidate: upgrade.versions.candidate().map_or(0, |candidate| candidate.version),
+            order: upgrade.orders.given().map_or(0, Order::code),
+            order_number: upgrade.orders.number(),
+            answered: upgrade.orders.answered(),
             refusal,
             detail,
             tried: cycles,
             tolerated,
             differing,
-            cannot_migrate: upgrade.cannot_migrate,
+            cannot_migrate: upgrade.versions.cannot_migrate(),
         };
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         let length = self.transmit(Kind::Upgrade, phase, buffer, &payload)?;
-        (self.upgrade.serial, self.upgrade.is_due) = (payload.serial, false);
-        let intervals = if self.control.undertaking.step() == Step::Idle { IDLE_INTERVALS } else { 1 };
-        self.upgrade.at = now.plus_us(self.control.config.hello_us().saturating_mul(intervals));
+        self.upgrade.words.sent(now, self.control.undertaking.step(), &self.control.config);
         Ok(Some(length))
     }
 }

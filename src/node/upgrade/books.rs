@@ -1,0 +1,340 @@
+//! What a node keeps of an upgrade, in four closed parts: what it knows of its versions, what the two halves told each other,
+//! the orders on their way, and how it leaves.
+
+use super::super::settings::Settings;
+use crate::ids::Instant;
+use crate::program::Program;
+use crate::succession::Succession;
+use crate::upgrade::{Candidate, Counts, Kin, Order, Refusal, Step, Trial};
+use crate::wire::Part;
+
+/// Without an upgrade under way words are exchanged more seldom, by this factor.
+const IDLE_INTERVALS: u32 = 16;
+/// Slots after which an unconfirmed image that nobody takes for a successor goes back by itself.
+const LONELY_SLOTS: u16 = 1_000;
+/// Times that the other half may come back in the old version after the commit.
+const RETURNS: u8 = 3;
+/// Slots in which a channel that is about to restart says so.
+const FAREWELL_SLOTS: u8 = 3;
+
+/// A node whose other half can be upgraded while this one serves, and this one afterwards: what it keeps of that.
+pub struct Upgrades<P: Program> {
+    pub(in crate::node) versions: Versions<P>,
+    pub(in crate::node) words: Words,
+    pub(in crate::node) orders: Orders,
+    pub(in crate::node) departure: Departure,
+}
+
+impl<P: Program> Upgrades<P> {
+    pub(super) const fn new() -> Self {
+        Self { versions: Versions::NONE, words: Words::NONE, orders: Orders::NONE, departure: Departure::NONE }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn copied(&self) -> Self {
+        let Self { versions, words, orders, departure } = self;
+        let versions = Versions { trial: versions.trial.clone(), ..*versions };
+        Self { versions, words: *words, orders: *orders, departure: *departure }
+    }
+
+    /// Feeds what bears on what the channel does.
+    #[cfg(feature = "sim")]
+    pub(super) fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
+        use core::hash::Hash;
+        let Self { versions, words, orders, departure } = self;
+        let Versions { succession: _, terms, trial, cannot_migrate: _, candidate, floor } = versions;
+        (terms, trial.counts(), candidate, floor).hash(hasher);
+        let Words { partner, serial: _, is_due, at } = words;
+        (partner, is_due, at).hash(hasher);
+        let Orders { given, number, refused: _, answered, answer } = orders;
+        (given, number, answered, answer).hash(hasher);
+        departure.hash(hasher);
+    }
+}
+
+/// What this channel knows of its version, of the one before it and of the one after it.
+pub(in crate::node) struct Versions<P: Program> {
+    succession: Option<Succession<P>>,
+    /// In whose terms this channel says its next `Hello`: of the one that it heard last.
+    terms: Kin,
+    trial: Trial<P>,
+    cannot_migrate: Option<u16>,
+    candidate: Option<Candidate>,
+    /// The oldest version that may be installed; `None`: nobody keeps one.
+    floor: Option<u32>,
+}
+
+impl<P: Program> Versions<P> {
+    const NONE: Self = Self {
+        succession: None,
+        terms: Kin::Same,
+        trial: Trial::NEW,
+        cannot_migrate: None,
+        candidate: None,
+        floor: None,
+    };
+
+    /// Returns what this version says of the one before it.
+    pub(super) fn succession(&self) -> Option<Succession<P>> {
+        self.succession
+    }
+
+    pub(super) fn succeed(&mut self, succession: Succession<P>) {
+        self.succession = Some(succession);
+    }
+
+    pub(super) fn terms(&self) -> Kin {
+        self.terms
+    }
+
+    pub(super) fn heard(&mut self, kin: Kin) {
+        self.terms = kin;
+    }
+
+    pub(super) fn trial(&self) -> &Trial<P> {
+        &self.trial
+    }
+
+    /// The books of the trial, to be written.
+    pub(super) fn trial_mut(&mut self) -> &mut Trial<P> {
+        &mut self.trial
+    }
+
+    pub(super) fn forget_trial(&mut self) {
+        self.trial = Trial::NEW;
+    }
+
+    /// Returns why the state of the version before could not be taken over.
+    pub(super) fn cannot_migrate(&self) -> Option<u16> {
+        self.cannot_migrate
+    }
+
+    pub(super) fn refuse_migration(&mut self, number: u16) {
+        self.cannot_migrate = Some(number);
+    }
+
+    pub(super) fn candidate(&self) -> Option<Candidate> {
+        self.candidate
+    }
+
+    pub(super) fn offer(&mut self, candidate: Option<Candidate>) {
+        self.candidate = candidate;
+    }
+
+    pub(super) fn floor(&self) -> Option<u32> {
+        self.floor
+    }
+
+    pub(super) fn set_floor(&mut self, floor: u32) {
+        self.floor = Some(floor);
+    }
+
+    /// Raises the floor to this version, if somebody keeps one.
+    pub(super) fn raise_floor(&mut self) {
+        self.floor = self.floor.map(|floor| floor.max(P::VERSION));
+    }
+}
+
+/// What the partner said last.
+#[derive(Clone, Copy, Hash)]
+pub(in crate::node) struct Partner {
+    pub(super) serial: u16,
+    pub(super) step: Step,
+    pub(super) part: Part,
+    pub(super) version: u32,
+    pub(super) candidate: u32,
+    pub(super) counts: Counts,
+    pub(super) cannot_migrate: Option<u16>,
+}
+
+/// What the two halves tell each other.
+#[derive(Clone, Copy)]
+pub(in crate::node) struct Words {
+    partner: Option<Partner>,
+    serial: u16,
+    is_due: bool,
+    at: Instant,
+}
+
+impl Words {
+    const NONE: Self = Self { partner: None, serial: 0, is_due: false, at: Instant::from_micros(0) };
+
+    pub(super) fn partner(&self) -> Option<Partner> {
+        self.partner
+    }
+
+    /// Whether the partner's last word has this.
+    pub(super) fn partner_is(&self, part: Part) -> bool {
+        self.partner.is_some_and(|partner| partner.part.contains(part))
+    }
+
+    pub(super) fn take(&mut self, partner: Partner) {
+        self.partner = Some(partner);
+    }
+
+    pub(super) fn forget_partner(&mut self) {
+        self.partner = None;
+    }
+
+    /// Whether something has changed of what is told.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_due
+    }
+
+    /// Something has changed of what is told.
+    pub(super) fn owe(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Returns when the next word is due, should nothing change.
+    pub(super) fn at(&self) -> Instant {
+        self.at
+    }
+
+    pub(super) fn next_serial(&self) -> u16 {
+        self.serial.wrapping_add(1)
+    }
+
+    /// A word went out in this step; the next one is due after a while.
+    pub(super) fn sent(&mut self, now: Instant, step: Step, config: &Settings) {
+        let intervals = if step == Step::Idle { IDLE_INTERVALS } else { 1 };
+        (self.serial, self.is_due) = (self.next_serial(), false);
+        self.at = now.plus_us(config.hello_us().saturating_mul(intervals));
+    }
+
+    /// Takes back a time that is further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        self.at = self.at.min(now.plus_us(config.hello_us().saturating_mul(IDLE_INTERVALS)));
+    }
+}
+
+/// Orders on their way between the halves.
+#[derive(Clone, Copy)]
+pub(in crate::node) struct Orders {
+    /// One given here, until the partner has answered it.
+    given: Option<Order>,
+    number: u8,
+    refused: Option<Refusal>,
+    /// The partner's order that was answered last, and how.
+    answered: u8,
+    answer: Option<Refusal>,
+}
+
+impl Orders {
+    const NONE: Self = Self { given: None, number: 0, refused: None, answered: 0, answer: None };
+
+    pub(super) fn given(&self) -> Option<Order> {
+        self.given
+    }
+
+    pub(super) fn number(&self) -> u8 {
+        self.number
+    }
+
+    pub(super) fn refused(&self) -> Option<Refusal> {
+        self.refused
+    }
+
+    pub(super) fn answered(&self) -> u8 {
+        self.answered
+    }
+
+    pub(super) fn answer(&self) -> Option<Refusal> {
+        self.answer
+    }
+
+    /// Passes an order on; false if another one is on its way.
+    pub(super) fn pass_on(&mut self, order: Order) -> bool {
+        match self.given {
+            Some(other) if other != order => return false,
+            Some(_) => {}
+            None => self.number = self.number.wrapping_add(1).max(1),
+        }
+        (self.given, self.refused) = (Some(order), None);
+        true
+    }
+
+    /// The partner has answered the order of this number.
+    pub(super) fn was_answered(&mut self, number: u8, refused: Option<Refusal>) {
+        if self.given.is_some() && number == self.number {
+            (self.given, self.refused) = (None, refused);
+        }
+    }
+
+    /// Answers the partner's order of this number.
+    pub(super) fn answer_with(&mut self, number: u8, answer: Option<Refusal>) {
+        (self.answered, self.answer) = (number, answer);
+    }
+
+    /// An order that was passed on is for the channel that owned then.
+    pub(super) fn drop_given(&mut self) {
+        self.given = None;
+    }
+
+    /// The partner has booted anew, or is another one.
+    pub(super) fn forget_partner(&mut self) {
+        (self.given, self.answered, self.answer) = (None, 0, None);
+    }
+}
+
+/// How this channel leaves to be restarted, and what may make it.
+#[derive(Clone, Copy, Hash)]
+pub(in crate::node) struct Departure {
+    /// Slots until it does, in which the peer is to hear of it.
+    farewell: u8,
+    /// It could not be restarted as asked, and does not try again in this boot.
+    stays: bool,
+    /// Slots in which it has not met anybody.
+    unmet: u16,
+    /// Times that the other half came back in the old version after the commit.
+    returns: u8,
+}
+
+impl Departure {
+    const NONE: Self = Self { farewell: 0, stays: false, unmet: 0, returns: 0 };
+
+    /// Leaves, after the peer has been told.
+    pub(super) fn begin(&mut self) {
+        self.farewell = FAREWELL_SLOTS;
+    }
+
+    /// Another slot of the farewell is over.
+    pub(super) fn slot_is_over(&mut self) {
+        self.farewell = self.farewell.saturating_sub(1);
+    }
+
+    /// The peer was heard: one more word of this channel's reaches it.
+    pub(super) fn met(&mut self) {
+        (self.unmet, self.farewell) = (0, self.farewell.min(1));
+    }
+
+    /// Whether the peer has been told.
+    pub(super) fn is_told(&self) -> bool {
+        self.farewell == 0
+    }
+
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
+    }
+
+    pub(super) fn stays(&self) -> bool {
+        self.stays
+    }
+
+    /// Counts a slot in which an image on trial has not met anybody; true if there were too many in a row.
+    pub(super) fn count_unmet(&mut self, is_unmet: bool) -> bool {
+        self.unmet = if is_unmet { self.unmet.saturating_add(1) } else { 0 };
+        self.unmet > LONELY_SLOTS
+    }
+
+    /// The other half came back in the old version; true if it did too often.
+    pub(super) fn count_return(&mut self) -> bool {
+        self.returns = self.returns.saturating_add(1);
+        self.returns > RETURNS
+    }
+
+    /// An order was carried out: returns are counted anew.
+    pub(super) fn forget_returns(&mut self) {
+        self.returns = 0;
+    }
+}
