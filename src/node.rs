@@ -14,12 +14,40 @@
 //! rollbacks, when the peer is found faulty and its outputs are taken over in one go; `handle_frame`
 //! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
 //! instructions a block of 64 bytes on a Cortex-M3.
+//!
+//! # Where to look
+//!
+//! This file is the plan: how a cycle begins, who looks at it in which mode, and four tables. All else is in the files below.
+//!
+//! ```text
+//! the cycle      cycle      agree, step, vote, commit, release; what a deadline leads to
+//!                examine    the votes differ: step once more, diagnose; evidence: what both say of it
+//!                takeover   go on without the peer: the claim, its grant and its refusal
+//!                proof      the comparator is shown differences; ballot: a vote as bytes
+//! pairing        boot       from two empty channels to duplex, or alone
+//!                copy       the donor; copy/join: the joiner; the cut
+//!                handover   the outputs change sides
+//!                upgrade    two versions: hooks, orders, words, trial
+//! memory         memory     scrub, and a block asked of the peer
+//! the line       receive    what a Hello and a frame of the cycle mean; outgoing: what is sent, and again
+//!                parcel     what users send
+//! around a call  calls, control (checked and copied), noting, closing, start, seen
+//!
+//! furniture      standing   mode, epoch, whether there is a state    turn       the cycle, and how far it is
+//!                claim      the one claim on its way                 suspicion  buckets, who is barred, health
+//!                settings   the configuration                        undertaking  the step of an upgrade
+//!                (these six are the control data, kept three times)
+//!                meeting    handshake, boot, cut, who serves         case       the examined cycle
+//!                stepped    agreed input, last output                schedule   starts, deadlines
+//!                record     faults, counters, journal
+//! ```
 
 mod ballot;
 mod boot;
 mod calls;
 mod case;
 mod claim;
+mod closing;
 mod control;
 mod copy;
 mod cycle;
@@ -40,8 +68,10 @@ mod proof;
 mod receive;
 mod record;
 mod schedule;
+mod seen;
 mod settings;
 mod standing;
+mod start;
 mod stepped;
 mod suspicion;
 mod takeover;
@@ -50,21 +80,17 @@ mod undertaking;
 mod upgrade;
 
 use crate::agree::Samples;
-use crate::buckets::Buckets;
-use crate::config::{Config, ConfigError};
+use crate::canonical;
 use crate::fault::Faults;
-use crate::ids::{ChannelId, Cycle, Epoch, Instant};
-use crate::journal::{Counters, Entry, Event, FirstFault};
+use crate::ids::{Cycle, Instant};
+use crate::journal::Event;
 use crate::lease::Arbiter;
 use crate::mechanism::{Mechanism, Mechanisms};
-use crate::memory::Cells;
 use crate::mirror::Mirror;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
-use crate::vote::{self, Sealed};
-use crate::wire::{BufferTooSmall, Keys, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES};
-use crate::{canonical, wire};
+use crate::verdict::Verdict;
+use crate::wire::{BufferTooSmall, Header, Kind, MAX_FRAME_BYTES, Reject};
 use ballot::Ballot;
 pub use calls::Calls;
 use case::Case;
@@ -82,7 +108,6 @@ use memory::Mending;
 use outgoing::Outgoing;
 use record::Record;
 use schedule::Schedule;
-use settings::Settings;
 use stepped::Stepped;
 use turn::Progress;
 pub use upgrade::Upgrades;
@@ -122,6 +147,16 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     injected: Injected,
 }
 
+/// Returns the length of the first frame that is due.
+macro_rules! first_due {
+    ($($frame:expr),* $(,)?) => {{
+        $(if let Some(length) = $frame? {
+            return Ok(Some(length));
+        })*
+        Ok(None)
+    }};
+}
+
 /// What a call of [`Node::begin`] began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -134,74 +169,7 @@ pub enum Begun {
     Idle,
 }
 
-impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
-    /// Starts a channel on zeroed memory.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with the figures if the configuration cannot work.
-    pub fn new<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
-    where
-        M: TryInto<Cells<'m, P::State>>,
-        ConfigError: From<M::Error>,
-    {
-        Self::start(me, memory, config)
-    }
-}
-
-impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME, Upgrades<P>> {
-    /// Starts a channel that can be upgraded while the other one serves. Both channels are of this kind, or none.
-    ///
-    /// # Errors
-    /// As for [`new`](Node::new).
-    pub fn with_upgrades<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
-    where
-        M: TryInto<Cells<'m, P::State>>,
-        ConfigError: From<M::Error>,
-    {
-        Self::start(me, memory, config)
-    }
-}
-
-impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U> {
-    fn start<M>(me: ChannelId, memory: M, config: Config) -> Result<Self, ConfigError>
-    where
-        M: TryInto<Cells<'m, P::State>>,
-        ConfigError: From<M::Error>,
-    {
-        config.check()?;
-        config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
-        let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
-        let longest = wire::LONGEST_HELLO_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
-        let evidence_bytes = OVERHEAD_BYTES + wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES + safe_bytes;
-        let need_bytes = evidence_bytes.max(longest);
-        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
-        if need_bytes > have_bytes {
-            return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
-        }
-        let control = Control::new(Settings::new(me, &config));
-        Ok(Self {
-            control,
-            copies: [control; 2],
-            mechanisms: Mechanisms::ALL_ON,
-            mirror: Mirror::new(memory.try_into()?, P::init),
-            meeting: Meeting::new(),
-            samples: Samples::NONE,
-            stepped: Stepped::NONE,
-            my_vote: Ballot::NONE,
-            peer_vote: Ballot::NONE,
-            copying: Copying::default(),
-            mending: Mending::default(),
-            upgrade: U::NONE,
-            drop_resend_at: Instant::from_micros(0),
-            schedule: Schedule::default(),
-            outgoing: Outgoing::default(),
-            record: Record::new(),
-            case: Case::NONE,
-            #[cfg(feature = "sim")]
-            injected: Injected::default(),
-        })
-    }
-
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Begins a cycle with this channel's sample, or goes on with a held one.
     /// Call it at [`next_start`](Self::next_start).
     ///
@@ -286,130 +254,9 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         if self.has_sound_control() { self.next_poll() } else { Some(Instant::from_micros(0)) }
     }
 
-    fn next_poll(&self) -> Option<Instant> {
-        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
-        [
-            // A claim is made past the deadline, and has its own time.
-            (waits && !self.control.claim.is_under_way()).then_some(self.schedule.deadline()),
-            self.slot_open().then_some(self.schedule.next_start()),
-            self.schedule.poll_again(),
-            self.outgoing_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
     /// Returns when the next `begin` is due, steered so that both channels start together.
     pub fn next_start(&self) -> Instant {
         self.schedule.next_start()
-    }
-
-    /// Returns which channel this is.
-    pub fn channel(&self) -> ChannelId {
-        self.control.config.me()
-    }
-
-    /// Returns what the channel is doing.
-    pub fn mode(&self) -> Mode {
-        self.control.standing.mode()
-    }
-
-    /// Returns the lineage of the channel's state.
-    pub fn epoch(&self) -> Epoch {
-        self.control.standing.epoch()
-    }
-
-    /// Returns the cycle in progress, or the last one.
-    pub fn cycle(&self) -> Cycle {
-        self.control.turn.cycle()
-    }
-
-    /// Returns the last cycle if it is settled: nothing is in progress.
-    pub fn settled_cycle(&self) -> Option<Cycle> {
-        (self.control.turn.is_settled()).then_some(self.control.turn.cycle())
-    }
-
-    /// Returns whether the channel has no agreed state: it has committed no cycle since its
-    /// boot, or is taking over the peer's state.
-    pub fn is_empty(&self) -> bool {
-        self.control.standing.is_empty()
-    }
-
-    /// Ends the channel and gives its memory back.
-    pub fn into_memory(self) -> Cells<'m, P::State> {
-        self.mirror.into_cells()
-    }
-
-    /// Returns the input that the last step used.
-    pub fn agreed_input(&self) -> Option<&P::Input> {
-        self.stepped.agreed()
-    }
-
-    /// Returns the state, as the last step left it.
-    pub fn state(&self) -> &P::State {
-        self.mirror.state()
-    }
-
-    /// Returns the digest of the last committed state.
-    pub fn state_digest(&self) -> u32 {
-        self.mirror.committed_digest()
-    }
-
-    /// Returns the counters.
-    pub fn counters(&self) -> &Counters {
-        self.record.counters()
-    }
-
-    /// Returns the record of what went wrong first.
-    pub fn first_fault(&self) -> Option<&FirstFault> {
-        self.record.first_fault()
-    }
-
-    /// Clears the record of the first fault, on purpose, so that the next one is kept.
-    pub fn clear_first_fault(&mut self) {
-        self.record.clear_first_fault();
-    }
-
-    /// Hands out the oldest event that was not read yet, and forgets it. The newest
-    /// [`JOURNAL_ENTRIES`](crate::journal::JOURNAL_ENTRIES) are kept.
-    pub fn read_event(&mut self) -> Option<Entry> {
-        self.record.read_event()
-    }
-
-    /// Returns how many events were lost since nobody had read them.
-    pub fn lost_events(&self) -> u32 {
-        self.record.lost_events()
-    }
-
-    /// Returns how often whom was suspected of a transient fault lately.
-    pub fn buckets(&self) -> Buckets {
-        self.control.suspicion.buckets()
-    }
-
-    /// Switches one safety mechanism off, to show that a test notices.
-    #[cfg(feature = "sim")]
-    pub fn switch_off(&mut self, mechanism: crate::Mechanism) {
-        self.mechanisms = Mechanisms::without(mechanism);
-    }
-
-    /// Returns the memory, to flip bits behind the mirror's back.
-    #[cfg(feature = "sim")]
-    pub fn memory(&mut self) -> &mut Mirror<'m, P::State> {
-        &mut self.mirror
-    }
-
-    /// Whether a frame of the sample fits the buffers.
-    fn fits(&self, sample: &P::Input) -> Result<(), BufferTooSmall> {
-        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
-        let input_bytes = canonical::encoded_len(sample).unwrap_or(MAX_FRAME_BYTES);
-        let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
-        if need_bytes > have_bytes { Err(BufferTooSmall { need_bytes, have_bytes }) } else { Ok(()) }
-    }
-
-    fn keys(&self) -> Keys {
-        let nonces = self.control.config.me().in_order(self.control.config.nonce(), self.control.standing.peer_nonce());
-        Keys { pair: self.control.config.pair(), epoch: self.link_epoch(), nonces }
     }
 
     fn slot_open(&self) -> bool {
@@ -419,6 +266,65 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
     fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
         !self.mechanisms.on(Mechanism::Lease)
             || arbiter.confirms(self.control.standing.epoch(), self.control.config.me())
+    }
+
+    // The four tables: who gets which frame, in which order frames go out, who wakes when, what ends with a mode.
+
+    /// Gives a frame to whom it concerns.
+    fn hand_out(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
+        match header.kind {
+            Kind::Hello => self.handle_hello(now, &decoded(payload)?),
+            Kind::Cut => self.handle_cut(now, &decoded(payload)?),
+            Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => self.handle_cycle_frame(now, header, payload),
+            Kind::Block => self.handle_block(now, header, &decoded(payload)?),
+            Kind::Ack => self.handle_ack(now, header, &decoded(payload)?),
+            Kind::Want => self.handle_want(&decoded(payload)?),
+            Kind::Compare => self.handle_compare(header, &decoded(payload)?),
+            Kind::Same => self.handle_same(now, header, &decoded(payload)?),
+            Kind::Upgrade if U::IS_ON => U::handle_word(self, now, header.epoch, &decoded(payload)?),
+            Kind::Yours if payload.is_empty() => self.handle_yours(header),
+            Kind::Yours => Err(Reject::Payload),
+            // One without upgrades, and a parcel that `open_parcel` was not asked for.
+            Kind::Upgrade | Kind::Parcel => Err(Reject::Mode),
+        }
+    }
+
+    /// Writes the first frame that is due into the front of `buffer`.
+    fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let is_paired = self.control.standing.mode().is_paired();
+        first_due![
+            self.transmit_hello(now, buffer),
+            self.transmit_cut(now, buffer),
+            self.transmit_answers(buffer),
+            if is_paired { Ok(None) } else { U::transmit(self, now, buffer) },
+            self.transmit_copy(now, buffer),
+            self.transmit_mending(now, buffer),
+            self.transmit_yours(now, buffer),
+            self.transmit_cycle(now, buffer),
+            // In the cycle, samples and votes come before the words of an upgrade.
+            if is_paired { U::transmit(self, now, buffer) } else { Ok(None) },
+        ]
+    }
+
+    /// Returns the earliest time at which something is due.
+    fn next_poll(&self) -> Option<Instant> {
+        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
+        [
+            // A claim is made past the deadline, and has its own time.
+            (waits && !self.control.claim.is_under_way()).then_some(self.schedule.deadline()),
+            self.slot_open().then_some(self.schedule.next_start()),
+            self.schedule.poll_again(),
+            self.hello_timeout(),
+            self.resend_timeout(),
+            self.cut_timeout(),
+            self.copy_timeout(),
+            self.mending_timeout(),
+            self.handover_timeout(),
+            U::timeout(self),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
@@ -438,44 +344,9 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         self.record.count(|counters| &mut counters.mode_changes);
         true
     }
+}
 
-    /// Leaves service without having lost anything; an empty channel starts over instead, as does one
-    /// that was found faulty: nobody is to go on from its state.
-    fn stand_by(&mut self, now: Instant, event: ModeEvent) {
-        let is_faulty = self.is_barred(self.control.config.me()) || self.is_condemned();
-        self.change_mode(now, event);
-        if self.control.standing.is_empty() || is_faulty {
-            self.start_over(now);
-        }
-    }
-
-    /// Latches the safe state.
-    fn fatal(&mut self, now: Instant, faults: Faults) -> Verdict<P::Output> {
-        self.fault(faults);
-        self.change_mode(now, ModeEvent::Fatal);
-        self.safe_verdict()
-    }
-
-    fn safe_verdict(&mut self) -> Verdict<P::Output> {
-        let drives = !self.drives_as_owner() || self.control.owns();
-        let safe = if drives { vote::safe::<P>(self.control.turn.cycle()) } else { None };
-        let holder = self.drives_as_owner().then_some(self.control.config.me());
-        self.verdict(Outcome::Safe, [None, safe], holder)
-    }
-
-    /// Closes the slot with a verdict.
-    fn verdict(
-        &mut self,
-        outcome: Outcome,
-        released: [Option<Sealed<P::Output>>; 2],
-        holder: Option<ChannelId>,
-    ) -> Verdict<P::Output> {
-        self.schedule.close_slot();
-        let (faults, diagnosis) = self.record.take_for_verdict();
-        // Without the lease mechanism (a negative control) outputs open unconditionally.
-        let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
-        let (mode, cycle, epoch, mechanisms) =
-            (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
-        Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
-    }
+/// Decodes a payload that is one value.
+fn decoded<'b, T: serde::Deserialize<'b>>(payload: &'b [u8]) -> Result<T, Reject> {
+    canonical::decode(payload).ok_or(Reject::Payload)
 }

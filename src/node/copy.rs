@@ -286,6 +286,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Sends the next block, or the next question of the search.
     pub(super) fn transmit_copy(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        if self.control.standing.mode() != Mode::Donor {
+            return Ok(None);
+        }
         let between_cycles = !self.slot_open() && self.control.turn.is_settled();
         self.copying.is_open &= between_cycles && self.has_time(now);
         if !self.copying.is_open {
@@ -348,6 +351,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
+    /// Returns when the `Cut` goes out again.
+    pub(super) fn cut_timeout(&self) -> Option<Instant> {
+        self.meeting.waiting_cut().map(|cut| cut.resend_at)
+    }
+
     pub(super) fn transmit_cut(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let due = self.meeting.waiting_cut().filter(|cut| now >= cut.resend_at);
         let Some(Cutting { joiner_nonce, .. }) = due else { return Ok(None) };

@@ -30,7 +30,7 @@ impl Mending {
         self.wanted.is_some()
     }
 
-    pub(super) fn timeout(&self) -> Option<Instant> {
+    fn timeout(&self) -> Option<Instant> {
         self.wanted.map(|_| self.ask_at)
     }
 }
@@ -107,11 +107,19 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Ok(())
     }
 
+    /// Returns when a block is asked for again. Alone there is nobody to ask.
+    pub(super) fn mending_timeout(&self) -> Option<Instant> {
+        self.mending.timeout().filter(|_| self.control.standing.mode() == Mode::Duplex)
+    }
+
     pub(super) fn transmit_mending(
         &mut self,
         now: Instant,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
+        if !self.is_in_cycle() || self.control.standing.mode() == Mode::Trial {
+            return Ok(None);
+        }
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         if let Some(index) = self.mending.wanted.filter(|_| now >= self.mending.ask_at) {
             let length = self.transmit(Kind::Want, phase, buffer, &WantPayload { index })?;

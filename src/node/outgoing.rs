@@ -8,7 +8,7 @@ use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::wire::{self, BufferTooSmall, Header, Hello, Kind, Standing};
+use crate::wire::{self, BufferTooSmall, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Standing};
 
 #[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
@@ -90,40 +90,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.within_at(now, |node| node.transmit_next(now, buffer))
     }
 
-    pub(super) fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        if self.meeting.owes_answer() || (self.sends_hellos() && now >= self.outgoing.hello_at) {
-            let length = self.transmit_hello(buffer)?;
-            self.meeting.answered();
-            self.outgoing.hello_at = now.plus_us(self.control.config.hello_us());
-            return Ok(Some(length));
-        }
-        if let Some(length) = self.transmit_cut(now, buffer)? {
-            return Ok(Some(length));
-        }
-        if let Some(length) = self.transmit_answers(buffer)? {
-            return Ok(Some(length));
-        }
-        // In the cycle, samples and votes come first.
-        if !self.control.standing.mode().is_paired()
-            && let Some(length) = U::transmit(self, now, buffer)?
-        {
-            return Ok(Some(length));
-        }
-        if self.control.standing.mode() == Mode::Donor {
-            return self.transmit_copy(now, buffer);
-        }
-        // In the safe state a peer that lacks this channel's vote still gets it: it must
-        // see the divergence, not a silent peer.
-        if !self.control.standing.mode().is_paired() && self.control.standing.mode() != Mode::Safe {
+    /// Sends what is due of the cycle: the sample, the vote, the evidence.
+    pub(super) fn transmit_cycle(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        if !self.is_in_cycle() {
             return Ok(None);
-        }
-        if self.control.standing.mode() != Mode::Trial
-            && let Some(length) = self.transmit_mending(now, buffer)?
-        {
-            return Ok(Some(length));
-        }
-        if let Some(length) = self.transmit_yours(now, buffer)? {
-            return Ok(Some(length));
         }
         self.resend(now);
         // A cycle that was left to the other channel is sampled for in the epoch that one gives it.
@@ -144,10 +114,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.outgoing.evidence_due = false;
             return Ok(length);
         }
-        if self.control.standing.mode().is_paired() {
-            return U::transmit(self, now, buffer);
-        }
         Ok(None)
+    }
+
+    /// Whether frames of the cycle go out. In the safe state a peer that lacks this channel's vote still gets it: it must
+    /// see the divergence, not a silent peer.
+    pub(super) fn is_in_cycle(&self) -> bool {
+        self.control.standing.mode().is_paired() || self.control.standing.mode() == Mode::Safe
+    }
+
+    /// Returns when the next `Hello` is due.
+    pub(super) fn hello_timeout(&self) -> Option<Instant> {
+        self.sends_hellos().then_some(self.outgoing.hello_at)
+    }
+
+    /// Returns when what the peer has not acknowledged of the cycle goes out again.
+    pub(super) fn resend_timeout(&self) -> Option<Instant> {
+        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
+        waits.then_some(self.outgoing.resend_at)
     }
 
     /// Makes due what the peer lacks, as one of its frames shows.
@@ -180,21 +164,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    pub(super) fn outgoing_timeout(&self) -> Option<Instant> {
-        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
-        let hello = self.sends_hellos().then_some(self.outgoing.hello_at);
-        let cut = self.meeting.waiting_cut().map(|cut| cut.resend_at);
-        let resend = waits.then_some(self.outgoing.resend_at);
-        // Alone there is nobody to ask for a block.
-        let mending = self.mending.timeout().filter(|_| self.control.standing.mode() == Mode::Duplex);
-        let (upgrade, yours) = (U::timeout(self), self.handover_timeout());
-        [hello, resend, cut, self.copy_timeout(), mending, upgrade, yours].into_iter().flatten().min()
-    }
-
     /// A settled channel is silent until asked; an unsettled one repeats what is not acknowledged.
     fn resend(&mut self, now: Instant) {
-        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
-        if !waits || now < self.outgoing.resend_at {
+        if self.resend_timeout().is_none_or(|at| now < at) {
             return;
         }
         self.outgoing.resend_at = now.plus_us(self.control.config.retransmit_us());
@@ -224,7 +196,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.my_vote.payload_of(self.my_vote.cycle()).is_some()
     }
 
-    fn transmit_hello(&mut self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
+    pub(super) fn transmit_hello(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        if !self.meeting.owes_answer() && self.hello_timeout().is_none_or(|at| now < at) {
+            return Ok(None);
+        }
         let mut standing = Standing::empty();
         standing.set(Standing::EMPTY, self.control.standing.is_empty());
         standing.set(Standing::OUTSIDE, !self.control.standing.mode().is_paired());
@@ -247,7 +222,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         };
         let hello = self.meeting.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
-        self.transmit(Kind::Hello, phase, buffer, &hello)
+        let length = self.transmit(Kind::Hello, phase, buffer, &hello)?;
+        self.meeting.answered();
+        self.outgoing.hello_at = now.plus_us(self.control.config.hello_us());
+        Ok(Some(length))
     }
 
     fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
@@ -299,5 +277,18 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         } else {
             Phase::new(cycle.previous(), Stage::Vote)
         }
+    }
+
+    /// Whether a frame of the sample fits the buffers.
+    pub(super) fn fits(&self, sample: &P::Input) -> Result<(), BufferTooSmall> {
+        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
+        let input_bytes = canonical::encoded_len(sample).unwrap_or(MAX_FRAME_BYTES);
+        let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
+        if need_bytes > have_bytes { Err(BufferTooSmall { need_bytes, have_bytes }) } else { Ok(()) }
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        let nonces = self.control.config.me().in_order(self.control.config.nonce(), self.control.standing.peer_nonce());
+        Keys { pair: self.control.config.pair(), epoch: self.link_epoch(), nonces }
     }
 }

@@ -12,7 +12,7 @@ use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::upgrade::Kin;
-use crate::wire::{self, Cut, Header, Hello, Kind, Reject, Standing, VotePayload};
+use crate::wire::{self, Header, Hello, Kind, Reject, Standing, VotePayload};
 
 /// What a cycle frame is to this channel now.
 enum Relation {
@@ -56,32 +56,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return Err(Reject::Sender);
         }
         self.schedule.heard(now);
-        match header.kind {
-            Kind::Hello => self.handle_hello(now, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Cut => {
-                let cut: Cut = canonical::decode(payload).ok_or(Reject::Payload)?;
-                self.handle_cut(now, &cut)
-            }
-            Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => {
-                self.handle_cycle_frame(now, &header, payload)
-            }
-            Kind::Block => self.handle_block(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Ack => self.handle_ack(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Want => self.handle_want(&canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Compare => self.handle_compare(&header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-            Kind::Upgrade if !U::IS_ON => Err(Reject::Mode),
-            Kind::Upgrade => {
-                let told = canonical::decode(payload).ok_or(Reject::Payload)?;
-                U::handle_word(self, now, header.epoch, &told)
-            }
-            Kind::Parcel => Err(Reject::Mode), // not asked for by `open_parcel`
-            Kind::Yours if !payload.is_empty() => Err(Reject::Payload),
-            Kind::Yours => self.handle_yours(&header),
-            Kind::Same => self.handle_same(now, &header, &canonical::decode(payload).ok_or(Reject::Payload)?),
-        }
+        self.hand_out(now, &header, payload)
     }
 
-    fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
+    pub(super) fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
         let standing = hello.standing().ok_or(Reject::Payload)?;
         if standing.contains(Standing::UPGRADES) != U::IS_ON {
             self.fault(Faults::PEER_DIFFERS);
@@ -236,7 +214,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         mine > (hello.epoch.counter(), 0, false)
     }
 
-    fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
+    pub(super) fn handle_cycle_frame(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
         if header.epoch != self.control.standing.epoch()
             && self.mechanisms.on(Mechanism::Epoch)
             && !self.answers_handover(now, header.epoch)
