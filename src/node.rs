@@ -282,8 +282,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Kind::Compare => self.handle_compare(header, &decoded(payload)?),
             Kind::Same => self.handle_same(now, header, &decoded(payload)?),
             Kind::Upgrade if U::IS_ON => U::handle_word(self, now, header.epoch, &decoded(payload)?),
-            Kind::Yours if payload.is_empty() => self.handle_yours(header),
-            Kind::Yours => Err(Reject::Payload),
+            Kind::HandOver if payload.is_empty() => self.handle_handover(header),
+            Kind::HandOver => Err(Reject::Payload),
             // One without upgrades, and a parcel that `open_parcel` was not asked for.
             Kind::Upgrade | Kind::Parcel => Err(Reject::Mode),
         }
@@ -299,7 +299,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             if is_paired { Ok(None) } else { U::transmit(self, now, buffer) },
             self.transmit_copy(now, buffer),
             self.transmit_mending(now, buffer),
-            self.transmit_yours(now, buffer),
+            self.transmit_handover(now, buffer),
             self.transmit_cycle(now, buffer),
             // In the cycle, samples and votes come before the words of an upgrade.
             if is_paired { U::transmit(self, now, buffer) } else { Ok(None) },

@@ -23,7 +23,7 @@ mod readiness;
 mod refusal;
 mod trial;
 
-pub use duty::{Duty, Kin};
+pub use duty::{Duty, VersionRelation};
 pub(crate) use duty::{Follower, duty_of};
 pub use readiness::NotReady;
 pub use refusal::Refusal;
@@ -233,7 +233,7 @@ pub struct Status {
     /// The partner's, by its last word.
     pub partner_step: Step,
     /// What the partner's version is to this one's.
-    pub kin: Kin,
+    pub relation: VersionRelation,
     /// The version that runs on the partner; 0: not heard of.
     pub partner_version: u32,
     /// What this channel has been asked to do and has not done yet.

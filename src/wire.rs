@@ -53,7 +53,7 @@
 //!                 refusal: u8, more of that: u16, cycles tried, of these tolerated, not alike: u32 each,
 //!                 why the state was not taken over: 0, or 1 and a number: u16);
 //!                 part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer, 16 owns; codes: see `upgrade`
-//! kind 13 Yours   nothing; phase = 4 * the first cycle that the sender leaves to the receiver
+//! kind 13 HandOver nothing; phase = 4 * the first cycle that the sender leaves to the receiver
 //! kind 14 Parcel  what the users of both channels want of each other; phase = 4 * committed cycle + 3
 //! ```
 //!
@@ -94,7 +94,7 @@
 //! both sides counts, and each cycle of duplex whose number `transient_leak_cycles` divides takes one off.
 //!
 //! Of kinds 12 and 13. An Upgrade counts if its serial is above the last one's of this pair of boots; it is sent
-//! when something has changed in it and every `hello_us` while there is something to tell. A Yours is repeated
+//! when something has changed in it and every `hello_us` while there is something to tell. A HandOver is repeated
 //! every `retransmit_us` until the first frame of the receiver's new epoch; meanwhile the sender answers for the cycle
 //! before and says nothing else of the cycle.
 //!
@@ -161,7 +161,7 @@ pub enum Kind {
     /// How an upgrade stands on the sender's side, and what is ordered there.
     Upgrade = 12,
     /// From this cycle on the outputs are the receiver's.
-    Yours = 13,
+    HandOver = 13,
     /// What the user sends.
     Parcel = 14,
 }
@@ -181,7 +181,7 @@ impl Kind {
             10 => Some(Self::Evidence),
             11 => Some(Self::Settled),
             12 => Some(Self::Upgrade),
-            13 => Some(Self::Yours),
+            13 => Some(Self::HandOver),
             14 => Some(Self::Parcel),
             _ => None,
         }

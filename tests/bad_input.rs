@@ -430,8 +430,8 @@ fn frames_that_pass_the_crc_are_still_checked() {
         }
         // Outputs left to a channel that tries nothing, a parcel that nobody asked for, and the word of an upgrade to a
         // channel that has none.
-        cases.push((Reject::Mode, bench.forge(Kind::Yours, peer, epoch, sampled, &[])));
-        cases.push((Reject::Payload, bench.forge(Kind::Yours, peer, epoch, sampled, &[0])));
+        cases.push((Reject::Mode, bench.forge(Kind::HandOver, peer, epoch, sampled, &[])));
+        cases.push((Reject::Payload, bench.forge(Kind::HandOver, peer, epoch, sampled, &[0])));
         cases.push((Reject::Mode, bench.forge(Kind::Parcel, peer, epoch, settled, &[1, 2, 3])));
         cases.push((Reject::Mode, bench.forge(Kind::Upgrade, peer, epoch, settled, &bytes_of(&WORD))));
         // A peer's `Hello`, altered.

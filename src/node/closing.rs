@@ -13,7 +13,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Leaves service without having lost anything; an empty channel starts over instead, as does one
     /// that was found faulty: nobody is to go on from its state.
     pub(super) fn stand_by(&mut self, now: Instant, event: ModeEvent) {
-        let is_faulty = self.is_barred(self.control.config.me()) || self.is_condemned();
+        let is_faulty = self.is_barred(self.control.config.me()) || self.was_found_faulty();
         self.change_mode(now, event);
         if self.control.standing.is_empty() || is_faulty {
             self.start_over(now);

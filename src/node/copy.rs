@@ -13,7 +13,7 @@ use crate::mirror::Range;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search};
-use crate::upgrade::Kin;
+use crate::upgrade::VersionRelation;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
@@ -134,7 +134,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !self.mechanisms.on(Mechanism::Resend) {
             self.mirror.copy_set().ignore_writes();
         }
-        if !standing.contains(Standing::EMPTY) && self.kin() == Kin::Same {
+        if !standing.contains(Standing::EMPTY) && self.version_relation() == VersionRelation::Same {
             donor.begin_search(self.mirror.blocks(), now);
         }
         self.copying.donor = Some(donor);
@@ -195,7 +195,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh() && donor.is_answered());
         if between_cycles && (is_nearly_done || is_done) && is_due && !self.control.claim.is_under_way() {
-            let is_trial = self.kin() != Kin::Same;
+            let is_trial = self.version_relation() != VersionRelation::Same;
             let to = if is_trial { self.next_block() } else { self.next_epoch() };
             self.control.claim.begin(to, Grounds::PeerJoins);
         }

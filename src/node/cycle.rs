@@ -71,7 +71,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.claim_outputs(Grounds::TakesBack);
             return self.poll_takeover(now, arbiter);
         }
-        if self.condemns_peer() {
+        if self.found_peer_faulty() {
             self.claim_outputs(Grounds::PeerFaulty);
             return self.poll_takeover(now, arbiter);
         }

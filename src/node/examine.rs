@@ -37,13 +37,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Whether the peer was found faulty in this cycle and has not let go yet.
-    pub(super) fn condemns_peer(&self) -> bool {
+    pub(super) fn found_peer_faulty(&self) -> bool {
         let diagnosis = self.examination().and_then(Examination::diagnosis);
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.control.config.me())
     }
 
     /// Whether this channel was found faulty in this cycle and has not let go yet.
-    pub(super) fn is_condemned(&self) -> bool {
+    pub(super) fn was_found_faulty(&self) -> bool {
         let diagnosis = self.examination().and_then(Examination::diagnosis);
         matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.control.config.me())
     }

@@ -1,7 +1,7 @@
 //! Handing over: the outputs change sides between two cycles, while both channels serve.
 //!
 //! ```text
-//! hand over          between s-1 and s the owner lets go and says Yours(s) until answered; the other one claims on
+//! hand over          between s-1 and s the owner lets go and says HandOver(s) until answered; the other one claims on
 //!                    that, and both go on in the new epoch. The first frame of it is the answer
 //! no answer          at its deadline of s the old owner claims again, if the arbiter is one that can tell who was first
 //! numbers            a trial begins at a number that four divides, and each hand-over takes the next one. Whoever finds the
@@ -103,7 +103,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// The other channel has let go before this cycle.
-    pub(super) fn handle_yours(&mut self, header: &Header) -> Result<(), Reject> {
+    pub(super) fn handle_handover(&mut self, header: &Header) -> Result<(), Reject> {
         let is_left = self.control.standing.mode() == Mode::Trial && !self.control.owns() && !self.leaves();
         if !is_left || !U::takes_outputs(self) {
             return Err(Reject::Mode);
@@ -141,12 +141,16 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         is_answer
     }
 
-    pub(super) fn transmit_yours(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+    pub(super) fn transmit_handover(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
         if self.handover_timeout().is_none_or(|resend_at| now < resend_at) {
             return Ok(None);
         }
         let phase = Phase::new(self.control.turn.committed().next(), Stage::Sample);
-        let length = self.transmit(Kind::Yours, phase, buffer, &())?;
+        let length = self.transmit(Kind::HandOver, phase, buffer, &())?;
         self.drop_resend_at = now.plus_us(self.control.config.retransmit_us());
         Ok(Some(length))
     }

@@ -5,12 +5,12 @@
 
 use super::Node;
 use super::settings::Settings;
-use super::upgrade::{NoKin, Upgrades};
+use super::upgrade::{NoRelation, Upgrades};
 use crate::ids::{Epoch, Instant};
 use crate::lease::Arbiter;
 use crate::program::{Program, program_hash};
 use crate::succession::Succession;
-use crate::upgrade::{Kin, StepEvent};
+use crate::upgrade::{StepEvent, VersionRelation};
 use crate::verdict::Verdict;
 use crate::wire::{BufferTooSmall, Hello, Reject, Standing, UpgradePayload};
 
@@ -40,14 +40,18 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
 
     /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
     #[doc(hidden)]
-    fn kin_of<const FRAME: usize>(
+    fn relation_of<const FRAME: usize>(
         node: &Node<'_, P, FRAME, Self>,
         hello: &Hello,
         standing: Standing,
-    ) -> Result<Kin, NoKin> {
+    ) -> Result<VersionRelation, NoRelation> {
         let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
         let is_same = hashes == [program_hash::<P>(), P::LAYOUT, node.control.config.hash()];
-        if is_same && !standing.contains(Standing::SUCCEEDS) { Ok(Kin::Same) } else { Err(NoKin::Stranger) }
+        if is_same && !standing.contains(Standing::SUCCEEDS) {
+            Ok(VersionRelation::Same)
+        } else {
+            Err(NoRelation::Stranger)
+        }
     }
 
     /// Whether a peer that cannot pair is no surprise.
@@ -56,13 +60,13 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
         false
     }
 
-    /// A `Hello` came from this kin: the next one is in its terms.
+    /// A `Hello` came from this relation: the next one is in its terms.
     #[doc(hidden)]
-    fn heard<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: Kin) {}
+    fn heard<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: VersionRelation) {}
 
     /// Notes who the partner is, by its fresh word.
     #[doc(hidden)]
-    fn met<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: &Hello, _: Kin) {}
+    fn met<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: &Hello, _: VersionRelation) {}
 
     /// The partner has booted anew, or is another one.
     #[doc(hidden)]
@@ -212,8 +216,8 @@ impl<P: Program> MayUpgrade<P> for NoUpgrades {
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Returns what the peer's version is to this one's.
-    pub(super) fn kin(&self) -> Kin {
-        if U::IS_ON { self.control.undertaking.kin() } else { Kin::Same }
+    pub(super) fn version_relation(&self) -> VersionRelation {
+        if U::IS_ON { self.control.undertaking.version_relation() } else { VersionRelation::Same }
     }
 
     /// Whether this channel is about to restart: it takes part in nothing.

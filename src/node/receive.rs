@@ -1,7 +1,7 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
 use super::turn::Progress;
-use super::upgrade::NoKin;
+use super::upgrade::NoRelation;
 use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
@@ -11,7 +11,7 @@ use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::upgrade::Kin;
+use crate::upgrade::VersionRelation;
 use crate::wire::{self, Header, Hello, Kind, Reject, Standing, VotePayload};
 
 /// What a cycle frame is to this channel now.
@@ -65,20 +65,20 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::Upgrades);
         }
-        let kin = match U::kin_of(self, hello, standing) {
-            Ok(kin) => kin,
-            Err(NoKin::Mistaken) => {
+        let relation = match U::relation_of(self, hello, standing) {
+            Ok(relation) => relation,
+            Err(NoRelation::Mistaken) => {
                 self.answer_stale(now, standing); // by which it learns what this channel is
                 return Err(Reject::Stale);
             }
-            Err(NoKin::Stranger) => {
+            Err(NoRelation::Stranger) => {
                 if !U::expects_another_version(self) {
                     self.fault(Faults::PEER_DIFFERS);
                 }
                 return Err(Reject::PeerDiffers);
             }
         };
-        U::heard(self, kin);
+        U::heard(self, relation);
         let serves = standing.contains(Standing::OWNS);
         if self.control.standing.mode() == Mode::Joining && hello.nonce == self.control.standing.peer_nonce() && serves
         {
@@ -89,14 +89,20 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
         }
-        U::met(self, hello, kin);
-        let handled = self.take_hello(now, hello, standing, kin);
+        U::met(self, hello, relation);
+        let handled = self.take_hello(now, hello, standing, relation);
         U::looks_for_duty(self, now);
         handled
     }
 
     /// Acts on the peer's fresh word.
-    fn take_hello(&mut self, now: Instant, hello: &Hello, standing: Standing, kin: Kin) -> Result<(), Reject> {
+    fn take_hello(
+        &mut self,
+        now: Instant,
+        hello: &Hello,
+        standing: Standing,
+        relation: VersionRelation,
+    ) -> Result<(), Reject> {
         self.control.standing.saw(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
             if self.control.standing.mode() == Mode::Starting {
@@ -112,14 +118,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let split = !empty && (other_lineage || standing.contains(Standing::FORKED));
         let minds_forks = self.mechanisms.on(Mechanism::Fork);
         // Two versions have no state in common that could be merged or not.
-        let split = split && minds_forks && kin == Kin::Same;
+        let split = split && minds_forks && relation == VersionRelation::Same;
         match self.control.standing.mode() {
-            Mode::Starting | Mode::Standby if owns && kin == Kin::Newer => {
+            Mode::Starting | Mode::Standby if owns && relation == VersionRelation::Newer => {
                 self.forget_overtaken_cycle(hello);
                 self.left_behind(hello);
             }
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
-            Mode::Starting if kin != Kin::Same => {
+            Mode::Starting if relation != VersionRelation::Same => {
                 self.meeting.nobody_serves();
                 self.control.standing.meet(hello.nonce);
             }
@@ -141,7 +147,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Simplex | Mode::Donor | Mode::Standby if split => self.fault(Faults::SPLIT_BRAIN),
             Mode::Simplex | Mode::Donor if !owns => self.donate(now, hello, standing),
             // The peer's state does not contain what this channel did alone.
-            Mode::Standby if owns && self.control.standing.is_fork() && minds_forks && kin == Kin::Same => {
+            Mode::Standby
+                if owns && self.control.standing.is_fork() && minds_forks && relation == VersionRelation::Same =>
+            {
                 self.fault(Faults::SPLIT_BRAIN)
             }
             Mode::Standby if owns => {

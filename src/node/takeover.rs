@@ -80,7 +80,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // The guilty one must let go first; this channel asks again at the next deadline. If the
             // peer was granted a newer epoch, there is nothing to wait for.
             Claim::Refused
-                if self.condemns_peer()
+                if self.found_peer_faulty()
                     && self.mechanisms.on(Mechanism::KeptVerdict)
                     && newest_of(arbiter).counter() <= self.control.standing.epoch().counter() =>
             {

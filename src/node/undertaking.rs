@@ -1,6 +1,6 @@
 //! Undertaking: how far an upgrade is, and what this channel is in it.
 
-use crate::upgrade::{Duty, Kin, Step};
+use crate::upgrade::{Duty, Step, VersionRelation};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A part of the control data.
@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[repr(C)]
 pub(super) struct Undertaking {
     step: u8,
-    kin: u8,
+    relation: u8,
     restart: u8,
     is_new: u8,
     leaves: u8,
@@ -24,7 +24,7 @@ impl Undertaking {
     /// No upgrade is under way, and nobody keeps account of images.
     pub(super) const NONE: Self = Self {
         step: Step::Idle.code(),
-        kin: Kin::Same as u8,
+        relation: VersionRelation::Same as u8,
         restart: 0,
         is_new: 0,
         leaves: 0,
@@ -41,8 +41,8 @@ impl Undertaking {
 
     /// Returns what the peer's version is to this one's.
     #[inline(never)]
-    pub(super) fn kin(&self) -> Kin {
-        Kin::ALL.get(usize::from(self.kin)).copied().unwrap_or(Kin::Same)
+    pub(super) fn version_relation(&self) -> VersionRelation {
+        VersionRelation::ALL.get(usize::from(self.relation)).copied().unwrap_or(VersionRelation::Same)
     }
 
     /// Returns into what this channel is to restart.
@@ -77,13 +77,13 @@ impl Undertaking {
         self.step = step.code();
     }
 
-    pub(super) fn meet(&mut self, kin: Kin) {
-        self.kin = kin as u8;
+    pub(super) fn meet(&mut self, relation: VersionRelation) {
+        self.relation = relation as u8;
     }
 
     /// Both channels go on together, this one as the new version if the peer's is the one before.
     pub(super) fn pair(&mut self) {
-        (self.is_new, self.has_failed) = ((self.kin() == Kin::Older).into(), 0);
+        (self.is_new, self.has_failed) = ((self.version_relation() == VersionRelation::Older).into(), 0);
     }
 
     pub(super) fn fail(&mut self) {

@@ -18,7 +18,7 @@ pub use books::Upgrades;
 
 /// Why a peer is no partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoKin {
+pub(super) enum NoRelation {
     /// Another program, layout or configuration.
     Stranger,
     /// Of this very version, and not aware of it yet.
@@ -66,7 +66,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let step = if is_led { partner.map(|partner| partner.step) } else { Some(Step::Idle) };
         let Some(step) = step else { return };
         let duty = duty_of(Follower {
-            kin: self.control.undertaking.kin(),
+            relation: self.control.undertaking.version_relation(),
             step,
             is_led,
             is_in_duplex: self.control.standing.mode() == Mode::Duplex,
@@ -98,12 +98,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     }
 
     /// Another slot of the farewell is over.
-    pub(super) fn take_leave(&mut self) {
+    pub(super) fn count_farewell(&mut self) {
         self.upgrade.departure.slot_is_over();
     }
 
     /// An image on trial that cannot make itself understood, by another frame format or configuration, goes back.
-    pub(super) fn count_loneliness(&mut self, now: Instant) {
+    pub(super) fn count_unmet_slots(&mut self, now: Instant) {
         let is_alone = self.control.standing.mode() == Mode::Starting
             && self.control.standing.is_empty()
             && !self.control.undertaking.leaves();

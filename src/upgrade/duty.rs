@@ -5,7 +5,7 @@ use super::Step;
 /// What the partner's version is to this one's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Kin {
+pub enum VersionRelation {
     /// The same, as far as is known.
     #[default]
     Same,
@@ -15,7 +15,7 @@ pub enum Kin {
     Newer,
 }
 
-impl Kin {
+impl VersionRelation {
     pub(crate) const ALL: [Self; 3] = [Self::Same, Self::Older, Self::Newer];
 }
 
@@ -37,7 +37,7 @@ pub enum Duty {
 /// A channel that does not hold the step, as the rules of its duty see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Follower {
-    pub(crate) kin: Kin,
+    pub(crate) relation: VersionRelation,
     /// The step of the partner.
     pub(crate) step: Step,
     /// The partner serves and owns.
@@ -52,20 +52,20 @@ pub(crate) struct Follower {
 
 /// Returns whether, and into what, a channel is to restart that does not own the outputs.
 pub(crate) fn duty_of(follower: Follower) -> Option<Duty> {
-    let Follower { kin, step, is_led, is_in_duplex, has_state, is_confirmed, partner_is_confirmed } = follower;
-    match kin {
-        Kin::Same => (is_led && is_in_duplex && step == Step::Split).then_some(Duty::RestartIntoNew),
-        Kin::Newer if is_led => {
+    let Follower { relation, step, is_led, is_in_duplex, has_state, is_confirmed, partner_is_confirmed } = follower;
+    match relation {
+        VersionRelation::Same => (is_led && is_in_duplex && step == Step::Split).then_some(Duty::RestartIntoNew),
+        VersionRelation::Newer if is_led => {
             let leaves = matches!(step, Step::Commit | Step::Merge) && partner_is_confirmed;
             leaves.then_some(Duty::RestartIntoNew)
         }
-        Kin::Older if is_led => {
+        VersionRelation::Older if is_led => {
             let is_wanted = matches!(step, Step::Split | Step::OldDrives | Step::Switchover | Step::NewDrives);
             (!is_wanted).then_some(Duty::RestartIntoOld)
         }
         // Nobody serves: the version goes on that is confirmed, or else the old one.
-        Kin::Newer => (!has_state && partner_is_confirmed).then_some(Duty::RestartIntoNew),
-        Kin::Older => (!has_state && !is_confirmed).then_some(Duty::RestartIntoOld),
+        VersionRelation::Newer => (!has_state && partner_is_confirmed).then_some(Duty::RestartIntoNew),
+        VersionRelation::Older => (!has_state && !is_confirmed).then_some(Duty::RestartIntoOld),
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
             duties.map(glyph).collect()
         };
         let led = Follower {
-            kin: Kin::Same,
+            relation: VersionRelation::Same,
             step: Step::Idle,
             is_led: true,
             is_in_duplex: true,
@@ -97,8 +97,8 @@ mod tests {
             is_confirmed: true,
             partner_is_confirmed: true,
         };
-        let on_trial = Follower { kin: Kin::Older, is_in_duplex: false, is_confirmed: false, ..led };
-        let left_behind = Follower { kin: Kin::Newer, is_in_duplex: false, ..led };
+        let on_trial = Follower { relation: VersionRelation::Older, is_in_duplex: false, is_confirmed: false, ..led };
+        let left_behind = Follower { relation: VersionRelation::Newer, is_in_duplex: false, ..led };
         // idle, prepare, split, old drives, switchover, new drives, commit, merge, abort
         let rows: Vec<_> = [
             led,

@@ -26,7 +26,7 @@ fn plausible(kind: Kind) -> Vec<u8> {
         | Kind::Evidence
         | Kind::Settled
         | Kind::Upgrade
-        | Kind::Yours
+        | Kind::HandOver
         | Kind::Parcel => {
             panic!("{kind:?} carries no memory")
         }

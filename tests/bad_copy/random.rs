@@ -46,7 +46,7 @@ fn payload(rng: &mut Rng, bench: &ServoBench<'_>, to: usize, kind: Kind) -> Vec<
         | Kind::Evidence
         | Kind::Settled
         | Kind::Upgrade
-        | Kind::Yours
+        | Kind::HandOver
         | Kind::Parcel => {
             panic!("{kind:?} carries no memory")
         }

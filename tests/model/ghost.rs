@@ -283,11 +283,11 @@ impl Ghost {
         // A channel that both found faulty in this cycle does not go on with it while the other one can.
         let other = &self.channels[1 - at];
         let has_other = other.mode.is_some() && !other.empty;
-        let is_condemned = channel.found.is_some_and(|found| {
+        let was_found_faulty = channel.found.is_some_and(|found| {
             let names_it = matches!(found.diagnosis, Diagnosis::Faulty(faulty, _) if faulty == CHANNELS[at]);
             names_it && found.of_both && found.at.cycle == cycle
         });
-        let is_broken = channel.permanent.is_some() && !(is_condemned && has_other);
+        let is_broken = channel.permanent.is_some() && !(was_found_faulty && has_other);
         alone && (is_broken || channel.armed && !channel.has_voted(cycle))
     }
 

@@ -17,7 +17,7 @@ const KINDS: [Kind; 14] = [
     Kind::Evidence,
     Kind::Settled,
     Kind::Upgrade,
-    Kind::Yours,
+    Kind::HandOver,
     Kind::Parcel,
 ];
 

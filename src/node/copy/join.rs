@@ -11,7 +11,7 @@ use crate::node::{MayUpgrade, Node};
 use crate::program::Program;
 use crate::reintegrate::{Joiner, Serial};
 use crate::succession::CannotMigrate;
-use crate::upgrade::Kin;
+use crate::upgrade::VersionRelation;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload};
 
@@ -42,7 +42,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return self.handle_repair(now, block);
         }
         let serving = self.meeting.serving().ok_or(Reject::Mode)?;
-        if self.kin() == Kin::Newer || self.leaves() {
+        if self.version_relation() == VersionRelation::Newer || self.leaves() {
             return Err(Reject::Mode);
         }
         if !matches!(self.control.standing.mode(), Mode::Starting | Mode::Standby | Mode::Joining) {
@@ -87,7 +87,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether the memory is being filled with the state of another version.
     pub(in crate::node) fn is_landing(&self) -> bool {
-        self.control.standing.mode() == Mode::Joining && self.kin() == Kin::Older
+        self.control.standing.mode() == Mode::Joining && self.version_relation() == VersionRelation::Older
     }
 
     /// Gives up whatever state this channel had: the peer's replaces it from here on.

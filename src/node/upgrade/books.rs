@@ -5,13 +5,13 @@ use super::super::settings::Settings;
 use crate::ids::Instant;
 use crate::program::Program;
 use crate::succession::Succession;
-use crate::upgrade::{Candidate, Counts, Kin, Order, Refusal, Step, Trial};
+use crate::upgrade::{Candidate, Counts, Order, Refusal, Step, Trial, VersionRelation};
 use crate::wire::Part;
 
 /// Without an upgrade under way words are exchanged more seldom, by this factor.
 const IDLE_INTERVALS: u32 = 16;
 /// Slots after which an unconfirmed image that nobody takes for a successor goes back by itself.
-const LONELY_SLOTS: u16 = 1_000;
+const UNMET_SLOTS: u16 = 1_000;
 /// Times that the other half may come back in the old version after the commit.
 const RETURNS: u8 = 3;
 /// Slots in which a channel that is about to restart says so.
@@ -56,7 +56,7 @@ impl<P: Program> Upgrades<P> {
 pub(in crate::node) struct Versions<P: Program> {
     succession: Option<Succession<P>>,
     /// In whose terms this channel says its next `Hello`: of the one that it heard last.
-    terms: Kin,
+    terms: VersionRelation,
     trial: Trial<P>,
     cannot_migrate: Option<u16>,
     candidate: Option<Candidate>,
@@ -67,7 +67,7 @@ pub(in crate::node) struct Versions<P: Program> {
 impl<P: Program> Versions<P> {
     const NONE: Self = Self {
         succession: None,
-        terms: Kin::Same,
+        terms: VersionRelation::Same,
         trial: Trial::NEW,
         cannot_migrate: None,
         candidate: None,
@@ -83,12 +83,12 @@ impl<P: Program> Versions<P> {
         self.succession = Some(succession);
     }
 
-    pub(super) fn terms(&self) -> Kin {
+    pub(super) fn terms(&self) -> VersionRelation {
         self.terms
     }
 
-    pub(super) fn heard(&mut self, kin: Kin) {
-        self.terms = kin;
+    pub(super) fn heard(&mut self, relation: VersionRelation) {
+        self.terms = relation;
     }
 
     pub(super) fn trial(&self) -> &Trial<P> {
@@ -324,7 +324,7 @@ impl Departure {
     /// Counts a slot in which an image on trial has not met anybody; true if there were too many in a row.
     pub(super) fn count_unmet(&mut self, is_unmet: bool) -> bool {
         self.unmet = if is_unmet { self.unmet.saturating_add(1) } else { 0 };
-        self.unmet > LONELY_SLOTS
+        self.unmet > UNMET_SLOTS
     }
 
     /// The other half came back in the old version; true if it did too often.

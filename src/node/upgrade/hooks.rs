@@ -1,6 +1,6 @@
 //! What the other rooms ask of an upgrade, answered by the functions of this one.
 
-use super::{NoKin, Upgrades};
+use super::{NoRelation, Upgrades};
 use crate::ids::{Epoch, Instant};
 use crate::lease::Arbiter;
 use crate::mode::Mode;
@@ -8,7 +8,7 @@ use crate::node::settings::Settings;
 use crate::node::{MayUpgrade, Node};
 use crate::program::{Program, program_hash};
 use crate::succession::Succession;
-use crate::upgrade::{Kin, Step, StepEvent};
+use crate::upgrade::{Step, StepEvent, VersionRelation};
 use crate::verdict::Verdict;
 use crate::wire::{BufferTooSmall, Hello, Reject, Standing, UpgradePayload};
 
@@ -19,24 +19,24 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     const NONE: Self = Self::new();
     const IS_ON: bool = true;
 
-    fn kin_of<const FRAME: usize>(
+    fn relation_of<const FRAME: usize>(
         node: &Upgraded<'_, P, FRAME>,
         hello: &Hello,
         standing: Standing,
-    ) -> Result<Kin, NoKin> {
-        node.kin_of(hello, standing)
+    ) -> Result<VersionRelation, NoRelation> {
+        node.relation_of(hello, standing)
     }
 
     fn expects_another_version<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> bool {
         node.expects_another_version()
     }
 
-    fn heard<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, kin: Kin) {
-        node.upgrade.versions.heard(kin); // fresh or not: else it is never answered in terms that it understands
+    fn heard<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, relation: VersionRelation) {
+        node.upgrade.versions.heard(relation); // fresh or not: else it is never answered in terms that it understands
     }
 
-    fn met<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, kin: Kin) {
-        node.met(hello, kin);
+    fn met<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, relation: VersionRelation) {
+        node.met(hello, relation);
     }
 
     fn forgets_partner<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
@@ -45,13 +45,13 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn speaks_as_successor(&self) -> bool {
-        self.versions.terms() == Kin::Older
+        self.versions.terms() == VersionRelation::Older
     }
 
     /// To the version before, a successor speaks in its terms.
     fn sign_program(&self, hello: Hello) -> Hello {
         match self.versions.succession() {
-            Some(before) if self.versions.terms() == Kin::Older => {
+            Some(before) if self.versions.terms() == VersionRelation::Older => {
                 Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
             }
             _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
@@ -84,10 +84,10 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn slot_opens<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) {
-        node.take_leave();
-        node.count_loneliness(now);
+        node.count_farewell();
+        node.count_unmet_slots(now);
         if node.control.standing.mode() == Mode::Trial {
-            node.give_the_old_one_time();
+            node.claim_after_the_old_version();
         }
     }
 
@@ -96,7 +96,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         if node.has_to_tell() {
             node.upgrade.words.owe();
         }
-        node.control.undertaking.kin() != Kin::Same
+        node.control.undertaking.version_relation() != VersionRelation::Same
     }
 
     fn steps_on<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, event: StepEvent) {
@@ -123,7 +123,10 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     }
 
     fn predecessor<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> Option<Succession<P>> {
-        node.upgrade.versions.succession().filter(|_| node.control.undertaking.kin() == Kin::Older)
+        node.upgrade
+            .versions
+            .succession()
+            .filter(|_| node.control.undertaking.version_relation() == VersionRelation::Older)
     }
 
     fn refuses_migration<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant, number: u16) {
@@ -168,18 +171,19 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
 impl<P: Program, const FRAME: usize> Upgraded<'_, P, FRAME> {
     /// Whether the peer is one to copy the state to, as far as an upgrade goes.
     fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
-        let kin = self.control.undertaking.kin();
-        if kin != Kin::Same && self.control.standing.mode() == Mode::Simplex {
+        let relation = self.control.undertaking.version_relation();
+        if relation != VersionRelation::Same && self.control.standing.mode() == Mode::Simplex {
             self.control.standing.meet(hello.nonce); // it can be talked to
         }
         if standing.contains(Standing::LEAVES) {
             return false;
         }
-        match kin {
-            Kin::Same => self.step_on(StepEvent::SameCameBack),
-            Kin::Older => self.step_on(StepEvent::OldCameBack(self.control.undertaking.is_confirmed())),
-            Kin::Newer => {}
+        match relation {
+            VersionRelation::Same => self.step_on(StepEvent::SameCameBack),
+            VersionRelation::Older => self.step_on(StepEvent::OldCameBack(self.control.undertaking.is_confirmed())),
+            VersionRelation::Newer => {}
         }
-        kin == Kin::Same || kin == Kin::Newer && self.control.undertaking.step() == Step::Split
+        relation == VersionRelation::Same
+            || relation == VersionRelation::Newer && self.control.undertaking.step() == Step::Split
     }
 }

@@ -5,7 +5,9 @@ use crate::mode::Mode;
 use crate::node::{Node, Upgrades};
 use crate::program::Program;
 use crate::succession::Succession;
-use crate::upgrade::{Candidate, Duty, FirstDifference, Kin, NotReady, Order, Refusal, Status, Step, StepEvent};
+use crate::upgrade::{
+    Candidate, Duty, FirstDifference, NotReady, Order, Refusal, Status, Step, StepEvent, VersionRelation,
+};
 use crate::wire::{Part, UpgradePayload};
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
@@ -85,7 +87,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         Status {
             step: self.control.undertaking.step(),
             partner_step: partner.map_or(Step::Idle, |partner| partner.step),
-            kin: self.control.undertaking.kin(),
+            relation: self.control.undertaking.version_relation(),
             partner_version: partner.map_or(0, |partner| partner.version),
             duty: self.duty(),
             counts,
@@ -174,7 +176,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             }
             Order::Commit => {}
             Order::Abort
-                if self.control.undertaking.kin() == Kin::Newer && self.upgrade.words.partner_is(Part::CONFIRMED) =>
+                if self.control.undertaking.version_relation() == VersionRelation::Newer
+                    && self.upgrade.words.partner_is(Part::CONFIRMED) =>
             {
                 return Err(Refusal::NoWayBack);
             }

@@ -103,7 +103,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
     /// first to ask.
-    pub(in crate::node) fn give_the_old_one_time(&mut self) {
+    pub(in crate::node) fn claim_after_the_old_version(&mut self) {
         if self.control.undertaking.is_new() && !self.control.owns() && self.mechanisms.on(Mechanism::OldFirst) {
             self.schedule.postpone_deadline(&self.control.config);
         }

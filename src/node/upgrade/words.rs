@@ -1,51 +1,56 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
 use super::books::Partner;
-use super::{NoKin, Upgrades};
+use super::{NoRelation, Upgrades};
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::node::Node;
 use crate::program::{Program, program_hash};
-use crate::upgrade::{Counts, Kin, Order, Refusal, Step, StepEvent};
+use crate::upgrade::{Counts, Order, Refusal, Step, StepEvent, VersionRelation};
 use crate::wire::{BufferTooSmall, Hello, Kind, Part, Reject, Standing, UpgradePayload};
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
-    pub(in crate::node) fn kin_of(&self, hello: &Hello, standing: Standing) -> Result<Kin, NoKin> {
+    pub(in crate::node) fn relation_of(
+        &self,
+        hello: &Hello,
+        standing: Standing,
+    ) -> Result<VersionRelation, NoRelation> {
         let succeeds = standing.contains(Standing::SUCCEEDS);
         let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
         let config_hash = self.control.config.hash();
         if hashes == [program_hash::<P>(), P::LAYOUT, config_hash] {
-            return Ok(if succeeds { Kin::Newer } else { Kin::Same });
+            return Ok(if succeeds { VersionRelation::Newer } else { VersionRelation::Same });
         }
         let before =
             self.upgrade.versions.succession().map(|before| [before.program_hash, before.layout_hash, config_hash]);
         match before {
-            Some(before) if before == hashes && !succeeds => Ok(Kin::Older),
+            Some(before) if before == hashes && !succeeds => Ok(VersionRelation::Older),
             // Of this version itself, and takes this channel for one of the version before, as which it knew it.
-            Some(before) if before == hashes => Err(NoKin::Mistaken),
-            _ => Err(NoKin::Stranger),
+            Some(before) if before == hashes => Err(NoRelation::Mistaken),
+            _ => Err(NoRelation::Stranger),
         }
     }
 
     /// Whether a peer that cannot pair is no surprise.
     pub(in crate::node) fn expects_another_version(&self) -> bool {
-        self.control.undertaking.step() != Step::Idle || self.control.undertaking.kin() != Kin::Same
+        self.control.undertaking.step() != Step::Idle
+            || self.control.undertaking.version_relation() != VersionRelation::Same
     }
 
     /// Notes who the partner is, by its fresh word.
-    pub(in crate::node) fn met(&mut self, hello: &Hello, kin: Kin) {
+    pub(in crate::node) fn met(&mut self, hello: &Hello, relation: VersionRelation) {
         if hello.nonce != self.control.standing.peer_nonce() {
             self.upgrade.words.forget_partner();
             self.upgrade.orders.forget_partner();
-            let comes_back = kin == Kin::Older && self.control.undertaking.step() == Step::Merge;
+            let comes_back = relation == VersionRelation::Older && self.control.undertaking.step() == Step::Merge;
             if comes_back && self.upgrade.departure.count_return() {
                 self.step_on(StepEvent::GaveUp);
             }
         }
         self.upgrade.departure.met(); // its word is fresh, so the next one of this channel is so to it
-        if kin != self.control.undertaking.kin() {
-            self.control.undertaking.meet(kin);
+        if relation != self.control.undertaking.version_relation() {
+            self.control.undertaking.meet(relation);
             self.upgrade.words.owe();
         }
     }
@@ -73,7 +78,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.upgrade.orders.was_answered(told.answered, Refusal::decoded(told.refusal, told.detail));
         if self.leads() {
             self.answer_order(now, told);
-            if self.control.undertaking.kin() == Kin::Newer && part.contains(Part::CONFIRMED) {
+            if self.control.undertaking.version_relation() == VersionRelation::Newer && part.contains(Part::CONFIRMED) {
                 self.step_on(StepEvent::CannotGoBack);
             }
             if self.control.standing.mode() == Mode::Duplex && step == Step::Abort {
@@ -89,7 +94,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Whether there is something to tell, time and again.
     pub(in crate::node) fn has_to_tell(&self) -> bool {
         let (undertaking, upgrade) = (&self.control.undertaking, &self.upgrade);
-        let is_under_way = undertaking.step() != Step::Idle || undertaking.kin() != Kin::Same;
+        let is_under_way = undertaking.step() != Step::Idle || undertaking.version_relation() != VersionRelation::Same;
         let is_told = is_under_way || upgrade.versions.candidate().is_some() || upgrade.orders.given().is_some();
         is_told || !undertaking.is_confirmed() || self.upgrade.versions.floor().is_some_and(|floor| floor < P::VERSION)
     }
