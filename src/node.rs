@@ -226,6 +226,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.within_at(now, |node| node.poll(now, arbiter))
     }
 
+    // In a run loop's turn this, the frames in and the frames out would share one large stack frame.
+    #[inline(never)]
     fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.schedule.polled();
         let may_own = self.control.standing.mode().serves() && self.control.owns();
@@ -290,6 +292,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Writes the first frame that is due into the front of `buffer`.
+    #[inline(never)]
     fn transmit_next(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let is_paired = self.control.standing.mode().is_paired();
         first_due![

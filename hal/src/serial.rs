@@ -50,6 +50,9 @@ pub enum SerialError<E> {
 /// Bytes a call of `receive` reads at most, so that a babbling peer cannot hold the loop.
 const READ_BYTES_AT_MOST: usize = 2 * ENCODED_BYTES;
 
+/// The most bytes without a zero that one code stands in front of.
+const LONGEST_RUN: usize = 254;
+
 /// The longest frame as it is on the wire, with its delimiter.
 const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
 
@@ -97,6 +100,19 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
     }
 }
 
+impl<S: Write, const FRAME: usize> SerialLink<S, FRAME> {
+    fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), SerialError<S::Error>> {
+        while !bytes.is_empty() {
+            let written = self.stream.write(bytes).map_err(SerialError::Stream)?;
+            bytes = match bytes.get(written..) {
+                Some(unsent) if written > 0 => unsent,
+                _ => return Err(SerialError::Stalled),
+            };
+        }
+        Ok(())
+    }
+}
+
 impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRAME> {
     type Error = SerialError<S::Error>;
     const FRAME_BYTES: usize = FRAME;
@@ -106,21 +122,20 @@ impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRA
         if frame.len() > FRAME {
             return Err(too_long);
         }
-        let mut encoded = [0; ENCODED_BYTES];
-        let Ok(length) = cobs::try_encode(frame, &mut encoded) else {
-            return Err(too_long);
-        };
-        if let Some(delimiter) = encoded.get_mut(length) {
-            *delimiter = 0; // the encoder may have left a placeholder there
-        }
-        let mut rest = encoded.get(..=length).unwrap_or_default();
-        while !rest.is_empty() {
-            let written = self.stream.write(rest).map_err(SerialError::Stream)?;
-            rest = match rest.get(written..) {
-                Some(unsent) if written > 0 => unsent,
-                _ => return Err(SerialError::Stalled),
+        // Run by run, since a buffer for the encoded frame would be the largest thing on the stack.
+        let mut rest = frame;
+        loop {
+            let run_bytes = rest.iter().take(LONGEST_RUN).take_while(|byte| **byte != 0).count();
+            let (run, behind) = rest.split_at_checked(run_bytes).unwrap_or_default();
+            self.write_all(&[run_bytes as u8 + 1])?;
+            self.write_all(run)?;
+            rest = match behind {
+                [] => break,
+                [0, behind @ ..] if run_bytes < LONGEST_RUN => behind, // the code stands for it
+                _ => behind,
             };
         }
+        self.write_all(&[0])?;
         self.stream.flush().map_err(SerialError::Stream)
     }
 

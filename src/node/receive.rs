@@ -35,6 +35,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.within_at(now, |node| node.take_frame(now, bytes))
     }
 
+    #[inline(never)]
     pub(super) fn take_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
         let handled = self.dispatch(now, bytes);
         if let Err(cause) = handled {

@@ -31,8 +31,14 @@ fn main() -> ! {
     static mut MEMORY: Memory<State, { blocks::<State>() }> = Memory::new();
 
     let config = Config { nonce: 1, ..Config::DEFAULT };
-    let (mut port, mut clock) = (Port, Ticks);
     let Some(pair) = start(PAIR, MEMORY, config) else { loop {} };
+    serve(pair)
+}
+
+/// Runs cycle after cycle.
+#[inline(never)]
+fn serve(pair: &mut Pair) -> ! {
+    let (mut port, mut clock) = (Port, Ticks);
     loop {
         let Ok(verdict) = pair.cycle(&mut clock, || port.sample()) else { loop {} };
         for voted in verdict.release() {

@@ -33,8 +33,14 @@ fn main() -> ! {
     static mut MEMORY: Memory<State, { blocks::<State>() }> = Memory::new();
 
     let config = Config { nonce: 1, ..Config::DEFAULT };
-    let (mut port, mut clock) = (Port, Ticks);
     let Some(pair) = start(PAIR, MEMORY, config) else { loop {} };
+    serve(pair)
+}
+
+/// Runs cycle after cycle.
+#[inline(never)]
+fn serve(pair: &mut Pair) -> ! {
+    let (mut port, mut clock) = (Port, Ticks);
     pair.succeed(Succession::new());
     pair.running_image(port.command() == 1, 1);
     pair.offer_candidate(Some(Candidate { version: 3, takes_version: 2, takes_layout: 0, floor: 1 }));
