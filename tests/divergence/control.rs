@@ -38,7 +38,8 @@ type Upgraded<'m> = Node<'m, Servo, 128, Upgrades<Servo>>;
 
 #[test]
 fn so_does_each_of_an_upgrade() {
-    let calls: [(&str, fn(&mut Upgraded<'_>)); 3] = [
+    type Call = fn(&mut Upgraded<'_>);
+    let calls: [(&str, Call); 3] = [
         ("running_image", |node| node.running_image(true, 0)),
         ("image_confirmed", |node| node.image_confirmed()),
         ("restart_failed", |node| node.restart_failed(Instant::from_micros(0))),
