@@ -10,14 +10,15 @@
 //! ```
 //!
 //! `poll_verdict` returns one verdict for each `begin`; until then `None` means: later.
-//! Every call does a bounded amount of work: at most two `step`s, two checks of all memory and two
-//! rollbacks, when the peer is found faulty and its outputs are taken over in one go; `handle_frame`
-//! a check of all memory and a rollback, at the `Cut` of a donor. A check takes about 330
-//! instructions a block of 64 bytes on a Cortex-M3.
+//! Every call does a bounded amount of work. `poll_verdict` does the most: two `step`s, two checks of all memory and two
+//! rollbacks, if it finds the peer faulty and takes its outputs over at once. `handle_frame` does one check of all memory and
+//! one rollback, at the `Cut` of a donor. A check takes about 330 instructions a block of 64 bytes on a Cortex-M3.
 //!
 //! # Where to look
 //!
-//! This file is the plan: how a cycle begins, who looks at it in which mode, and four tables. All else is in the files below.
+//! This file is the plan: how a cycle begins (`begin`), who looks at it in which mode (`poll`), and four tables: who gets which
+//! frame (`hand_out`), in which order frames go out (`transmit_next`), who wakes when (`next_poll`), what ends with a mode
+//! (`change_mode`). All else is in the files below.
 //!
 //! ```text
 //! the cycle      cycle      agree, step, vote, commit, release; what a deadline leads to
@@ -40,6 +41,12 @@
 //!                meeting    handshake, boot, cut, who serves         case       the examined cycle
 //!                stepped    agreed input, last output                schedule   starts, deadlines
 //!                record     faults, counters, journal
+//!
+//! an epoch rises             in `standing`, by `adopt`: after a grant, or as the peer's cut or frame says
+//! the next number to claim   in `takeover`, by `next_epoch`; in `handover` for a trial
+//! a block is sent again      in `copy`, as the books of the copy say (`reintegrate`)
+//! a sample is sent again     in `outgoing`, by `resend`; so is a vote
+//! a claim is refused         by the arbiter (`lease`); what follows is in `takeover`, `boot`, `copy` and `handover`
 //! ```
 
 mod ballot;
@@ -340,7 +347,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.claim.forget();
         self.outgoing.hello_at(now);
         if !mode.serves_alone() {
-            // Alone it stays: no step is done on memory beyond repair, whoever joins meanwhile.
+            // A channel that serves alone goes on wanting its block: it does no step on memory that is beyond repair.
             self.mending.forget();
         }
         self.end_copy();
