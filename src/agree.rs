@@ -27,9 +27,19 @@ impl<const FRAME: usize> Payload<FRAME> {
 
     /// Becomes the same as another one, in what it is long.
     fn take(&mut self, other: &Self) {
-        let bytes = other.bytes().unwrap_or_default();
-        copy(&mut self.bytes, bytes);
-        self.length = bytes.len();
+        match other.bytes() {
+            Some(bytes) => {
+                copy(&mut self.bytes, bytes);
+                self.length = bytes.len();
+            }
+            None => self.clear(),
+        }
+    }
+
+    /// There is none. Without its digest what is left of it is no sample, should a bit of the length flip.
+    fn clear(&mut self) {
+        self.length = 0;
+        copy(&mut self.bytes, &[0; SAMPLE_DIGEST_BYTES]);
     }
 }
 
@@ -49,13 +59,14 @@ pub(crate) enum Copies {
 impl<const FRAME: usize> Kept<FRAME> {
     const NONE: Self = Self([const { Payload { length: 0, bytes: [0; FRAME] } }; 2]);
 
-    /// Whether there is a sample.
+    /// Whether there is a sample. If only one of the two says so, a bit of a length has flipped, and the bytes tell of which.
     fn is_there(&self) -> bool {
-        self.0.iter().any(|copy| copy.length > 0)
+        let [first, second] = &self.0;
+        if first.length == second.length { first.length > 0 } else { self.0.iter().any(Payload::is_sound) }
     }
 
     fn clear(&mut self) {
-        self.0.iter_mut().for_each(|copy| copy.length = 0);
+        self.0.iter_mut().for_each(Payload::clear);
     }
 
     /// Fixes a value; false if it does not fit, and then there is none.
@@ -102,7 +113,7 @@ impl<const FRAME: usize> Kept<FRAME> {
     /// Returns the payload, as it is sent.
     fn payload(&self) -> Option<&[u8]> {
         let [first, _] = &self.0;
-        first.bytes()
+        first.bytes().filter(|_| self.is_there())
     }
 
     /// Returns the value.
@@ -227,5 +238,39 @@ impl<const FRAME: usize> core::hash::Hash for Samples<FRAME> {
     fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
         let Self { mine, theirs, ahead } = self;
         (mine, theirs, ahead).hash(hasher);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Twelve bytes with the digest: no more than a bit of the length away from others.
+    const VALUE: u64 = 0x7F6F_5F4F_3F2F_1F0F;
+
+    #[test]
+    fn a_flipped_bit_of_a_length_neither_brings_a_sample_nor_takes_it_away() {
+        for copy in 0..2 {
+            for bit in 0..usize::BITS {
+                let mut samples = Samples::<32>::NONE;
+                for _ in 0..2 {
+                    samples.theirs.fix(&VALUE);
+                    let payload: std::vec::Vec<u8> = samples.theirs.payload().unwrap().into();
+                    samples.theirs.0[copy].length ^= 1 << bit;
+                    assert!(samples.has_theirs(), "copy {copy}, bit {bit}");
+                    assert_ne!(samples.theirs.check(), Copies::Lost);
+                    assert_eq!(samples.theirs.payload(), Some(&*payload));
+                    samples.keep_ahead(&payload);
+                    samples.advance();
+                    samples.advance();
+                    for kept in [&mut samples.mine, &mut samples.theirs, &mut samples.ahead] {
+                        kept.0[copy].length ^= 1 << bit;
+                        assert!(!kept.is_there() && kept.payload().is_none(), "copy {copy}, bit {bit}");
+                        kept.0[copy].length ^= 1 << bit;
+                    }
+                }
+            }
+        }
     }
 }

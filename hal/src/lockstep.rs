@@ -211,7 +211,11 @@ where
             match self.link.receive() {
                 // A dropped frame is counted by the node.
                 Ok(Some(frame)) => match calls.open_parcel(clock.now(), frame) {
-                    Some(Ok(parcel)) => mail.take(parcel),
+                    Some(Ok(parcel)) => {
+                        drop(calls); // the user may take time
+                        mail.take(parcel);
+                        calls = self.node.calls(clock.now());
+                    }
                     Some(Err(_)) => {}
                     None => drop(calls.handle_frame(clock.now(), frame)),
                 },

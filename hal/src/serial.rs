@@ -15,7 +15,8 @@ use twinstep::wire::MAX_FRAME_BYTES;
 ///
 /// Nobody reads while the program steps or a frame is sent: `stream` must buffer what arrives, by
 /// interrupt or DMA, at least two frames, and 30 bytes for each block of a copy that is sent in a
-/// cycle, eight of them at most. Sending may block; its time counts against the vote window, and a
+/// cycle, eight of them at most. A frame is written in pieces, at most one for each of its zeros and one more: let `stream` gather them, and
+/// send on `flush` at the latest. Sending may block; its time counts against the vote window, and a
 /// block takes 7.4 ms at 115200 baud.
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
     stream: S,
@@ -119,7 +120,7 @@ impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRA
 
     fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
         let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
-        if frame.len() > FRAME {
+        if frame.len() > FRAME.min(MAX_FRAME_BYTES) {
             return Err(too_long);
         }
         // Run by run, since a buffer for the encoded frame would be the largest thing on the stack.

@@ -56,8 +56,10 @@ impl<const FRAME: usize> Ballot<FRAME> {
     /// Returns the digest of a value, whose canonical bytes take the place of the old vote: its own are about to.
     pub(super) fn digest_of<T: serde::Serialize>(&mut self, value: &T) -> Option<u32> {
         self.length = 0;
-        let length = canonical::encode(value, &mut self.bytes)?;
-        Some(of_bytes(self.bytes.get(..length)?))
+        match canonical::encode(value, &mut self.bytes) {
+            Some(length) => Some(of_bytes(self.bytes.get(..length)?)),
+            None => canonical::digest(value), // longer than any sample: agreed of both
+        }
     }
 
     /// Encodes a vote of at most `longest_output` bytes of output; false if it is longer. The old

@@ -20,6 +20,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     fn advance_boot<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
+        let waits_for_grant = matches!(self.meeting.boot(), Boot::Alone | Boot::Joining);
+        if waits_for_grant && self.control.claim.on(Grounds::First).is_none() {
+            self.stop_booting(); // a flipped bit: nothing is claimed
+        }
         if self.meeting.boot() == Boot::Listening {
             self.resolve_to_start_alone(now, arbiter);
         }
@@ -153,6 +157,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.adopt(cut.epoch);
         self.control.standing.meet(cut.nonce);
         if cut.epoch.owner() == self.control.config.me() {
+            self.stop_booting(); // whatever it claimed: the leader's number counts
             self.meeting.join_first();
             self.control.claim.begin(cut.epoch, Grounds::First);
         } else {

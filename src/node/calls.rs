@@ -10,7 +10,9 @@ use crate::verdict::Verdict;
 use crate::wire::{BufferTooSmall, Reject};
 
 /// Several calls of a node, one right after the other, as they are made by [`Node::calls`]. To be dropped before anything
-/// that takes time, such as a frame on its way out: meanwhile the control data is kept three times.
+/// that takes time, such as a frame on its way out: meanwhile the control data is kept three times. What the calls
+/// changed counts from the drop on; one that is forgotten is a fault of the control data.
+#[must_use = "dropped at once, it does nothing"]
 pub struct Calls<'n, 'm, P: Program, const FRAME: usize, U: MayUpgrade<P>>(&'n mut Node<'m, P, FRAME, U>);
 
 impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U> {

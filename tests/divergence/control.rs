@@ -2,7 +2,7 @@
 
 use crate::bench::{A, HOME, ServoBench};
 use crate::by_hand::with_bench;
-use crate::support::Servo;
+use crate::support::{Sample, Servo};
 use twinstep::sim::Storage;
 use twinstep::{ChannelId, Config, Health, Instant, Node, Site, Upgrades};
 
@@ -53,5 +53,41 @@ fn so_does_each_of_an_upgrade() {
             call(&mut node);
             assert_eq!(node.counters().control_repairs, 1, "{name}, word {word}");
         }
+    }
+}
+
+/// Flips a bit of a word of the control data, or of its copies, does something, and returns how often it was mended.
+fn mended_by(word: usize, does: impl Fn(&mut ServoBench<'_>)) -> u32 {
+    let mut mended = 0;
+    with_bench(HOME, 1, |bench| {
+        let before = bench.nodes[A].counters().control_repairs;
+        assert!(bench.nodes[A].flip(Site::Control, word * 32));
+        does(bench);
+        mended = bench.nodes[A].counters().control_repairs - before;
+    });
+    mended
+}
+
+/// The run loop makes its calls together. They begin with a check of what is in use, and of the first copy.
+#[test]
+fn several_calls_begin_with_the_same_check() {
+    for word in 0..2 * Site::CONTROL_BITS / 32 {
+        let mended = mended_by(word, |bench| {
+            let now = bench.now();
+            drop(bench.nodes[A].calls(now));
+        });
+        assert_eq!(mended, 1, "word {word}");
+    }
+}
+
+/// The second copy, which only a majority needs, is looked at as a cycle begins.
+#[test]
+fn a_cycle_begins_with_a_check_of_the_second_copy() {
+    for word in 2 * Site::CONTROL_BITS / 32..3 * Site::CONTROL_BITS / 32 {
+        let mended = mended_by(word, |bench| {
+            let now = bench.now();
+            bench.nodes[A].begin(now, Sample { position: 1, limit: None }).unwrap();
+        });
+        assert_eq!(mended, 1, "word {word}");
     }
 }

@@ -141,6 +141,11 @@ fn complaints(sources: &[Source]) -> Vec<String> {
             }
         }
     }
+    for (room, ..) in PLATES {
+        if !sources.iter().any(|source| room_of(source) == Some(room)) {
+            complaints.push(format!("there is no room {room}, but a plate of it"));
+        }
+    }
     let many = writers.into_iter().filter(|(_, files)| files.len() > 1);
     complaints.extend(many.map(|(field, files)| format!("{field} is given another value in {files:?}")));
     complaints

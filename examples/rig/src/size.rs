@@ -38,7 +38,11 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
             let level = level.trim_matches('"');
             let core = if target == SMALLEST { ", Cortex-M0" } else { "" };
             let of = format!("{image}, {level}{core}");
-            figures.push((format!("flash, {of}"), f64::from(weight.flash.saturating_sub(bare.flash))));
+            let net = f64::from(weight.flash.saturating_sub(bare.flash));
+            // One whose library the compiler has left out weighs nothing.
+            let ceiling = budgets.row(&format!("flash, {of}")).map_or(f64::INFINITY, |row| row.ceiling);
+            claims.push(claim(format!("{of}: the library is in it"), net > ceiling / 2.0));
+            figures.push((format!("flash, {of}"), net));
             claims.push(claim(format!("{of}: no initialised data in RAM ({} B)", weight.data), weight.data == 0));
             if (target, level) == (firmware::BOARD, "s") {
                 let [node, lockstep] = sizes(&elf)?;
