@@ -99,6 +99,7 @@ impl Board {
         let connected = (|| {
             // QEMU connects in the order in which it makes its ports: it waits for none of these.
             let tether = TetherEnd::new(accept(&tether, &mut process, MACHINE)?, process.id())?;
+            let tether = if memory_port.is_some() { tether.dead_if_silent() } else { tether };
             let memory =
                 memory_port.map(|(port, _)| Qtest::connect(accept(&port, &mut process, MACHINE)?)).transpose()?;
             let debugger =

@@ -105,6 +105,7 @@ pub(crate) struct TetherEnd {
     emulator: Watched,
     patience: Duration,
     has_booted: bool,
+    is_dead_if_silent: bool,
 }
 
 impl TetherEnd {
@@ -113,9 +114,21 @@ impl TetherEnd {
         Self::with_patience(stream, process, HUNG_AFTER)
     }
 
+    /// Bits are flipped in the board's memory, and may hit its end of the tether: one that works turn after turn and says
+    /// nothing feeds its watchdog, and is a dead board.
+    pub(crate) fn dead_if_silent(self) -> Self {
+        Self { is_dead_if_silent: true, ..self }
+    }
+
     fn with_patience(stream: UnixStream, process: u32, patience: Duration) -> Result<Self> {
         stream.set_write_timeout(Some(patience))?;
-        Ok(Self { stream: BufReader::new(stream), emulator: Watched::new(process), patience, has_booted: false })
+        Ok(Self {
+            stream: BufReader::new(stream),
+            emulator: Watched::new(process),
+            patience,
+            has_booted: false,
+            is_dead_if_silent: false,
+        })
     }
 
     /// Lets a board, or a core, begin anew, whose program has stopped or which waits for a turn.
@@ -133,7 +146,7 @@ impl TetherEnd {
     /// If the emulator hangs.
     pub(crate) fn boots(&mut self) -> Result<bool> {
         if !self.has_booted {
-            self.has_booted = unless_gone(self.tag(&mut Nothing))? == Some(Some(Tag::Booted));
+            self.has_booted = unless_gone(self.tag(&mut Nothing), self.is_dead_if_silent)? == Some(Some(Tag::Booted));
         }
         Ok(self.has_booted)
     }
@@ -147,7 +160,7 @@ impl TetherEnd {
         if !self.boots()? {
             return Ok(None);
         }
-        Ok(unless_gone(self.give(given, beside))?.flatten())
+        Ok(unless_gone(self.give(given, beside), self.is_dead_if_silent)?.flatten())
     }
 
     fn give(&mut self, given: &Given, beside: &mut dyn Beside) -> std::io::Result<Option<Done>> {
@@ -241,10 +254,13 @@ impl TetherEnd {
     }
 }
 
-/// A board that is gone is none of the rig's errors; an emulator that hangs is.
-fn unless_gone<T>(result: std::io::Result<T>) -> Result<Option<T>> {
+/// A board that is gone is none of the rig's errors; an emulator that hangs is, unless the board may be to blame for it.
+fn unless_gone<T>(result: std::io::Result<T>, is_dead_if_silent: bool) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
+        Err(error) if is_dead_if_silent && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Ok(None)
+        }
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Err(error).with_context(|| format!("the emulator hangs: it said nothing for {HUNG_AFTER:?}"))
         }
@@ -311,5 +327,12 @@ mod tests {
         board.write_all(&[1]).unwrap();
         let error = tether.turn(&given(&[], &[]), &mut Nothing).unwrap_err();
         assert!(format!("{error:#}").contains("the emulator hangs"), "{error:#}");
+    }
+
+    #[test]
+    fn a_board_whose_memory_is_hit_and_that_says_nothing_is_a_dead_board() {
+        let (tether, mut board) = ends();
+        board.write_all(&[1]).unwrap();
+        assert_eq!(tether.dead_if_silent().turn(&given(&[], &[]), &mut Nothing).unwrap(), None);
     }
 }
