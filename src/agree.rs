@@ -39,7 +39,9 @@ impl<const FRAME: usize> Payload<FRAME> {
     /// There is none. Without its digest what is left of it is no sample, should a bit of the length flip.
     fn clear(&mut self) {
         self.length = 0;
-        copy(&mut self.bytes, &[0; SAMPLE_DIGEST_BYTES]);
+        if let Some(digest) = self.bytes.first_chunk_mut() {
+            *digest = [0; SAMPLE_DIGEST_BYTES];
+        }
     }
 }
 
@@ -83,9 +85,11 @@ impl<const FRAME: usize> Kept<FRAME> {
 
     /// Keeps a received payload; false if it is too long, and then there is none.
     fn keep(&mut self, payload: &[u8]) -> bool {
-        self.clear();
         let [first, _] = &mut self.0;
-        let Some(room) = first.bytes.get_mut(..payload.len()) else { return false };
+        let Some(room) = first.bytes.get_mut(..payload.len()) else {
+            self.clear();
+            return false;
+        };
         copy(room, payload);
         first.length = payload.len();
         self.copy_first();

@@ -34,7 +34,12 @@ pub(super) fn render(recorded: &Recorded) -> Result<String> {
         row(recorded, UPGRADE, "cycles without outputs while both boards are upgraded", Run::upgrade)?,
         row(recorded, UPGRADE_FAULTS, "boards killed in the steps of an upgrade", Run::killed_in_upgrade)?,
         row(recorded, MEASURE, "instructions of a tracked write of a word, 1 to 64 KiB of state", Measured::write)?,
-        row(recorded, MEASURE, "digest and commit at 5 % dirty of 16 KiB against a CRC of all of it by table", Measured::commit)?,
+        row(
+            recorded,
+            MEASURE,
+            "digest and commit at 5 % dirty of 16 KiB against a CRC of all of it by table",
+            Measured::commit,
+        )?,
         row(
             recorded,
             CONGRUENCE,
