@@ -125,12 +125,16 @@ impl<const FRAME: usize> Kept<FRAME> {
         canonical::decode(self.payload()?.get(SAMPLE_DIGEST_BYTES..)?)
     }
 
-    /// Flips a bit of one of the copies, taken modulo what there is; false if there is none.
+    /// Flips a bit of one of the copies, of its bytes or, behind them, of its length, taken modulo what there is; false if there
+    /// is none.
     #[cfg(feature = "sim")]
     fn flip(&mut self, copy: usize, bit: usize) -> bool {
+        const LENGTH_BITS: usize = 16;
         let Some(Payload { length, bytes }) = self.0.get_mut(copy).filter(|copy| copy.length > 0) else { return false };
-        if let Some(byte) = bytes.get_mut(bit / 8 % *length) {
-            *byte ^= 1 << (bit % 8);
+        let bit = bit % (*length * 8 + LENGTH_BITS);
+        match bytes.get_mut(bit / 8).filter(|_| bit / 8 < *length) {
+            Some(byte) => *byte ^= 1 << (bit % 8),
+            None => *length ^= 1 << (bit - *length * 8),
         }
         true
     }

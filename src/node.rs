@@ -119,8 +119,8 @@ use stepped::Stepped;
 use turn::Progress;
 pub use upgrade::Upgrades;
 
-/// One channel of the pair. `FRAME` is the size of its two vote buffers and bounds every
-/// frame, at most 655 bytes.
+/// One channel of the pair. `FRAME` bounds every frame, at most 655 bytes. It is the size of eight buffers: two votes, and three
+/// samples in two copies each.
 pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgrade<P> = NoUpgrades> {
     /// What must not change by itself.
     control: Control,

@@ -33,6 +33,10 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
     let host = Counts::on_host(&valgrind, &host_program()?).context("on the host")?;
     let mut figures = figures_of("s", &small)?;
     figures.extend(figures_of("3", &fast)?);
+    figures.push((
+        "commit, times fewer than a CRC, host".to_owned(),
+        host.figure(Workload::Crc)? / host.figure(Workload::Commit)?,
+    ));
     let budgets = Budgets::of("measure")?;
     let mut claims = budgets.claims(&figures);
     for (platform, counts) in [("Cortex-M3, s", &small), ("Cortex-M3, 3", &fast), ("host", &host)] {
@@ -81,6 +85,7 @@ fn figures_of(level: &str, counts: &Counts) -> Result<Vec<(String, f64)>> {
     let of = |workload| counts.figure(workload);
     let writes = writes(counts)?;
     let with_commit = of(Workload::DigestThenCommit)?;
+    let commit = of(Workload::Commit)?;
     // A repetition is a cycle of both nodes.
     let cycle = of(Workload::Cycle)? / 2.0;
     let figures = [
@@ -89,6 +94,7 @@ fn figures_of(level: &str, counts: &Counts) -> Result<Vec<(String, f64)>> {
         ("idle turn", of(Workload::IdleTurn)?),
         ("tracked write of a word", writes.into_iter().fold(0.0, f64::max)),
         ("digest and commit, times fewer than a CRC", of(Workload::Crc)? / with_commit),
+        ("commit, times fewer than a CRC", of(Workload::Crc)? / commit),
         ("scrub of all, a block", of(Workload::ScrubAll)? / BLOCKS),
         ("roll back, a block", of(Workload::Rollback)? / BLOCKS),
         ("vote of 1 KiB", of(Workload::Vote)?),

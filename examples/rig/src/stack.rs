@@ -63,9 +63,8 @@ impl Search<'_> {
         let targets: BTreeSet<u32> = direct.chain(through_pointers).collect();
         let mut most = (0, None);
         for target in targets {
-            let Some(callee) = self.functions.iter().find(|function| function.range.contains(&target)) else {
-                continue;
-            };
+            let callee = self.functions.iter().find(|function| function.range.contains(&target));
+            let callee = callee.with_context(|| format!("{} calls what has no symbol: {target:#x}", function.path))?;
             if callee.range.start == start && !function.calls.iter().any(|(_, at)| *at == target) {
                 continue; // a loop, or itself by its own pointer
             }
@@ -94,4 +93,55 @@ fn pointed_at(file: &object::File<'_>, functions: &[Function]) -> Result<BTreeSe
     }
     functions.iter().flat_map(|function| &function.constants).for_each(|word| note(*word));
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(start: u32, frame: Option<u32>, calls: &[u32], uses_pointer: bool) -> Function {
+        Function {
+            path: format!("at {start:#x}"),
+            range: start..start + 0x10,
+            instructions: Vec::new(),
+            calls: calls.iter().map(|target| (start, *target)).collect(),
+            jumps: Vec::new(),
+            uses_pointer,
+            constants: Vec::new(),
+            frame,
+        }
+    }
+
+    fn below_first(functions: &[Function], pointed: &[u32]) -> Result<u32> {
+        let pointed = pointed.iter().copied().collect();
+        Search { functions, pointed: &pointed, known: BTreeMap::new(), open: Vec::new() }.below(&functions[0])
+    }
+
+    #[test]
+    fn the_deepest_way_counts_and_a_pointer_may_go_anywhere() {
+        let mut functions = [
+            function(0x100, Some(8), &[0x200, 0x300], false),
+            function(0x200, Some(100), &[], false),
+            function(0x300, Some(16), &[0x400], false),
+            function(0x400, Some(20), &[], false),
+            function(0x500, Some(500), &[], false),
+        ];
+        assert_eq!(below_first(&functions, &[0x500]).unwrap(), 108);
+        functions[3].uses_pointer = true;
+        assert_eq!(below_first(&functions, &[0x500]).unwrap(), 8 + 16 + 20 + 500);
+        functions[3].uses_pointer = false;
+        functions[3].jumps = vec![(0x404, 0x500)];
+        assert_eq!(below_first(&functions, &[]).unwrap(), 8 + 16 + 20 + 500);
+    }
+
+    #[test]
+    fn a_stack_without_a_bound_is_an_error() {
+        let calls_itself = [function(0x100, Some(8), &[0x200], false), function(0x200, Some(8), &[0x100], false)];
+        let computed = [function(0x100, Some(8), &[0x200], false), function(0x200, None, &[], false)];
+        let unknown = [function(0x100, Some(8), &[0x900], false)];
+        for (functions, why) in [(&calls_itself[..], "calls itself"), (&computed, "no bound"), (&unknown, "no symbol")]
+        {
+            assert!(below_first(functions, &[]).unwrap_err().to_string().contains(why));
+        }
+    }
 }

@@ -136,14 +136,3 @@ fn run_duplex(
     measure(meter, Workload::CycleByHand, FEW_REPETITIONS, made, duplex::by_hand, duplex::nothing_by_hand);
     Ok(pair.opened())
 }
-
-/// Runs the pair only, for a profile.
-///
-/// # Errors
-/// Never, since the memories are those of this crate.
-pub fn run_pair_only(memories: &mut Memories, meter: &mut impl Meter) -> Result<u32, MemoryMismatch> {
-    let [a, b] = &mut memories.pair;
-    let pair = &mut duplex::run_pair(Cells::try_from(a)?, Cells::try_from(b)?)?;
-    meter.count(&mut || duplex::cycle(pair, 20));
-    Ok(pair.opened())
-}

@@ -46,11 +46,14 @@ impl Signals {
     }
 }
 
+/// The program, in a version.
+pub struct Version<const VERSION: u32>;
+
 /// The program.
-pub struct Reference;
+pub type Reference = Version<1>;
 
 /// The version after it.
-pub struct Reference2;
+pub type Reference2 = Version<2>;
 
 /// Returns where a cycle writes, and what it mixes in there.
 pub fn writes(cycle: u32, input: &Signals) -> impl Iterator<Item = (usize, u32)> {
@@ -64,49 +67,24 @@ pub fn output(input: &Signals, first: u32) -> Signals {
     Signals { digital: input.digital ^ first as u8, mode, ..*input }
 }
 
-/// Chooses one of two samples.
-fn choose(a: &Signals, b: &Signals) -> Agreement<Signals> {
-    Agreement::with_discrepancy(if a.is_valid { *a } else { *b }, a.mode != b.mode)
-}
-
-fn step(cycle: Cycle, state: &mut Tracked<State>, input: &Signals) -> Signals {
-    for (at, word) in writes(cycle.0, input) {
-        state.try_update(|words| words.get(at), |old| old ^ word);
-    }
-    output(input, state.first().copied().unwrap_or_default())
-}
-
 const SAFE: Signals = Signals { analog: [0.0; 7], digital: 0, mode: Mode::Stopped, is_valid: true, number: 0 };
 
-impl Program for Reference {
+impl<const VERSION: u32> Program for Version<VERSION> {
     type Input = Signals;
     type Output = Signals;
     type State = State;
     const SAFE: Signals = SAFE;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = VERSION;
 
     fn agree(a: &Signals, b: &Signals) -> Agreement<Signals> {
-        choose(a, b)
+        Agreement::with_discrepancy(if a.is_valid { *a } else { *b }, a.mode != b.mode)
     }
 
     fn step(cycle: Cycle, state: &mut Tracked<State>, input: &Signals) -> Signals {
-        step(cycle, state, input)
-    }
-}
-
-impl Program for Reference2 {
-    type Input = Signals;
-    type Output = Signals;
-    type State = State;
-    const SAFE: Signals = SAFE;
-    const VERSION: u32 = 2;
-
-    fn agree(a: &Signals, b: &Signals) -> Agreement<Signals> {
-        choose(a, b)
-    }
-
-    fn step(cycle: Cycle, state: &mut Tracked<State>, input: &Signals) -> Signals {
-        step(cycle, state, input)
+        for (at, word) in writes(cycle.0, input) {
+            state.try_update(|words| words.get(at), |old| old ^ word);
+        }
+        output(input, state.first().copied().unwrap_or_default())
     }
 }
 
