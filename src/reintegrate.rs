@@ -97,8 +97,7 @@ pub(crate) struct Donor {
     budget: u16,
     limit_cycles: u32,
     ledger: Ledger,
-    /// The block that went out with a serial, at the serial modulo the window.
-    in_flight: [Option<u16>; WINDOW as usize],
+    in_flight: InFlight,
     /// When the oldest block in flight is sent again, if there is nothing else to send.
     resend_at: Instant,
     cycles: u32,
@@ -133,7 +132,7 @@ impl Donor {
             budget,
             limit_cycles,
             ledger,
-            in_flight: [None; WINDOW as usize],
+            in_flight: InFlight::NONE,
             resend_at: Instant::from_micros(0),
             cycles: 0,
             silent: 0,
@@ -188,8 +187,9 @@ impl Donor {
             2 => self.silent ^= 1 << (bit % 8),
             3 => self.is_answered = !self.is_answered,
             place => {
-                if let Some(index) = self.in_flight.get_mut(place - 4).and_then(Option::as_mut) {
-                    *index ^= 1 << bit;
+                let serial = (place - 4) as u16;
+                if let Some(index) = self.in_flight.take(serial) {
+                    self.in_flight.put(serial, index ^ (1 << bit));
                 }
             }
         }
@@ -255,15 +255,15 @@ impl Donor {
         if !self.has_budget() {
             return None;
         }
-        let has_room = self.in_flight.get(usize::from(serial % WINDOW))?.is_none();
+        let has_room = self.in_flight.of(serial).is_none();
         if let Some(block) = has_room.then(|| set.next()).flatten() {
             return Some((serial, block as u16));
         }
         if now < self.resend_at {
             return None;
         }
-        let mut serials = (1..=WINDOW).rev().map(|back| usize::from(serial.wrapping_sub(back) % WINDOW));
-        let oldest = serials.find_map(|place| self.in_flight.get_mut(place)?.take())?;
+        let mut serials = (1..=WINDOW).rev().map(|back| serial.wrapping_sub(back));
+        let oldest = serials.find_map(|serial| self.in_flight.take(serial))?;
         set.lost(oldest.into());
         Some((serial, oldest))
     }
@@ -275,12 +275,8 @@ impl Donor {
     /// Notes that [`next`](Self::next) was sent.
     pub(crate) fn sent(&mut self, set: &mut CopySet<'_>, index: u16, resend_at: Instant) {
         // What is in flight of an older version no longer counts.
-        for older in self.in_flight.iter_mut().filter(|older| **older == Some(index)) {
-            *older = None;
-        }
-        if let Some(place) = self.in_flight.get_mut(usize::from(self.ledger.next_serial % WINDOW)) {
-            *place = Some(index);
-        }
+        self.in_flight.forget(index);
+        self.in_flight.put(self.ledger.next_serial, index);
         set.sent(index.into());
         self.ledger.next_serial = self.ledger.next_serial.wrapping_add(1);
         self.ledger.spent += 1;
@@ -295,8 +291,7 @@ impl Donor {
         }
         for back in 0..=WINDOW - ahead {
             let serial = ack.highest.wrapping_sub(back);
-            let place = self.in_flight.get_mut(usize::from(serial % WINDOW));
-            let Some(index) = place.and_then(Option::take) else { continue };
+            let Some(index) = self.in_flight.take(serial) else { continue };
             if (ack.taken >> back) & 1 == 1 {
                 set.arrived(index.into());
             } else {
@@ -309,8 +304,60 @@ impl Donor {
 
     /// Returns when a block in flight may go out once more, if any may.
     pub(crate) fn resend_at(&self) -> Option<Instant> {
-        let waits = self.has_budget() && self.in_flight.iter().any(Option::is_some);
+        let waits = self.has_budget() && !self.in_flight.is_empty();
         waits.then_some(self.resend_at)
+    }
+}
+
+/// Which block went out with a serial, for the last [`WINDOW`] of these.
+#[derive(Clone, Hash)]
+struct InFlight {
+    /// At the serial modulo the window.
+    blocks: [u16; WINDOW as usize],
+    /// A bit for each place that is taken.
+    places: u32,
+}
+
+impl InFlight {
+    const NONE: Self = Self { blocks: [0; WINDOW as usize], places: 0 };
+
+    fn is_empty(&self) -> bool {
+        self.places == 0
+    }
+
+    /// Returns the block that went out with a serial.
+    fn of(&self, serial: u16) -> Option<u16> {
+        let place = serial % WINDOW;
+        self.blocks.get(usize::from(place)).copied().filter(|_| (self.places >> place) & 1 == 1)
+    }
+
+    fn put(&mut self, serial: u16, block: u16) {
+        let place = serial % WINDOW;
+        if let Some(at) = self.blocks.get_mut(usize::from(place)) {
+            (*at, self.places) = (block, self.places | 1 << place);
+        }
+    }
+
+    /// Returns the block that went out with a serial, and forgets that it did.
+    fn take(&mut self, serial: u16) -> Option<u16> {
+        let block = self.of(serial)?;
+        self.clear(usize::from(serial % WINDOW));
+        Some(block)
+    }
+
+    /// Forgets a block, whatever serial it went out with.
+    fn forget(&mut self, block: u16) {
+        for place in 0..usize::from(WINDOW) {
+            if self.blocks.get(place) == Some(&block) {
+                self.clear(place);
+            }
+        }
+    }
+
+    fn clear(&mut self, place: usize) {
+        if let Some(at) = self.blocks.get_mut(place) {
+            (*at, self.places) = (0, self.places & !(1 << place));
+        }
     }
 }
 
