@@ -21,34 +21,47 @@
 //! (`change_mode`). All else is in the files below.
 //!
 //! ```text
-//! the cycle      cycle      agree, step, vote, commit, release; what a deadline leads to
-//!                examine    the votes differ: step once more, diagnose; evidence: what both say of it
-//!                takeover   go on without the peer: the claim, its grant and its refusal
-//!                proof      the comparator is shown differences; ballot: a vote as bytes
-//! pairing        boot       from two empty channels to duplex, or alone
-//!                copy       the donor; copy/join: the joiner; the cut
-//!                handover   the outputs change sides
-//!                upgrade    two versions: hooks, orders, words, trial
-//! memory         memory     scrub, and a block asked of the peer
-//! the line       receive    what a Hello and a frame of the cycle mean; outgoing: what is sent, and again
-//!                parcel     what users send
-//! around a call  calls, control (checked and copied), noting, closing, start, seen
+//! the plan
+//!   this file      begin, poll, the four tables                 receive   what a Hello and a frame of the cycle mean
+//!   calls          several calls with one check                 seen      what a user sees; start: a channel is made
 //!
-//! furniture      standing   mode, epoch, whether there is a state    turn       the cycle, and how far it is
-//!                claim      the one claim on its way                 suspicion  buckets, who is barred, health
-//!                settings   the configuration                        undertaking  the step of an upgrade
-//!                (these six are the control data, kept three times)
-//!                meeting    handshake, boot, cut, who serves         case       the examined cycle
-//!                stepped    agreed input, last output                schedule   starts, deadlines
-//!                record     faults, counters, journal
+//! the conversation about a cycle
+//!   cycle          agree, step, vote, commit, release; what a deadline leads to      alone      the same without the peer
+//!   examine        the votes differ: step once more, diagnose                        evidence   what both say of it
+//!   takeover       go on without the peer: the claim, its grant and its refusal      outgoing   what is sent, and again
+//!   upgrade/trial  the cycle of two versions
+//!
+//! the rooms, none of which calls another one
+//!   boot           from two empty channels to duplex, or alone      hello      what a channel says outside of the cycle
+//!   copy           the donor and the cut; copy/join: the joiner     handover   the outputs change sides
+//!   memory         scrub, and a block asked of the peer             ballot     a vote as bytes
+//!   proof          the comparator is shown differences              parcel     what users send
+//!   upgrade        two versions: orders, words; hooks: what the others ask of it
+//!
+//! what they have in common
+//!   lineage        the next epoch, the arbiter's answer             ways       into service and out of it
+//!   line           a frame to the peer                              closing    a slot gets its verdict
+//!   noting         faults and events                                control    checked and copied around a call
+//!
+//! furniture
+//!   standing   mode, epoch, whether there is a state        turn           the cycle, and how far it is
+//!   claim      the one claim on its way                     suspicion      buckets, who is barred, health
+//!   settings   the configuration                            undertaking    the step of an upgrade
+//!   (these six are the control data, kept three times)
+//!   meeting    handshake, boot, cut, who serves             case           the examined cycle
+//!   stepped    agreed input, last output                    schedule       starts, deadlines
+//!   record     faults, counters, journal
 //!
 //! an epoch rises             in `standing`, by `adopt`: after a grant, or as the peer's cut or frame says
-//! the next number to claim   in `takeover`, by `next_epoch`; in `handover` for a trial
+//! the next number to claim   in `lineage`
 //! a block is sent again      in `copy`, as the books of the copy say (`reintegrate`)
 //! a sample is sent again     in `outgoing`, by `resend`; so is a vote
 //! a claim is refused         by the arbiter (`lease`); what follows is in `takeover`, `boot`, `copy` and `handover`
 //! ```
+//!
+//! A file calls only files further down in this list: `tests/layers/rooms.rs` has the order, and what each may touch.
 
+mod alone;
 mod ballot;
 mod boot;
 mod calls;
@@ -63,8 +76,11 @@ mod examine;
 #[cfg(feature = "sim")]
 mod fingerprint;
 mod handover;
+mod hello;
 #[cfg(feature = "sim")]
 mod injected;
+mod line;
+mod lineage;
 mod may_upgrade;
 mod meeting;
 mod memory;
@@ -85,6 +101,7 @@ mod takeover;
 mod turn;
 mod undertaking;
 mod upgrade;
+mod ways;
 
 use crate::agree::Samples;
 use crate::canonical;
@@ -253,8 +270,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Donor => self.poll_donor(now, arbiter),
             Mode::Joining => self.poll_joining(now),
             Mode::Standby => self.poll_standby(now, arbiter),
-            Mode::Safe => self.slot_open().then(|| self.safe_verdict()),
+            Mode::Safe => self.schedule.is_open().then(|| self.safe_verdict()),
         }
+    }
+
+    /// Writes the next frame to be sent into the front of `buffer` and returns its length;
+    /// `None` if nothing is due.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`]: the frame stays due.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        self.within_at(now, |node| node.transmit_next(now, buffer))
     }
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
@@ -268,23 +294,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.schedule.next_start()
     }
 
-    fn slot_open(&self) -> bool {
-        self.schedule.is_open()
-    }
-
-    fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
-        !self.mechanisms.on(Mechanism::Lease)
-            || arbiter.confirms(self.control.standing.epoch(), self.control.config.me())
-    }
-
     // The four tables: who gets which frame, in which order frames go out, who wakes when, what ends with a mode.
 
     /// Gives a frame to whom it concerns.
     fn hand_out(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
         match header.kind {
             Kind::Hello => self.handle_hello(now, &decoded(payload)?),
-            Kind::Cut => self.handle_cut(now, &decoded(payload)?),
+            Kind::Cut => {
+                let (cut, is_empty_too) = (decoded(payload)?, self.meeting.serving().is_none());
+                match self.control.standing.mode() {
+                    Mode::Starting if is_empty_too => self.handle_first_cut(now, &cut),
+                    Mode::Starting | Mode::Joining | Mode::Standby if !is_empty_too => {
+                        self.handle_joining_cut(now, &cut)
+                    }
+                    _ => Err(Reject::Mode),
+                }
+            }
             Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => self.handle_cycle_frame(now, header, payload),
+            Kind::Block if self.control.standing.mode() == Mode::Duplex => self.handle_repair(now, &decoded(payload)?),
             Kind::Block => self.handle_block(now, header, &decoded(payload)?),
             Kind::Ack => self.handle_ack(now, header, &decoded(payload)?),
             Kind::Want => self.handle_want(&decoded(payload)?),
@@ -318,11 +345,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Returns the earliest time at which something is due.
     fn next_poll(&self) -> Option<Instant> {
-        let waits = self.control.standing.mode().is_paired() && self.slot_open() && !self.control.turn.is_settled();
+        let waits =
+            self.control.standing.mode().is_paired() && self.schedule.is_open() && !self.control.turn.is_settled();
         [
             // A claim is made past the deadline, and has its own time.
             (waits && !self.control.claim.is_under_way()).then_some(self.schedule.deadline()),
-            self.slot_open().then_some(self.schedule.next_start()),
+            self.schedule.is_open().then_some(self.schedule.next_start()),
             self.schedule.poll_again(),
             self.hello_timeout(),
             self.resend_timeout(),
@@ -345,7 +373,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.change_to(mode);
         self.meeting.mode_changed(); // who needs it in the next mode sets it anew
         self.control.claim.forget();
-        self.outgoing.hello_at(now);
+        self.outgoing.say_hello_at(now);
         if !mode.serves_alone() {
             // A channel that serves alone goes on wanting its block: it does no step on memory that is beyond repair.
             self.mending.forget();

@@ -85,7 +85,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
     }
 
     /// Flips a bit of the payload, if it has that many.
-    pub(super) fn flip(&mut self, bit: usize) {
+    pub(super) fn flip_bit(&mut self, bit: usize) {
         let payload = self.bytes.get_mut(..self.length).unwrap_or_default();
         if let Some(byte) = payload.get_mut(bit / 8) {
             *byte ^= 1 << (bit % 8);
@@ -139,7 +139,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
     pub(super) fn flip_within(&mut self, bit: usize) -> bool {
         let bits = self.length * 8;
         if bits > 0 {
-            self.flip(bit % bits);
+            self.flip_bit(bit % bits);
         }
         bits > 0
     }
@@ -148,7 +148,7 @@ impl<const FRAME: usize> Ballot<FRAME> {
     pub(super) fn flip_output_bit(&mut self, bit: usize) {
         let bits = self.length.saturating_sub(VOTE_DIGEST_BYTES) * 8;
         if bits > 0 {
-            self.flip(VOTE_DIGEST_BYTES * 8 + bit % bits);
+            self.flip_bit(VOTE_DIGEST_BYTES * 8 + bit % bits);
         }
     }
 }

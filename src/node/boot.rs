@@ -1,22 +1,20 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
+use super::lineage::newest_of;
 use super::meeting::Boot;
-use super::takeover::newest_of;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
-use crate::mechanism::Mechanism;
-use crate::mode::{Mode, ModeEvent};
+use crate::mode::ModeEvent;
 use crate::program::Program;
-use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{Cut, Kind, Reject};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         self.advance_boot(now, arbiter);
-        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+        self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
     }
 
     fn advance_boot<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) {
@@ -47,7 +45,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             && now >= until
         {
             self.stop_booting();
-            self.outgoing.hello_at(now);
+            self.outgoing.say_hello_at(now);
         }
     }
 
@@ -72,14 +70,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.adopt(to);
         self.control.standing.meet(joiner_nonce);
         self.meeting.cut_first(now, joiner_nonce, &self.control.config);
-    }
-
-    /// Does nothing but say `Hello`, whatever it was about to do.
-    pub(super) fn stop_booting(&mut self) {
-        self.meeting.listen();
-        if self.control.claim.on(Grounds::First).is_some() {
-            self.control.claim.end();
-        }
     }
 
     /// Claims the first ownership of epoch `to`; a refusal leads back to listening.
@@ -107,7 +97,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             && self.schedule.alone_since_is_past(now, &self.control.config);
         let remembered = newest_of(arbiter);
         let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
-        if due && free && arbiter.allows_solo_boot() && !self.is_barred(self.control.config.me()) && !self.leaves() {
+        if due
+            && free
+            && arbiter.allows_solo_boot()
+            && !self.control.suspicion.is_barred(self.control.config.me())
+            && !self.leaves()
+        {
             self.control.standing.saw(remembered.counter());
             self.meeting.start_alone();
             self.control.claim.begin(self.next_epoch(), Grounds::First);
@@ -122,23 +117,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    /// Joins at a cut, if it is meant for this boot and for this state.
-    pub(super) fn handle_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        match (self.control.standing.mode(), self.meeting.serving()) {
-            (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, cut),
-            (Mode::Starting, None) => self.handle_first_cut(now, cut),
-            _ => Err(Reject::Mode),
-        }
-    }
-
-    /// A cut for another boot of this channel, or for a word of it long past, is none.
-    pub(super) fn is_for_this_boot(&self, cut: &Cut) -> bool {
-        let (nonce, challenge) = (self.control.config.nonce(), self.meeting.challenge());
-        let is_meant = cut.joiner_nonce == nonce && cut.joiner_challenge == challenge;
-        is_meant || !self.mechanisms.on(Mechanism::CutNonce)
-    }
-
-    fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
+    /// Joins a channel that is empty as this one is, if its `Cut` is meant for this boot.
+    pub(super) fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
         if self.control.suspicion.is_any_barred() || self.leaves() {
             return Err(Reject::Mode);
         }
@@ -171,21 +151,5 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.meeting.is_cutting_first()
             && kind == Kind::Sample
             && phase == Phase::new(self.control.turn.cycle().next(), Stage::Sample)
-    }
-
-    /// Both go on from the same state, or from one and what became of it in another version, the next cycle
-    /// beginning at `start`.
-    pub(super) fn enter_duplex(&mut self, now: Instant, start: Instant) {
-        let (mode, step) = if U::pairs(self) {
-            (ModeEvent::TrialBegins, StepEvent::TrialBegan)
-        } else {
-            (ModeEvent::CutOver, StepEvent::Duplex)
-        };
-        self.change_mode(now, mode);
-        U::steps_on(self, step);
-        self.forget_cycle();
-        self.control.standing.pair();
-        self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
-        self.schedule.start_at(start);
     }
 }

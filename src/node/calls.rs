@@ -21,22 +21,6 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         self.enter(now);
         Calls(self)
     }
-
-    /// Does one thing between a check of the control data and new copies of it.
-    pub(super) fn within<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
-        self.recall();
-        let changed = change(self);
-        self.remember();
-        changed
-    }
-
-    /// Does the same at a time, with a check of the times as well.
-    pub(super) fn within_at<R>(&mut self, now: Instant, change: impl FnOnce(&mut Self) -> R) -> R {
-        self.enter(now);
-        let changed = change(self);
-        self.remember();
-        changed
-    }
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U> {

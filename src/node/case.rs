@@ -1,7 +1,7 @@
 //! Case: what is known of a cycle in which the votes differed, and when the comparator was last proved.
 
 use crate::diagnose::{Diagnosis, Evidence};
-use crate::ids::Cycle;
+use crate::ids::{ChannelId, Cycle, Phase};
 
 /// What is known of a cycle in which the votes differed. What was sent of it does not change, so
 /// that both channels diagnose the same pair.
@@ -147,6 +147,18 @@ impl Case {
     /// Returns the examination of a cycle.
     pub(super) fn of(&self, cycle: Cycle) -> Option<&Examination> {
         self.examination.as_ref().filter(|examination| examination.cycle == cycle)
+    }
+
+    /// Returns what an evidence of this phase acknowledges: the phase itself if the peer's evidence is here.
+    pub(super) fn ack(&self, phase: Phase) -> Phase {
+        let has_theirs = self.examination.as_ref().is_some_and(|examination| examination.theirs.is_some());
+        Phase(phase.0.wrapping_sub(u32::from(!has_theirs)))
+    }
+
+    /// Whether a channel was found faulty in this cycle.
+    pub(super) fn found_faulty(&self, cycle: Cycle, channel: ChannelId) -> bool {
+        let diagnosis = self.of(cycle).and_then(Examination::diagnosis);
+        matches!(diagnosis, Some(Diagnosis::Faulty(faulty, _)) if faulty == channel)
     }
 
     pub(super) fn open(&mut self, examination: Examination) {

@@ -3,6 +3,7 @@
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Instant};
+use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
@@ -10,16 +11,6 @@ use crate::verdict::{Outcome, Verdict};
 use crate::vote::{self, Sealed};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Leaves service without having lost anything; an empty channel starts over instead, as does one
-    /// that was found faulty: nobody is to go on from its state.
-    pub(super) fn stand_by(&mut self, now: Instant, event: ModeEvent) {
-        let is_faulty = self.is_barred(self.control.config.me()) || self.was_found_faulty();
-        self.change_mode(now, event);
-        if self.control.standing.is_empty() || is_faulty {
-            self.start_over(now);
-        }
-    }
-
     /// Latches the safe state.
     pub(super) fn fatal(&mut self, now: Instant, faults: Faults) -> Verdict<P::Output> {
         self.fault(faults);
@@ -28,9 +19,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     pub(super) fn safe_verdict(&mut self) -> Verdict<P::Output> {
-        let drives = !self.drives_as_owner() || self.control.owns();
+        let drives = !self.control.config.drives_as_owner() || self.control.owns();
         let safe = if drives { vote::safe::<P>(self.control.turn.cycle()) } else { None };
-        let holder = self.drives_as_owner().then_some(self.control.config.me());
+        let holder = self.control.config.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Safe, [None, safe], holder)
     }
 
@@ -48,5 +39,19 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let (mode, cycle, epoch, mechanisms) =
             (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
         Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
+    }
+
+    /// The deadline passed without a result: the last output stays, the cycle goes on.
+    pub(super) fn hold(&mut self) -> Verdict<P::Output> {
+        self.control.turn.hold();
+        self.record.count(|counters| &mut counters.held);
+        self.happened(Event::Held);
+        self.verdict(Outcome::Held, [None, None], None)
+    }
+
+    /// Takes this channel out of service: the peer goes on.
+    pub(super) fn leave(&mut self, now: Instant) -> Verdict<P::Output> {
+        self.exclude_myself(now);
+        self.verdict(Outcome::Waiting, [None, None], None)
     }
 }

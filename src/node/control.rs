@@ -144,6 +144,22 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             *word ^= 1 << (bit % 32);
         }
     }
+
+    /// Does one thing between a check of the control data and new copies of it.
+    pub(super) fn within<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.recall();
+        let changed = change(self);
+        self.remember();
+        changed
+    }
+
+    /// Does the same at a time, with a check of the times as well.
+    pub(super) fn within_at<R>(&mut self, now: Instant, change: impl FnOnce(&mut Self) -> R) -> R {
+        self.enter(now);
+        let changed = change(self);
+        self.remember();
+        changed
+    }
 }
 
 #[cfg(test)]

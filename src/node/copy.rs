@@ -2,11 +2,11 @@
 
 mod join;
 
+use super::lineage::newest_of;
 use super::meeting::Cutting;
-use super::takeover::newest_of;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
-use crate::ids::{Cycle, Epoch, Instant, Phase, Stage};
+use crate::ids::{Cycle, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mirror::Range;
@@ -18,6 +18,7 @@ use crate::verdict::{Outcome, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
 };
+use core::ops::ControlFlow;
 
 /// Periods without a word of the donor after which a joiner starts over.
 const SILENT_PERIODS: u32 = 10;
@@ -50,6 +51,11 @@ pub(super) struct Copying {
 }
 
 impl Copying {
+    /// A copy that was refused may be tried again.
+    pub(super) fn allow_again(&mut self) {
+        self.refused = None;
+    }
+
     /// The period is for the cycle again.
     pub(super) fn close(&mut self) {
         self.is_open = false;
@@ -82,7 +88,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Lets a refused copy be tried again.
     pub fn retry_copy(&mut self) {
-        self.copying.refused = None;
+        self.copying.allow_again();
     }
 
     /// Gives up the state of a channel that stands by, so that it joins as an empty one: a
@@ -95,15 +101,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
             stands_by
         })
-    }
-
-    /// Returns the epoch that the frames of the peer are expected in.
-    pub(super) fn link_epoch(&self) -> Epoch {
-        if self.control.standing.mode().serves() {
-            self.control.standing.epoch()
-        } else {
-            self.meeting.serving().unwrap_or(self.control.standing.epoch())
-        }
     }
 
     // The donor.
@@ -123,7 +120,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !U::may_donate(self, hello, standing) {
             return;
         }
-        if is_refused || is_claiming || is_under_way || is_newer || self.is_barred(self.control.config.me().other()) {
+        if is_refused
+            || is_claiming
+            || is_under_way
+            || is_newer
+            || self.control.suspicion.is_barred(self.control.config.me().other())
+        {
             return;
         }
         self.end_copy(); // to an earlier boot of the peer
@@ -183,74 +185,68 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    /// A donor serves alone, and between two cycles it cuts over once all blocks are there.
-    pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        let between_cycles = !self.slot_open() && self.control.turn.is_settled();
+    /// Claims the epoch that the joiner is to be cut over in. `Break`: the slot has this verdict, or none, and nothing follows.
+    pub(super) fn claim_for_joiner<A: Arbiter>(
+        &mut self,
+        now: Instant,
+        arbiter: &mut A,
+    ) -> ControlFlow<Option<Verdict<P::Output>>> {
         let left = self.mirror.uncopied_blocks();
         // The arbiter is asked when the rest will be there within the cycle, and early in it, so
         // that its answer is there before the next one.
-        let is_early = now.plus_us(self.control.config.period_us() / 2) < self.next_start();
+        let is_early = now.plus_us(self.control.config.period_us() / 2) < self.schedule.next_start();
         let is_nearly_done = is_early && left <= self.control.config.copy_blocks().into();
-        let is_done = left == 0 && self.has_time(now);
+        let is_done = left == 0 && self.schedule.has_time(now, &self.control.config);
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh() && donor.is_answered());
-        if between_cycles && (is_nearly_done || is_done) && is_due && !self.control.claim.is_under_way() {
+        if self.is_between_cycles() && (is_nearly_done || is_done) && is_due && !self.control.claim.is_under_way() {
             let is_trial = self.version_relation() != VersionRelation::Same;
             let to = if is_trial { self.next_block() } else { self.next_epoch() };
             self.control.claim.begin(to, Grounds::PeerJoins);
         }
-        if let Some(to) = self.control.claim.on(Grounds::PeerJoins) {
-            // Its outputs open in the new epoch only from the moment of the grant, whose time
-            // nobody knows: nothing is released while the answer is on its way.
-            match self.ask(arbiter, to, Grounds::PeerJoins) {
-                Claim::Granted => {
-                    self.control.standing.adopt(to);
-                    self.control.claim.end();
-                    if let Some(donor) = &mut self.copying.donor {
-                        donor.epoch_was_raised();
-                    }
+        let Some(to) = self.control.claim.on(Grounds::PeerJoins) else { return ControlFlow::Continue(()) };
+        // Its outputs open in the new epoch only from the moment of the grant, whose time
+        // nobody knows: nothing is released while the answer is on its way.
+        match self.ask(arbiter, to, Grounds::PeerJoins) {
+            Claim::Granted => {
+                self.control.standing.adopt(to);
+                self.control.claim.end();
+                if let Some(donor) = &mut self.copying.donor {
+                    donor.epoch_was_raised();
                 }
-                Claim::Refused => {
-                    self.control.standing.saw(newest_of(arbiter).counter());
-                    self.fault(Faults::LEASE_LOST);
-                    self.stand_by(now, ModeEvent::LeaseLost);
-                    return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
-                }
-                Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => {
-                    return Some(self.hold());
-                }
-                Claim::Pending => self.schedule.poll_again_soon(now, &self.control.config),
             }
-        }
-        if self.slot_open() {
-            let waits = self.control.claim.is_under_way();
-            let verdict = if waits { None } else { self.poll_simplex(now) };
-            if verdict.is_some() && self.control.standing.mode() == Mode::Donor {
-                // Blocks go out once the verdict was taken: look again then.
-                self.schedule.poll_again_at_once(now);
+            Claim::Refused => {
+                self.control.standing.saw(newest_of(arbiter).counter());
+                self.fault(Faults::LEASE_LOST);
+                self.stand_by(now, ModeEvent::LeaseLost);
+                let is_open = self.schedule.is_open();
+                return ControlFlow::Break(is_open.then(|| self.verdict(Outcome::Waiting, [None, None], None)));
             }
-            return verdict;
+            Claim::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => {
+                return ControlFlow::Break(Some(self.hold()));
+            }
+            Claim::Pending => self.schedule.poll_again_soon(now, &self.control.config),
         }
-        self.copying.is_open = self.has_time(now);
+        ControlFlow::Continue(())
+    }
+
+    /// Gives what is left of the period to the copy, and cuts over once all blocks are there. From then on the donor is in
+    /// duplex: the joiner's first frame is the answer, and without one by the deadline of the next cycle the donor goes on
+    /// alone in yet another epoch.
+    pub(super) fn go_on_copying(&mut self, now: Instant) {
+        self.copying.is_open = self.schedule.has_time(now, &self.control.config);
         let is_fresh = self.copying.donor.as_ref().is_some_and(Donor::is_epoch_fresh);
-        if between_cycles && left == 0 && is_fresh && self.copying.is_open {
-            self.cut_over(now);
+        let is_done = self.mirror.uncopied_blocks() == 0 && is_fresh && self.copying.is_open;
+        if self.is_between_cycles() && is_done {
+            let start = self.schedule.next_start();
+            self.finish_copy();
+            self.enter_duplex(now, start);
+            self.meeting.cut(now, self.control.standing.peer_nonce());
         }
-        None
     }
 
-    /// Returns whether a frame sent now is through before the next cycle begins.
-    pub(super) fn has_time(&self, now: Instant) -> bool {
-        now.plus_us(self.control.config.link_delay_us()) < self.next_start()
-    }
-
-    /// From here on the donor is in duplex: the joiner's first frame is the answer, and
-    /// without one by the deadline of the next cycle it goes on alone in yet another epoch.
-    fn cut_over(&mut self, now: Instant) {
-        let start = self.next_start();
-        self.finish_copy();
-        self.enter_duplex(now, start);
-        self.meeting.cut(now, self.control.standing.peer_nonce());
+    fn is_between_cycles(&self) -> bool {
+        !self.schedule.is_open() && self.control.turn.is_settled()
     }
 
     pub(super) fn handle_ack(&mut self, now: Instant, header: &Header, ack: &AckPayload) -> Result<(), Reject> {
@@ -289,8 +285,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() != Mode::Donor {
             return Ok(None);
         }
-        let between_cycles = !self.slot_open() && self.control.turn.is_settled();
-        self.copying.is_open &= between_cycles && self.has_time(now);
+        self.copying.is_open &= self.is_between_cycles() && self.schedule.has_time(now, &self.control.config);
         if !self.copying.is_open {
             return Ok(None);
         }
@@ -362,7 +357,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let base = self.control.turn.committed();
         // At boot both start at once, and in a cycle that has begun the joiner is late already.
         let is_ahead = self.control.standing.mode().is_paired() && self.control.turn.is_settled();
-        let starts_in_us = if is_ahead { self.next_start().since_us(now).max(0) } else { 0 };
+        let starts_in_us = if is_ahead { self.schedule.next_start().since_us(now).max(0) } else { 0 };
         let cut = Cut {
             nonce: self.control.config.nonce(),
             joiner_nonce,

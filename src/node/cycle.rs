@@ -4,7 +4,6 @@ use super::ballot::longest_output;
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::agree::Copies;
-use crate::config::Drive;
 use crate::diagnose::{Diagnosis, Reason, Suspects};
 use crate::digest::of_bytes;
 use crate::fault::{Faults, Health};
@@ -27,21 +26,21 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 // nothing, and the step is done once more.
                 Err(Faults::OUTPUT_TOO_LARGE) => self.differs(Faults::OUTPUT_TOO_LARGE),
                 // A sample that is lost is this channel's loss alone; a slot is open, or this waits.
-                Err(Faults::INPUT_DIVERGENCE) if self.slot_open() => return Some(self.leave(now)),
+                Err(Faults::INPUT_DIVERGENCE) if self.schedule.is_open() => return Some(self.leave(now)),
                 Err(Faults::INPUT_DIVERGENCE) => return None,
                 Err(faults) => return Some(self.fatal(now, faults)),
             }
         }
         let is_undecided =
             self.control.turn.progress() == Progress::Voted && self.examination().is_none() && !self.is_taking_over();
-        if self.slot_open()
+        if self.schedule.is_open()
             && is_undecided
             && let Some(verdict) = self.compare(now)
         {
             return Some(verdict);
         }
         self.examine_if_due(now);
-        if !self.slot_open() {
+        if !self.schedule.is_open() {
             return None;
         }
         if self.control.turn.is_settled() {
@@ -77,7 +76,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
-            let owns = self.control.owns() || !self.drives_as_owner();
+            let owns = self.control.owns() || !self.control.config.drives_as_owner();
             if !self.samples.has_theirs() && owns {
                 return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
             }
@@ -109,52 +108,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         self.record.bear(Faults::PEER_SILENT); // borne, so not worth the record
         Some(self.hold())
-    }
-
-    /// Takes this channel out of service: the peer goes on.
-    pub(super) fn leave(&mut self, now: Instant) -> Verdict<P::Output> {
-        self.exclude_myself(now);
-        self.verdict(Outcome::Waiting, [None, None], None)
-    }
-
-    pub(super) fn poll_simplex(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
-        if !self.slot_open() || self.control.turn.is_settled() {
-            return None;
-        }
-        if self.mending.waits() {
-            return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED)); // nobody left to ask
-        }
-        match self.serve_alone() {
-            Ok(sealed) => {
-                self.donor_committed(now);
-                let holder = Some(self.control.config.me());
-                Some(self.verdict(Outcome::Alone, [None, Some(sealed)], holder))
-            }
-            Err(faults) => Some(self.fatal(now, faults)),
-        }
-    }
-
-    /// Completes the cycle by this channel alone: steps on the agreed input if both samples
-    /// are there, else on its own sample, and commits.
-    pub(super) fn serve_alone(&mut self) -> Result<Sealed<P::Output>, Faults> {
-        if self.mechanisms.on(Mechanism::FirstResult) || self.control.turn.progress() == Progress::Sampled {
-            self.step_both()?;
-        }
-        let vote = self.my_vote.of(self.control.turn.cycle()).ok_or(Faults::OUTPUT_TOO_LARGE)?;
-        let sealed = vote::single(self.control.turn.cycle(), &vote).ok_or(Faults::OUTPUT_TOO_LARGE)?;
-        // Against the digest taken right after the step, so that a change since then shows.
-        self.settle(vote.state_digest)?;
-        self.record.count(|counters| &mut counters.alone);
-        self.control.standing.went_alone(); // should the peer go on alone as well
-        Ok(sealed)
-    }
-
-    /// The deadline passed without a result: the last output stays, the cycle goes on.
-    pub(super) fn hold(&mut self) -> Verdict<P::Output> {
-        self.control.turn.hold();
-        self.record.count(|counters| &mut counters.held);
-        self.happened(Event::Held);
-        self.verdict(Outcome::Held, [None, None], None)
     }
 
     /// Checks the samples against their digests before they are used; false if one is lost.
@@ -264,7 +217,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.schedule.steer(&self.control.config);
         }
         // A late completion is released by a leaseholder only, however outputs are driven.
-        let needs_lease = self.drives_as_owner() || late;
+        let needs_lease = self.control.config.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
         self.stepped.keep(Some(sealed));
         let holder = needs_lease.then_some(self.control.config.me());
@@ -303,15 +256,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Commits the cycle.
-    fn settle(&mut self, voted_digest: u32) -> Result<(), Faults> {
+    pub(super) fn settle(&mut self, voted_digest: u32) -> Result<(), Faults> {
         self.mirror.commit(voted_digest).map_err(|_| Faults::COMMIT_DAMAGED)?;
         self.control.turn.reach(Progress::Settled);
         self.control.standing.take_state();
         self.control.suspicion.forget_health();
         Ok(())
-    }
-
-    pub(super) fn drives_as_owner(&self) -> bool {
-        self.control.config.drive() == Drive::Owner
     }
 }

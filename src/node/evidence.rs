@@ -6,8 +6,7 @@ use super::{MayUpgrade, Node};
 use crate::diagnose::Evidence;
 use crate::digest::of_bytes;
 use crate::fault::Health;
-use crate::ids::{ChannelId, Cycle, Phase, Stage};
-use crate::journal::Event;
+use crate::ids::{Cycle, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
@@ -15,27 +14,6 @@ use crate::vote;
 use crate::wire::{BufferTooSmall, EvidencePayload, Header, Kind, Reject, VotePayload};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Notes what the hardware or the user's own checks say against this channel in the cycle in
-    /// progress, or in the next one if none is: evidence, should the votes differ.
-    pub fn raise_health(&mut self, health: Health) {
-        self.within(|node| node.control.suspicion.note_health(health));
-    }
-
-    /// Whether a channel was found faulty too often, and may not join until [`readmit`](Self::readmit).
-    pub fn is_barred(&self, channel: ChannelId) -> bool {
-        self.control.suspicion.is_barred(channel)
-    }
-
-    /// Lets a channel take part again that was found faulty too often, and forgets what it was
-    /// suspected of: it was repaired or replaced. To be called on the channel that serves, and on the
-    /// other one if that has not been booted since.
-    pub fn readmit(&mut self, channel: ChannelId) {
-        self.within(|node| {
-            node.control.suspicion.readmit(channel);
-            node.happened(Event::Readmitted(channel));
-        });
-    }
-
     /// Takes the evidence of the peer, or its word that it has settled the cycle.
     pub(super) fn handle_evidence(&mut self, header: &Header, payload: EvidencePayload<'_>) -> Result<(), Reject> {
         let is_settled = header.kind == Kind::Settled;
@@ -142,12 +120,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// vote that is kept is the second one then.
     pub(super) fn sends_evidence_of(&self, cycle: Cycle) -> bool {
         self.case.of(cycle).and_then(Examination::mine).is_some_and(|mine| !mine.is_settled)
-    }
-
-    /// Returns what an evidence acknowledges: its own phase if the peer's evidence is here.
-    pub(super) fn evidence_ack(&self, phase: Phase) -> Phase {
-        let has_theirs = self.case.last().is_some_and(|examination| examination.theirs().is_some());
-        Phase(phase.0.wrapping_sub(u32::from(!has_theirs)))
     }
 
     pub(super) fn transmit_evidence(&self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {

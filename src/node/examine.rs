@@ -10,7 +10,7 @@
 //! evidence: afterwards there would be nobody to send it.
 
 use super::case::Examination;
-use super::takeover::newest_of;
+use super::lineage::newest_of;
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::config::Unattributed;
@@ -38,14 +38,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether the peer was found faulty in this cycle and has not let go yet.
     pub(super) fn found_peer_faulty(&self) -> bool {
-        let diagnosis = self.examination().and_then(Examination::diagnosis);
-        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel != self.control.config.me())
-    }
-
-    /// Whether this channel was found faulty in this cycle and has not let go yet.
-    pub(super) fn was_found_faulty(&self) -> bool {
-        let diagnosis = self.examination().and_then(Examination::diagnosis);
-        matches!(diagnosis, Some(Diagnosis::Faulty(channel, _)) if channel == self.control.config.me())
+        self.case.found_faulty(self.control.turn.cycle(), self.control.config.me().other())
     }
 
     /// Begins to examine the cycle, since this channel saw its votes differ in this.
@@ -232,13 +225,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         self.report(cycle, diagnosis);
         diagnosis
-    }
-
-    /// Puts what is known of the examined cycle into the record of the first fault, if that is of it.
-    pub(super) fn record_evidence(&mut self) {
-        let Some(examination) = self.case.last() else { return };
-        let evidence = self.control.config.me().in_order(examination.mine(), examination.theirs());
-        self.record.add_evidence(examination.cycle(), evidence, examination.diagnosis());
     }
 
     /// Applies the limit of transient faults, and the policy where nothing is known.

@@ -9,49 +9,19 @@
 //!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
 //! ```
 
-use super::takeover::newest_of;
+use super::lineage::{is_in_block, newest_of};
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::Event;
 use crate::lease::{Arbiter, Claim, Grounds};
-use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
 use crate::wire::{BufferTooSmall, Header, Kind, Reject};
 
-/// So many numbers has a trial: for its beginning and its hand-overs.
-const BLOCK: u32 = 4;
-
-/// Whether the outputs can have been handed over from one epoch to the other.
-fn is_in_block(from: Epoch, to: Epoch) -> bool {
-    to.counter() > from.counter() && to.counter() / BLOCK == from.counter() / BLOCK
-}
-
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Returns the epoch in which a trial begins, or in which a channel goes on without the other one.
-    pub(super) fn next_block(&self) -> Epoch {
-        let before = self.next_epoch().counter().saturating_sub(1);
-        let last = before | (BLOCK - 1);
-        Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
-    }
-
-    /// Whether this channel has let go of the outputs, and the other one has not taken them yet.
-    pub(super) fn has_let_go(&self) -> bool {
-        U::IS_ON && self.control.claim.has_let_go() && self.mechanisms.on(Mechanism::LetGo)
-    }
-
-    /// Whether this channel is about to take outputs that were left to it.
-    pub(super) fn is_taking_outputs(&self) -> bool {
-        self.left_outputs().is_some()
-    }
-
-    fn left_outputs(&self) -> Option<Epoch> {
-        if U::IS_ON { self.control.claim.on(Grounds::HandedOver) } else { None }
-    }
-
     /// Lets go of the outputs, or takes those that were left to this channel.
     pub(super) fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
         let Some(to) = self.left_outputs() else {
@@ -74,9 +44,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 self.fault(Faults::LEASE_REFUSED);
                 self.record.count(|counters| &mut counters.refused);
                 self.stand_by(now, ModeEvent::Refused);
-                self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+                self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
             }
-            Claim::Pending if self.slot_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
+            Claim::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
             Claim::Pending => {
                 self.schedule.poll_again_soon(now, &self.control.config);
                 None
@@ -86,7 +56,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether the outputs go to the other channel now: between two cycles, both being in step.
     fn hands_over(&self) -> bool {
-        let is_between = !self.slot_open() && self.control.turn.is_settled() && !self.meeting.is_cutting();
+        let is_between = !self.schedule.is_open() && self.control.turn.is_settled() && !self.meeting.is_cutting();
         is_between && self.control.owns() && U::wants_to_hand_over(self)
     }
 

@@ -172,7 +172,7 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
         _: Instant,
         _: &mut A,
     ) -> Option<Verdict<P::Output>> {
-        node.slot_open().then(|| node.safe_verdict()) // no mode of such a channel
+        node.schedule.is_open().then(|| node.safe_verdict()) // no mode of such a channel
     }
 
     /// Gives the outputs up rather than go on alone, if this channel has not passed its trial.

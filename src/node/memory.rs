@@ -1,11 +1,11 @@
 //! Memory in the node: the scrub of each cycle, and a block asked of the peer.
 
 use super::{MayUpgrade, Node};
-use crate::fault::{Faults, Health};
+use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
 use crate::journal::Event;
 use crate::mechanism::Mechanism;
-use crate::mirror::{BlockRefused, Scrubbed};
+use crate::mirror::BlockRefused;
 use crate::mode::Mode;
 use crate::program::Program;
 use crate::wire::{BlockPayload, BufferTooSmall, Kind, Reject, WantPayload};
@@ -30,6 +30,11 @@ impl Mending {
         self.wanted.is_some()
     }
 
+    /// A block is beyond repair here: it is asked for from now on.
+    pub(super) fn want(&mut self, now: Instant, block: u16) {
+        (self.wanted, self.ask_at) = (Some(block), now);
+    }
+
     fn timeout(&self) -> Option<Instant> {
         self.wanted.map(|_| self.ask_at)
     }
@@ -50,31 +55,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.fault(Faults::MEMORY_DAMAGED);
             self.start_over(now); // what it has is of no use; of a joiner's the cut will tell
         }
-    }
-
-    /// Notes that a block is beyond repair here: no step is done until it is there.
-    pub(super) fn wants(&mut self, now: Instant, block: u16) {
-        self.latch(Faults::MEMORY_DAMAGED);
-        self.happened(Event::BeyondRepair(block));
-        (self.mending.wanted, self.mending.ask_at) = (Some(block), now);
-    }
-
-    /// Counts what a scrub mended. Memory that was mended did no harm: not worth the record.
-    pub(super) fn note(&mut self, found: &Scrubbed) {
-        self.record.count_by(|counters| counters.scrubbed(found));
-        if (found.working, found.checkpoint, found.digests) != (0, 0, 0) {
-            self.record.bear(Faults::MEMORY_REPAIRED);
-            self.control.suspicion.note_health(Health::MEMORY_REPAIRED);
-            let [working, checkpoint, digests] = [found.working, found.checkpoint, found.digests].map(|n| n as u16);
-            self.happened(Event::Repaired { working, checkpoint, digests });
-        }
-    }
-
-    /// Takes this channel out of service, its memory beyond repair or itself found faulty: the peer goes on.
-    pub(super) fn exclude_myself(&mut self, now: Instant) {
-        self.record.count(|counters| &mut counters.self_exclusions);
-        self.happened(Event::Excluded(self.control.config.me()));
-        self.start_over(now);
     }
 
     /// Takes the block asked for.

@@ -4,11 +4,10 @@ use super::settings::Settings;
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::canonical;
-use crate::ids::{Epoch, Instant, Phase, Stage};
+use crate::ids::{Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
-use crate::mode::Mode;
 use crate::program::Program;
-use crate::wire::{self, BufferTooSmall, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Standing};
+use crate::wire::{self, BufferTooSmall, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES};
 
 #[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
@@ -54,7 +53,13 @@ impl Outgoing {
         self.vote_due
     }
 
-    pub(super) fn hello_at(&mut self, at: Instant) {
+    /// Returns when the next regular `Hello` is due.
+    pub(super) fn hello_at(&self) -> Instant {
+        self.hello_at
+    }
+
+    /// The next `Hello` is due then.
+    pub(super) fn say_hello_at(&mut self, at: Instant) {
         self.hello_at = at;
     }
 
@@ -81,15 +86,6 @@ impl Outgoing {
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Writes the next frame to be sent into the front of `buffer` and returns its length;
-    /// `None` if nothing is due.
-    ///
-    /// # Errors
-    /// [`BufferTooSmall`]: the frame stays due.
-    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        self.within_at(now, |node| node.transmit_next(now, buffer))
-    }
-
     /// Sends what is due of the cycle: the sample, the vote, the evidence.
     pub(super) fn transmit_cycle(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         if !self.is_in_cycle() {
@@ -115,17 +111,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return Ok(length);
         }
         Ok(None)
-    }
-
-    /// Whether frames of the cycle go out. In the safe state a peer that lacks this channel's vote still gets it: it must
-    /// see the divergence, not a silent peer.
-    pub(super) fn is_in_cycle(&self) -> bool {
-        self.control.standing.mode().is_paired() || self.control.standing.mode() == Mode::Safe
-    }
-
-    /// Returns when the next `Hello` is due.
-    pub(super) fn hello_timeout(&self) -> Option<Instant> {
-        self.sends_hellos().then_some(self.outgoing.hello_at)
     }
 
     /// Returns when what the peer has not acknowledged of the cycle goes out again.
@@ -184,48 +169,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    fn sends_hellos(&self) -> bool {
-        match self.control.standing.mode() {
-            Mode::Starting => !self.meeting.is_cutting_first(),
-            Mode::Simplex | Mode::Donor | Mode::Standby => true,
-            Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
-        }
-    }
-
     fn has_vote(&self) -> bool {
         self.my_vote.payload_of(self.my_vote.cycle()).is_some()
-    }
-
-    pub(super) fn transmit_hello(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        if !self.meeting.owes_answer() && self.hello_timeout().is_none_or(|at| now < at) {
-            return Ok(None);
-        }
-        let mut standing = Standing::empty();
-        standing.set(Standing::EMPTY, self.control.standing.is_empty());
-        standing.set(Standing::OUTSIDE, !self.control.standing.mode().is_paired());
-        standing.set(Standing::OWNS, self.leads());
-        standing.set(Standing::SUCCEEDS, self.upgrade.speaks_as_successor());
-        standing.set(Standing::UPGRADES, U::IS_ON);
-        standing.set(Standing::LEAVES, self.leaves());
-        standing
-            .set(Standing::FORKED, self.control.standing.is_fork() && self.control.standing.mode() == Mode::Standby);
-        let hello = Hello {
-            // Without a state there is no lineage, but numbers that must not be issued again.
-            epoch: if self.control.standing.is_empty() {
-                Epoch::new(self.control.standing.newest(), self.control.config.me())
-            } else {
-                self.control.standing.epoch()
-            },
-            committed: self.control.turn.committed().0,
-            config_hash: self.control.config.hash(),
-            ..Hello::BLANK
-        };
-        let hello = self.meeting.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
-        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
-        let length = self.transmit(Kind::Hello, phase, buffer, &hello)?;
-        self.meeting.answered();
-        self.outgoing.hello_at = now.plus_us(self.control.config.hello_us());
-        Ok(Some(length))
     }
 
     fn transmit_sample(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
@@ -243,52 +188,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)
     }
 
-    /// Builds a frame whose payload is one encoded value.
-    pub(super) fn transmit<T: serde::Serialize>(
-        &self,
-        kind: Kind,
-        phase: Phase,
-        buffer: &mut [u8],
-        value: &T,
-    ) -> Result<usize, BufferTooSmall> {
-        let payload_bytes = canonical::encoded_len(value).unwrap_or_default();
-        let header = self.header(kind, phase);
-        wire::build(buffer, &header, &self.keys(), payload_bytes, |room| canonical::encode(value, room))
-    }
-
-    pub(super) fn header(&self, kind: Kind, phase: Phase) -> Header {
-        let is_evidence = matches!(kind, Kind::Evidence | Kind::Settled);
-        let ack = if is_evidence { self.evidence_ack(phase) } else { self.ack() };
-        Header { kind, sender: self.control.config.me(), epoch: self.link_epoch(), phase, ack }
-    }
-
-    /// Returns the last phase that this channel has of the peer without a gap.
-    fn ack(&self) -> Phase {
-        let cycle = self.control.turn.cycle();
-        let sampled = self.samples.has_theirs();
-        // A vote may overtake its sample on the link: without the sample it is a gap.
-        let voted = self.control.turn.is_settled() || sampled && self.peer_vote.of(cycle).is_some();
-        if voted && self.samples.has_ahead() {
-            Phase::new(cycle.next(), Stage::Sample)
-        } else if voted {
-            Phase::new(cycle, Stage::Vote)
-        } else if sampled {
-            Phase::new(cycle, Stage::Sample)
-        } else {
-            Phase::new(cycle.previous(), Stage::Vote)
-        }
-    }
-
     /// Whether a frame of the sample fits the buffers.
     pub(super) fn fits(&self, sample: &P::Input) -> Result<(), BufferTooSmall> {
         let have_bytes = FRAME.min(MAX_FRAME_BYTES);
         let input_bytes = canonical::encoded_len(sample).unwrap_or(MAX_FRAME_BYTES);
         let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
         if need_bytes > have_bytes { Err(BufferTooSmall { need_bytes, have_bytes }) } else { Ok(()) }
-    }
-
-    pub(super) fn keys(&self) -> Keys {
-        let nonces = self.control.config.me().in_order(self.control.config.nonce(), self.control.standing.peer_nonce());
-        Keys { pair: self.control.config.pair(), epoch: self.link_epoch(), nonces }
     }
 }

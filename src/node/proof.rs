@@ -80,13 +80,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let turn = self.record.counters().proof_tests;
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
         let Some(bit) = shown.bit(turn, ballot.length()) else { return true };
-        ballot.flip(bit);
+        ballot.flip_bit(bit);
         let votes = black_box(&self.my_vote)
             .of(self.control.turn.cycle())
             .zip(black_box(&self.peer_vote).of(self.control.turn.cycle()));
         let reported = votes.map(|(mine, theirs)| vote::difference(&mine, &theirs, is_on));
         let ballot = if in_mine { &mut self.my_vote } else { &mut self.peer_vote };
-        ballot.flip(bit);
+        ballot.flip_bit(bit);
         reported == Some(shown.reported_as())
     }
 }

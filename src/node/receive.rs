@@ -6,7 +6,6 @@ use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
-use crate::journal::Event;
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -42,12 +41,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.reject(cause);
         }
         handled
-    }
-
-    /// Counts a frame that was dropped.
-    pub(super) fn reject(&mut self, cause: Reject) {
-        self.record.count_by(|counters| counters.reject(cause));
-        self.happened(Event::Rejected(cause));
     }
 
     fn dispatch(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
@@ -107,7 +100,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.saw(hello.epoch.counter());
         if !standing.contains(Standing::OUTSIDE) {
             if self.control.standing.mode() == Mode::Starting {
-                self.outgoing.hello_at(now); // the peer waits for word that this channel has let go
+                self.outgoing.say_hello_at(now); // the peer waits for word that this channel has let go
             }
             return Ok(()); // an answer from within the cycle
         }

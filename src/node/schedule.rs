@@ -61,6 +61,11 @@ impl Schedule {
         self.next_start
     }
 
+    /// Whether a frame sent now is through before the next `begin` is due.
+    pub(super) fn has_time(&self, now: Instant, config: &Settings) -> bool {
+        now.plus_us(config.link_delay_us()) < self.next_start
+    }
+
     /// Returns when another poll was asked for.
     pub(super) fn poll_again(&self) -> Option<Instant> {
         self.poll_again_at

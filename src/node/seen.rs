@@ -1,9 +1,10 @@
-//! What a user sees of a channel.
+//! What a user sees of a channel, and tells it.
 
 use super::{MayUpgrade, Node};
 use crate::buckets::Buckets;
+use crate::fault::Health;
 use crate::ids::{ChannelId, Cycle, Epoch};
-use crate::journal::{Counters, Entry, FirstFault};
+use crate::journal::{Counters, Entry, Event, FirstFault};
 #[cfg(feature = "sim")]
 use crate::mechanism::Mechanisms;
 use crate::memory::Cells;
@@ -93,6 +94,27 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
     /// Returns how often whom was suspected of a transient fault lately.
     pub fn buckets(&self) -> Buckets {
         self.control.suspicion.buckets()
+    }
+
+    /// Notes what the hardware or the user's own checks say against this channel in the cycle in
+    /// progress, or in the next one if none is: evidence, should the votes differ.
+    pub fn raise_health(&mut self, health: Health) {
+        self.within(|node| node.control.suspicion.note_health(health));
+    }
+
+    /// Whether a channel was found faulty too often, and may not join until [`readmit`](Self::readmit).
+    pub fn is_barred(&self, channel: ChannelId) -> bool {
+        self.control.suspicion.is_barred(channel)
+    }
+
+    /// Lets a channel take part again that was found faulty too often, and forgets what it was
+    /// suspected of: it was repaired or replaced. To be called on the channel that serves, and on the
+    /// other one if that has not been booted since.
+    pub fn readmit(&mut self, channel: ChannelId) {
+        self.within(|node| {
+            node.control.suspicion.readmit(channel);
+            node.happened(Event::Readmitted(channel));
+        });
     }
 
     /// Switches one safety mechanism off, to show that a test notices.

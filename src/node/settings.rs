@@ -149,8 +149,9 @@ impl Settings {
         self.transient_limit
     }
 
-    pub(super) fn drive(&self) -> Drive {
-        if self.drives_both == 0 { Drive::Owner } else { Drive::Both }
+    /// Whether only the owner drives.
+    pub(super) fn drives_as_owner(&self) -> bool {
+        self.drives_both == 0
     }
 
     pub(super) fn unattributed(&self) -> Unattributed {

@@ -1,8 +1,9 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
+use super::lineage::newest_of;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
-use crate::ids::{Cycle, Epoch, Instant};
+use crate::ids::{Epoch, Instant};
 use crate::journal::Event;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
@@ -11,14 +12,6 @@ use crate::program::Program;
 use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Verdict};
 
-/// Returns the epoch that an arbiter lets through, as far as it makes sense: the last number of all
-/// is what a dead bus reads, and following it would leave none to claim.
-pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
-    let newest = arbiter.newest();
-    let is_last = newest.successor(newest.owner()).counter() == newest.counter();
-    if is_last { Epoch::NONE } else { newest }
-}
-
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Resolves to go on without the peer; `poll_takeover` asks.
     pub(super) fn claim_outputs(&mut self, grounds: Grounds) {
@@ -26,26 +19,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             U::IS_ON && self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
         let to = if is_trial { self.next_block() } else { self.next_epoch() };
         self.control.claim.begin(to, grounds);
-    }
-
-    /// Whether a claim is on its way with which this channel would go on without the peer.
-    pub(super) fn is_taking_over(&self) -> bool {
-        self.takeover_claim().is_some()
-    }
-
-    fn takeover_claim(&self) -> Option<(Epoch, Grounds)> {
-        let is_for_both = |grounds| matches!(grounds, Grounds::First | Grounds::PeerJoins | Grounds::HandedOver);
-        self.control.claim.figures().filter(|(_, grounds)| !is_for_both(*grounds))
-    }
-
-    /// Returns the first epoch after everything seen or issued, owned by this channel.
-    pub(super) fn next_epoch(&self) -> Epoch {
-        let newest = if self.mechanisms.on(Mechanism::Numbers) {
-            self.control.standing.newest()
-        } else {
-            self.control.standing.epoch().counter()
-        };
-        Epoch::new(newest, self.control.config.me()).successor(self.control.config.me())
     }
 
     /// Asks the arbiter for the outputs, to go on without the peer.
@@ -119,11 +92,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         found.beyond_repair.is_none()
     }
 
-    pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
-        let claim = arbiter.claim(self.control.standing.epoch(), to, grounds);
-        if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
-    }
-
     /// The outputs are this channel's. The order matters:
     /// 1. the dead owner's last cycle, unless its next sample proves that it was driven;
     /// 2. this cycle, re-executed from a verified checkpoint: a first result that nobody
@@ -160,33 +128,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    /// Goes back to waiting for the peer, as empty as at boot.
-    pub(super) fn start_over(&mut self, now: Instant) {
-        self.change_mode(now, ModeEvent::StartOver);
-        self.stop_booting();
-        self.meeting.nobody_serves();
-        self.retry_copy();
-        self.case.forget_proof_test(); // cycles are counted anew
-        U::starts_over(self);
-        self.control.standing.start_over();
-        self.control.turn.go_on_from(Cycle(0));
-        self.forget_cycle();
-        self.mirror.reset(P::init);
-    }
-
-    /// Forgets what belongs to a cycle: the next one begins from the checkpoint.
-    pub(super) fn forget_cycle(&mut self) {
-        self.control.turn.forget();
-        self.samples.clear();
-        self.stepped.forget();
-        self.case.close();
-        self.control.suspicion.forget_health();
-        self.my_vote.forget();
-        self.peer_vote.forget();
-    }
-
     pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        if !self.slot_open() {
+        if !self.schedule.is_open() {
             return None;
         }
         if self.is_taking_over() && !self.control.turn.is_settled() {

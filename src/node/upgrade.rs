@@ -94,7 +94,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         }
         // Should it have been starting, nothing has changed its mode.
         self.stop_booting();
-        self.outgoing.hello_at(now);
+        self.outgoing.say_hello_at(now);
     }
 
     /// Another slot of the farewell is over.

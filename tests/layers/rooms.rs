@@ -1,56 +1,60 @@
-//! The rooms of the node: what each may touch. A room that reaches further is found here, and so is a plate that names more
-//! than its room touches.
+//! The rooms of the node: what each may touch, and what each may call. A room that reaches further is found here, and so is a
+//! plate that names more than its room touches.
 
 use super::{Source, is_word, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Each file below `src/node` that touches something of the node, and what: first the parts of the control data, then the
 /// furniture beside it. Files that are not here touch nothing of it: furniture.
-///
-/// `cycle`, `examine`, `evidence`, `takeover` and `upgrade/trial` are one conversation about a cycle, from its samples to
-/// its verdict; they touch the most.
 const PLATES: &[(&str, &str, &str)] = &[
-    // The cycle.
+    // The conversation about a cycle, from its samples to its verdict: it touches the most.
     (
         "cycle",
         "config standing suspicion turn",
         "case injected mechanisms meeting mending mirror my_vote outgoing peer_vote record samples schedule stepped",
     ),
+    ("alone", "claim config standing turn", "mechanisms mending my_vote record schedule"),
     ("examine", "config standing suspicion turn", "case mechanisms mirror my_vote outgoing peer_vote record schedule"),
     ("evidence", "config standing suspicion turn", "case mechanisms my_vote outgoing peer_vote record"),
     (
         "takeover",
-        "claim config standing suspicion turn undertaking",
-        "case mechanisms meeting mending mirror my_vote peer_vote record samples schedule stepped",
+        "claim config standing turn undertaking",
+        "case mechanisms meeting mending mirror record samples schedule stepped",
     ),
-    ("ballot", "", "mechanisms my_vote peer_vote record"),
-    ("proof", "turn", "case mechanisms my_vote peer_vote record"),
-    // Coming together, and changing sides.
-    ("boot", "claim config standing suspicion turn", "mechanisms meeting mirror outgoing schedule"),
-    ("copy", "claim config standing turn", "copying mechanisms meeting mirror record schedule"),
-    ("copy/join", "config standing turn", "copying mechanisms meeting mirror record"),
-    ("handover", "claim config standing turn", "drop_resend_at mechanisms meeting outgoing record schedule"),
-    // Memory.
-    ("memory", "config standing suspicion turn", "mechanisms mending mirror record"),
-    // The line.
-    ("receive", "config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
-    ("outgoing", "config standing turn", "mechanisms meeting my_vote outgoing peer_vote record samples upgrade"),
-    ("parcel", "config standing turn", "meeting schedule"),
-    // An upgrade.
-    ("may_upgrade", "config standing undertaking", ""),
-    ("upgrade", "config standing undertaking", "meeting outgoing upgrade"),
-    ("upgrade/hooks", "standing undertaking", "upgrade"),
-    ("upgrade/orders", "claim config standing suspicion turn undertaking", "meeting outgoing record upgrade"),
+    ("outgoing", "config standing turn", "mechanisms my_vote outgoing record samples"),
     (
         "upgrade/trial",
         "config standing suspicion turn undertaking",
         "mechanisms mending my_vote outgoing peer_vote record samples schedule stepped upgrade",
     ),
+    // The rooms.
+    ("ballot", "", "mechanisms my_vote peer_vote record"),
+    ("proof", "turn", "case mechanisms my_vote peer_vote record"),
+    ("memory", "config standing turn", "mechanisms mending mirror record"),
+    ("hello", "config standing turn", "meeting outgoing upgrade"),
+    ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
+    ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
+    ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
+    ("handover", "claim config standing turn", "drop_resend_at meeting outgoing record schedule"),
+    ("parcel", "config standing turn", "meeting schedule"),
+    ("upgrade", "config standing undertaking", "meeting outgoing upgrade"),
+    ("upgrade/orders", "claim config standing suspicion turn undertaking", "meeting outgoing record upgrade"),
     ("upgrade/words", "config standing turn undertaking", "meeting record upgrade"),
-    // What all calls have in common.
+    // What the rooms have in common.
     ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
-    ("noting", "config standing turn", "my_vote peer_vote record"),
+    ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
+    ("lineage", "claim config standing", "mechanisms"),
+    ("line", "config standing turn", "case mechanisms meeting peer_vote samples"),
+    (
+        "ways",
+        "claim config standing suspicion turn",
+        "case copying meeting mirror my_vote outgoing peer_vote record samples schedule stepped",
+    ),
     ("closing", "config standing turn", "mechanisms record schedule"),
+    ("may_upgrade", "config standing undertaking", "schedule"),
+    // The plan, beside `node.rs`.
+    ("receive", "config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
+    ("upgrade/hooks", "standing undertaking", "upgrade"),
     ("seen", "config standing suspicion turn", "mechanisms mirror record stepped"),
     // For a simulation and a model.
     ("injected", "", "copying injected mirror my_vote peer_vote samples schedule stepped"),
@@ -61,6 +65,31 @@ const PLATES: &[(&str, &str, &str)] = &[
          samples schedule stepped upgrade",
     ),
 ];
+
+/// The floors of the house, from the ground up. A file calls methods of the node only of files on floors below its own, so
+/// that no room calls another one. What a room wants of the rest of the house it returns.
+const FLOORS: &[&[&str]] = &[
+    // What the rooms have in common.
+    &["noting"],
+    &["control", "lineage", "line"],
+    &["ways", "seen", "injected"],
+    &["closing"],
+    &["may_upgrade"],
+    // The rooms.
+    &["ballot", "proof", "memory", "hello", "boot", "copy", "copy/join", "handover", "parcel"],
+    &["upgrade"],
+    // The conversation about a cycle.
+    &["cycle"],
+    // The plan, and what answers for it.
+    &["node", "receive", "calls", "upgrade/hooks", "start", "fingerprint"],
+];
+/// Files that are one room, or one conversation: they call each other.
+const TOGETHER: &[(&str, &[&str])] = &[
+    ("upgrade", &["upgrade/words", "upgrade/orders"]),
+    ("cycle", &["alone", "examine", "evidence", "takeover", "outgoing", "upgrade/trial"]),
+];
+/// What all may call of the plan, the table of what ends with a mode; and of `handover`, what is done at each call of the node.
+const OPEN_TO_ALL: &[&str] = &["change_mode", "bound_handover"];
 
 /// Returns the names of a struct's fields.
 fn fields_of(code: &str, name: &str) -> BTreeSet<String> {
@@ -149,6 +178,92 @@ fn complaints(sources: &[Source]) -> Vec<String> {
     let many = writers.into_iter().filter(|(_, files)| files.len() > 1);
     complaints.extend(many.map(|(field, files)| format!("{field} is given another value in {files:?}")));
     complaints
+}
+
+/// Returns the names of the methods that a file gives the node.
+fn methods_of(code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for block in code.split("\nimpl").skip(1) {
+        let (head, body) = block.split_once('{').unwrap();
+        let is_of_node = head.split_once(" for ").map_or(head, |(_, of)| of).contains("Node<");
+        if is_of_node {
+            let body = &body[..body.find("\n}").unwrap_or(body.len())];
+            names.extend(body.split("fn ").skip(1).map(|rest| rest.chars().take_while(|c| is_word(*c)).collect()));
+        }
+    }
+    names
+}
+
+/// Returns the floor of a file, and what it is a part of.
+fn floor_of(file: &str) -> Option<(usize, &str)> {
+    let whole = TOGETHER.iter().find(|(_, parts)| parts.contains(&file)).map_or(file, |(whole, _)| whole);
+    FLOORS.iter().position(|floor| floor.contains(&whole)).map(|floor| (floor, whole))
+}
+
+/// Returns which calls go up, or to a neighbour; and how many go down.
+fn calls(sources: &[Source]) -> (Vec<String>, usize) {
+    let file_of = |source: &Source| source.file.strip_suffix(".rs").unwrap().trim_start_matches("node/").to_owned();
+    let of_node: Vec<(String, &str)> = sources
+        .iter()
+        .filter(|source| source.module() == "node")
+        .map(|source| (file_of(source), &*source.code))
+        .collect();
+    let mut owners = BTreeMap::new();
+    for (file, code) in &of_node {
+        owners.extend(methods_of(code).into_iter().map(|method| (method, file)));
+    }
+    let (mut complaints, mut down) = (Vec::new(), 0);
+    for (file, code) in &of_node {
+        for caller in ["self.", "node."] {
+            for (at, _) in code.match_indices(caller) {
+                let is_end_of_a_word = code[..at].chars().next_back().is_some_and(is_word);
+                let rest = &code[at + caller.len()..];
+                let name: String = rest.chars().take_while(|c| is_word(*c)).collect();
+                let is_call = rest[name.len()..].starts_with('(');
+                let Some(owner) = owners.get(&name).filter(|_| is_call && !is_end_of_a_word) else { continue };
+                let Some((own, whole)) = floor_of(file) else { continue };
+                match floor_of(owner) {
+                    _ if OPEN_TO_ALL.contains(&&*name) => {}
+                    Some((_, of)) if of == whole => {}
+                    Some((floor, _)) if floor < own => down += 1,
+                    Some(_) if FLOORS.last().unwrap().contains(&whole) => {}
+                    found => complaints.push(format!("{file} calls {name} of {owner}, {found:?}")),
+                }
+            }
+        }
+    }
+    let homeless = of_node.iter().filter(|(file, code)| floor_of(file).is_none() && !methods_of(code).is_empty());
+    complaints.extend(homeless.map(|(file, _)| format!("{file} stands on no floor")));
+    (complaints, down)
+}
+
+#[test]
+fn no_room_calls_another_one() {
+    let (complaints, down) = calls(&sources());
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+    assert!(down > 150, "only {down} calls were found");
+}
+
+#[test]
+fn a_room_that_calls_another_one_is_found() {
+    let head = "\nimpl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {\n";
+    for (file, line, found) in [
+        ("node/boot.rs", "fn more(&mut self) { self.end_copy(); }", Some("boot calls end_copy of copy")),
+        ("node/memory.rs", "fn more(&mut self) { self.poll(now, arbiter); }", Some("memory calls poll of node")),
+        ("node/handover.rs", "fn more(&mut self) { self.poll_takeover(now, a); }", Some("of takeover")),
+        ("node/noting.rs", "fn more(&mut self) { self.verdict(a, b, c); }", Some("noting calls verdict of closing")),
+        ("node/upgrade/words.rs", "fn more(&mut self) { self.step_twice(now); }", Some("of upgrade/trial")),
+        ("node/upgrade/words.rs", "fn more(&mut self) { self.readiness(); }", None),
+        ("node/cycle.rs", "fn more(&mut self) { self.scrub(now); }", None),
+        ("node/turn.rs", "fn more(&mut self) {}", Some("turn stands on no floor")),
+    ] {
+        let mut all = sources();
+        let source = all.iter_mut().find(|source| source.file == file).unwrap();
+        source.code.push_str(&format!("{head}    {line}\n}}\n"));
+        let (complaints, _) = calls(&all);
+        let is_found = found.is_some_and(|found| complaints.iter().any(|complaint| complaint.contains(found)));
+        assert!(is_found || found.is_none() && complaints.is_empty(), "{line}: {complaints:?}");
+    }
 }
 
 #[test]

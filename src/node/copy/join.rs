@@ -20,7 +20,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(in crate::node) fn offered(&mut self, now: Instant, hello: &Hello) {
         // A channel without a state takes any; one with a state none that is older.
         let is_older = !self.control.standing.is_empty() && hello.epoch.counter() < self.control.standing.newest();
-        if is_older || self.is_barred(self.control.config.me()) || self.leaves() {
+        if is_older || self.control.suspicion.is_barred(self.control.config.me()) || self.leaves() {
             return;
         }
         if self.control.standing.mode() == Mode::Joining && hello.nonce != self.control.standing.peer_nonce() {
@@ -38,9 +38,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         header: &Header,
         block: &BlockPayload<'_>,
     ) -> Result<(), Reject> {
-        if self.control.standing.mode() == Mode::Duplex {
-            return self.handle_repair(now, block);
-        }
         let serving = self.meeting.serving().ok_or(Reject::Mode)?;
         if self.version_relation() == VersionRelation::Newer || self.leaves() {
             return Err(Reject::Mode);
@@ -172,7 +169,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {
             self.start_over(now);
         }
-        self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+        self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
     }
 
     /// Sends what the joiner owes: an acknowledgement, an answer.

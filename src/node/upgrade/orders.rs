@@ -58,7 +58,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             (NotReady::LAYOUT_DIFFERS, candidate.is_some_and(|candidate| candidate.takes_layout != P::LAYOUT)),
             (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
             (NotReady::NOT_CONFIRMED, !self.control.undertaking.is_confirmed() || !partner_is_confirmed),
-            (NotReady::BOTH_DRIVE, !self.drives_as_owner()),
+            (NotReady::BOTH_DRIVE, !self.control.config.drives_as_owner()),
             (NotReady::UNSETTLED, is_claiming || self.control.turn.held() > 0 || self.meeting.is_cutting()),
         ] {
             reasons.set(reason, applies);
@@ -147,7 +147,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             node.control.undertaking.stay();
             node.upgrade.departure.stay();
             node.meeting.renew();
-            node.outgoing.hello_at(now);
+            node.outgoing.say_hello_at(now);
         });
     }
 
@@ -194,7 +194,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         {
             self.step_on(StepEvent::NewAlone); // there is nobody to wait for
         }
-        self.outgoing.hello_at(now);
+        self.outgoing.say_hello_at(now);
         Ok(())
     }
 

@@ -39,11 +39,11 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             if self.step_twice(now).is_err() {
                 // It cannot vouch for its own result: the other one goes on.
                 self.exclude_myself(now);
-                return self.slot_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
+                return self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
             }
             self.outgoing.vote_is_new(now, &self.control.config);
         }
-        if !self.slot_open() {
+        if !self.schedule.is_open() {
             return None;
         }
         if self.control.turn.is_settled() {
@@ -180,7 +180,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         // Should the owner have died before it drove: the old version's is right in any case.
         self.stepped.keep(old.clone());
         let released = if is_new && !is_old_driven { new } else { old };
-        let holder = self.drives_as_owner().then_some(self.control.config.me());
+        let holder = self.control.config.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
     }
 

@@ -1,0 +1,76 @@
+//! Lineage: which epoch comes next, and what the arbiter says to it.
+
+use super::{MayUpgrade, Node};
+use crate::ids::Epoch;
+use crate::lease::{Arbiter, Claim, Grounds};
+use crate::mechanism::Mechanism;
+use crate::program::Program;
+
+/// So many numbers has a trial: for its beginning and its hand-overs.
+const BLOCK: u32 = 4;
+
+/// Returns the epoch that an arbiter lets through, as far as it makes sense: the last number of all
+/// is what a dead bus reads, and following it would leave none to claim.
+pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
+    let newest = arbiter.newest();
+    let is_last = newest.successor(newest.owner()).counter() == newest.counter();
+    if is_last { Epoch::NONE } else { newest }
+}
+
+/// Whether the outputs can have been handed over from one epoch to the other.
+pub(super) fn is_in_block(from: Epoch, to: Epoch) -> bool {
+    to.counter() > from.counter() && to.counter() / BLOCK == from.counter() / BLOCK
+}
+
+impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
+    /// Returns the first epoch after everything seen or issued, owned by this channel.
+    pub(super) fn next_epoch(&self) -> Epoch {
+        let newest = if self.mechanisms.on(Mechanism::Numbers) {
+            self.control.standing.newest()
+        } else {
+            self.control.standing.epoch().counter()
+        };
+        Epoch::new(newest, self.control.config.me()).successor(self.control.config.me())
+    }
+
+    /// Returns the epoch in which a trial begins, or in which a channel goes on without the other one.
+    pub(super) fn next_block(&self) -> Epoch {
+        let before = self.next_epoch().counter().saturating_sub(1);
+        let last = before | (BLOCK - 1);
+        Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
+    }
+
+    pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
+        let claim = arbiter.claim(self.control.standing.epoch(), to, grounds);
+        if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
+    }
+
+    pub(super) fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
+        !self.mechanisms.on(Mechanism::Lease)
+            || arbiter.confirms(self.control.standing.epoch(), self.control.config.me())
+    }
+
+    /// Whether a claim is on its way with which this channel would go on without the peer.
+    pub(super) fn is_taking_over(&self) -> bool {
+        self.takeover_claim().is_some()
+    }
+
+    pub(super) fn takeover_claim(&self) -> Option<(Epoch, Grounds)> {
+        let is_for_both = |grounds| matches!(grounds, Grounds::First | Grounds::PeerJoins | Grounds::HandedOver);
+        self.control.claim.figures().filter(|(_, grounds)| !is_for_both(*grounds))
+    }
+
+    /// Whether this channel has let go of the outputs, and the other one has not taken them yet.
+    pub(super) fn has_let_go(&self) -> bool {
+        U::IS_ON && self.control.claim.has_let_go() && self.mechanisms.on(Mechanism::LetGo)
+    }
+
+    /// Whether this channel is about to take outputs that were left to it.
+    pub(super) fn is_taking_outputs(&self) -> bool {
+        self.left_outputs().is_some()
+    }
+
+    pub(super) fn left_outputs(&self) -> Option<Epoch> {
+        if U::IS_ON { self.control.claim.on(Grounds::HandedOver) } else { None }
+    }
+}
