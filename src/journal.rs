@@ -21,7 +21,6 @@ pub use counters::Counters;
 pub(crate) use counters::bump;
 pub use first_fault::FirstFault;
 
-use crate::canonical;
 use crate::diagnose::Diagnosis;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
@@ -31,13 +30,8 @@ use crate::wire::Reject;
 use heapless::Deque;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of the ring that holds entries until they are read. An entry takes its postcard bytes and one more for their number:
-/// 7 to 14, up to 30 for one of an upgrade. So the ring holds about 16 entries, and [`FEWEST_ENTRIES`] at least.
-const RING_BYTES: usize = 192;
-/// The longest entry: three numbers of at most 5, 5 and 3 bytes, the event's number, and three more of 5 bytes.
-const LONGEST_ENTRY_BYTES: usize = 29;
-/// Entries that are kept at least until they are read, however long they are: the newest one, and those in the ring.
-pub const FEWEST_ENTRIES: usize = RING_BYTES / (1 + LONGEST_ENTRY_BYTES) + 1;
+/// Entries that are kept until they are read.
+pub const JOURNAL_ENTRIES: usize = 16;
 
 /// Something that happened in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,73 +137,37 @@ pub struct Entry {
 /// The black box.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    /// The newest entry, which may happen again.
-    newest: Option<Entry>,
-    /// Those before it, the oldest one first: each the number of its bytes, and its bytes.
-    ring: Deque<u8, RING_BYTES>,
+    ring: Deque<Entry, JOURNAL_ENTRIES>,
     lost: u32,
 }
 
 impl Journal {
     pub(crate) const fn new() -> Self {
-        Self { newest: None, ring: Deque::new(), lost: 0 }
+        Self { ring: Deque::new(), lost: 0 }
     }
 
     /// Notes an event.
     pub(crate) fn note(&mut self, cycle: Cycle, epoch: Epoch, event: Event) {
         let entry = Entry { cycle, epoch, times: 1, event };
-        if let Some(newest) = &mut self.newest {
-            if (Entry { times: 1, ..*newest }) == entry {
-                newest.times = newest.times.saturating_add(1);
-                return;
-            }
-            let mut buffer = [0; LONGEST_ENTRY_BYTES];
-            let length = canonical::encode(newest, &mut buffer).unwrap_or_default();
-            // A dropped frame is counted by its cause in any case: no reason to lose another entry.
-            if matches!(event, Event::Rejected(_)) && !self.has_room_for(length) {
-                bump(&mut self.lost);
-                return;
-            }
-            self.keep(buffer.get(..length).unwrap_or_default());
+        if let Some(last) = self.ring.back_mut()
+            && (Entry { times: 1, ..*last }) == entry
+        {
+            last.times = last.times.saturating_add(1);
+            return;
         }
-        self.newest = Some(entry);
-    }
-
-    /// Puts an entry's bytes into the ring, for which the oldest ones go.
-    fn keep(&mut self, bytes: &[u8]) {
-        while !self.has_room_for(bytes.len()) && self.take_oldest().is_some() {
+        if self.ring.is_full() {
             bump(&mut self.lost);
+            if matches!(event, Event::Rejected(_)) {
+                return; // counted by its cause in any case: no reason to lose another event
+            }
+            self.ring.pop_front();
         }
-        for byte in core::iter::once(bytes.len() as u8).chain(bytes.iter().copied()) {
-            let _ = self.ring.push_back(byte); // there is room now
-        }
-    }
-
-    fn has_room_for(&self, length: usize) -> bool {
-        self.ring.len() + 1 + length <= RING_BYTES
-    }
-
-    /// Takes the oldest entry out of the ring; returns its bytes and their number.
-    fn take_oldest(&mut self) -> Option<([u8; LONGEST_ENTRY_BYTES], usize)> {
-        let length = usize::from(self.ring.pop_front()?);
-        let mut bytes = [0; LONGEST_ENTRY_BYTES];
-        for at in 0..length {
-            let byte = self.ring.pop_front()?;
-            *bytes.get_mut(at)? = byte;
-        }
-        Some((bytes, length))
+        let _ = self.ring.push_back(entry); // there is room now
     }
 
     /// Hands out the oldest entry that was not read yet.
     pub(crate) fn read(&mut self) -> Option<Entry> {
-        // One whose bytes were damaged is lost; each turn makes the ring shorter.
-        while let Some((bytes, length)) = self.take_oldest() {
-            match bytes.get(..length).and_then(canonical::decode) {
-                Some(entry) => return Some(entry),
-                None => bump(&mut self.lost),
-            }
-        }
-        self.newest.take()
+        self.ring.pop_front()
     }
 
     /// Returns how many entries were lost unread.
@@ -238,52 +196,13 @@ mod tests {
     #[test]
     fn the_newest_entries_stay_and_the_lost_ones_are_counted() {
         let mut journal = Journal::new();
-        for cycle in 0..100 {
+        for cycle in 0..JOURNAL_ENTRIES as u32 + 5 {
             journal.note(Cycle(cycle), Epoch::NONE, Event::Held);
         }
-        let lost = journal.lost();
-        let rest: Vec<_> = core::iter::from_fn(|| journal.read()).map(|entry| entry.cycle.0).collect();
-        assert_eq!(rest, (lost..100).collect::<Vec<_>>());
-        assert!(rest.len() >= FEWEST_ENTRIES && rest.len() < 100, "{}", rest.len());
-        assert_eq!((journal.lost(), journal.read()), (lost, None));
-    }
-
-    /// The longest entries there are, and frames that are dropped when there is no more room.
-    #[test]
-    fn the_fewest_entries_are_kept_whatever_they_are() {
-        let mut journal = Journal::new();
-        let longest = |cycle: u32| Entry {
-            cycle: Cycle(u32::MAX - cycle),
-            epoch: Epoch::new(u32::MAX >> 1, ChannelId::B),
-            times: u16::MAX,
-            event: Event::Tried { cycles: u32::MAX, tolerated: u32::MAX, differing: u32::MAX },
-        };
-        let mut buffer = [0; 64];
-        assert_eq!(canonical::encode(&longest(0), &mut buffer), Some(LONGEST_ENTRY_BYTES));
-        for at in 0..20 {
-            let Entry { cycle, epoch, event, .. } = longest(at);
-            for _ in 0..u16::MAX {
-                journal.note(cycle, epoch, event);
-            }
-        }
-        let lost = journal.lost();
-        journal.note(Cycle(0), Epoch::NONE, Event::Rejected(Reject::Crc));
-        assert_eq!(journal.lost(), lost + 1);
-        let kept: Vec<_> = core::iter::from_fn(|| journal.read()).collect();
-        assert_eq!(kept, (20 - FEWEST_ENTRIES as u32..20).map(longest).collect::<Vec<_>>());
-        assert_eq!(lost as usize, 20 - FEWEST_ENTRIES);
-    }
-
-    #[test]
-    fn an_entry_whose_bytes_are_damaged_is_lost_and_counted() {
-        let mut journal = Journal::new();
-        (0..4).for_each(|cycle| journal.note(Cycle(cycle), Epoch::NONE, Event::Held));
-        // The event's number of the first one.
-        if let Some(byte) = journal.ring.iter_mut().nth(4) {
-            *byte = 0x7F;
-        }
-        let rest: Vec<_> = core::iter::from_fn(|| journal.read()).map(|entry| entry.cycle.0).collect();
-        assert_eq!((rest, journal.lost()), ([1, 2, 3].to_vec(), 1));
+        assert_eq!((journal.lost(), journal.read().map(|entry| entry.cycle)), (5, Some(Cycle(5))));
+        let rest: Vec<_> = core::iter::from_fn(|| journal.read()).collect();
+        assert_eq!(rest.len(), JOURNAL_ENTRIES - 1);
+        assert_eq!(rest.last().map(|entry| entry.cycle.0), Some(JOURNAL_ENTRIES as u32 + 4));
     }
 
     /// Entries keep their bytes: what was written by one release is read by the next.

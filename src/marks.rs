@@ -13,9 +13,9 @@ const SEND: u8 = 2;
 const IN_FLIGHT: u8 = 4;
 
 /// `DIRTY` in each byte of a word.
-const DIRTY_IN_ANY: u64 = u64::from_le_bytes([DIRTY; WORD]);
-/// Marks looked at together.
-const WORD: usize = 8;
+const DIRTY_IN_ANY: usize = usize::from_le_bytes([DIRTY; WORD]);
+/// Marks looked at together: as many as a processor takes in one instruction.
+const WORD: usize = size_of::<usize>();
 /// Groups of blocks.
 const GROUPS: u32 = u32::BITS;
 
@@ -188,11 +188,11 @@ impl Marks<'_> {
         }
     }
 
-    /// Returns eight marks from this block on, the first one lowest; those past the end are clear.
+    /// Returns a word of marks from this block on, the first one lowest; those past the end are clear.
     #[inline]
-    fn word_at(&self, block: usize) -> u64 {
+    fn word_at(&self, block: usize) -> usize {
         match self.map.get(block..block + WORD).and_then(<[u8]>::first_chunk) {
-            Some(marks) => u64::from_le_bytes(*marks),
+            Some(marks) => usize::from_le_bytes(*marks),
             None => self.last_word(block),
         }
     }
@@ -200,12 +200,12 @@ impl Marks<'_> {
     /// Apart, so that the loop over words does not carry it.
     #[cold]
     #[inline(never)]
-    fn last_word(&self, block: usize) -> u64 {
+    fn last_word(&self, block: usize) -> usize {
         let mut word = [0; WORD];
         for (to, mark) in word.iter_mut().zip(self.map.get(block..).unwrap_or_default()) {
             *to = *mark;
         }
-        u64::from_le_bytes(word)
+        usize::from_le_bytes(word)
     }
 }
 

@@ -7,10 +7,10 @@
 //! marks       [u8; n]      written since the last commit; to be sent to a joiner
 //! ```
 
-use crate::digest::BLOCK_BYTES;
+use crate::digest::{BLOCK_BYTES, BlockWords};
 use core::marker::PhantomData;
 use core::ops::Range;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, transmute_mut, transmute_ref};
 
 /// What a program's state must be: plain bytes without padding, any pattern valid.
 ///
@@ -27,6 +27,14 @@ pub struct Block(pub(crate) [u8; BLOCK_BYTES]);
 impl Block {
     /// A block of zeros.
     pub const ZERO: Self = Self([0; BLOCK_BYTES]);
+
+    pub(crate) fn words(&self) -> &BlockWords {
+        transmute_ref!(self)
+    }
+
+    pub(crate) fn words_mut(&mut self) -> &mut BlockWords {
+        transmute_mut!(self)
+    }
 }
 
 /// Returns how many blocks a state of type `T` takes.
@@ -93,7 +101,8 @@ pub struct Cells<'m, T> {
 
 impl<'m, T: State> Cells<'m, T> {
     /// Puts memory together from parts; `None` unless each slice has
-    /// [`blocks::<T>()`](blocks) entries.
+    /// [`blocks::<T>()`](blocks) entries, and the state lies at a multiple of four bytes. A [`Memory`]
+    /// sees to all of it.
     pub fn new(
         working: &'m mut T,
         checkpoint: &'m mut [Block],
@@ -102,7 +111,8 @@ impl<'m, T: State> Cells<'m, T> {
     ) -> Option<Self> {
         let need = blocks::<T>();
         let fits = checkpoint.len() == need && digests.len() == need && marks.len() == need;
-        fits.then_some(Self { working, checkpoint, digests, marks })
+        let is_aligned = core::ptr::from_mut(working).addr().is_multiple_of(size_of::<u32>());
+        (fits && is_aligned).then_some(Self { working, checkpoint, digests, marks })
     }
 }
 

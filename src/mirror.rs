@@ -7,12 +7,14 @@
 //! difference: the cost of a cycle follows what was written, not the size of the state.
 //!
 //! ```text
-//! this file   write, commit, roll back
+//! this file   the typed memory of a program: write, and all that the files below do
+//! blocks      the same memory as bytes: commit, roll back
 //! scrub       flipped bits in memory that nobody writes: found and mended
 //! exchange    blocks for the peer and from the peer; where two channels differ
 //! landing     the state of another version, received and converted
 //! ```
 
+mod blocks;
 mod exchange;
 #[cfg(feature = "sim")]
 mod fingerprint;
@@ -23,11 +25,12 @@ pub use exchange::{BlockRefused, Halving, Range};
 pub(crate) use landing::is_block_of;
 pub use scrub::Scrubbed;
 
-use crate::bytes::copy;
-use crate::digest::{BLOCK_BYTES, block_digest};
-use crate::marks::{CopySet, Marks, Summary};
+#[cfg(feature = "sim")]
+use crate::digest::BLOCK_BYTES;
+use crate::marks::{CopySet, Marks};
 use crate::memory::{Block, Cells, State};
 use crate::tracked::Tracked;
+use blocks::{Blocks, Books, sum_if_all_hold, sum_of, trimmed};
 
 /// The mirrored memory of one channel.
 pub struct Mirror<'m, T> {
@@ -35,14 +38,7 @@ pub struct Mirror<'m, T> {
     checkpoint: &'m mut [Block],
     digests: &'m mut [u32],
     marks: &'m mut [u8],
-    summary: Summary,
-    region: RegionDigest,
-    /// Where the scrub goes on.
-    scrub_at: usize,
-    /// By how much the sum of the digests was off the region digest when the scrub last began anew.
-    sum_off: u32,
-    /// Blocks committed last.
-    written: u32,
+    books: Books,
 }
 
 /// The region digest, kept twice so that a flipped bit of it shows. Each of the two is carried
@@ -62,6 +58,11 @@ impl RegionDigest {
     const fn changed_by(self, change: u32) -> Self {
         Self { value: self.value.wrapping_add(change), inverse: self.inverse.wrapping_sub(change) }
     }
+
+    /// Whether one of the two says that this is the sum.
+    const fn says(self, sum: u32) -> bool {
+        sum == self.value || sum == !self.inverse
+    }
 }
 
 impl<'m, T: State> Mirror<'m, T> {
@@ -69,10 +70,7 @@ impl<'m, T: State> Mirror<'m, T> {
     /// the first checkpoint.
     pub fn new(cells: Cells<'m, T>, init: impl FnOnce(&mut T)) -> Self {
         let Cells { working, checkpoint, digests, marks } = cells;
-        let summary = Summary::default();
-        let region = RegionDigest::new(0);
-        let mut mirror =
-            Self { working, checkpoint, digests, marks, summary, region, scrub_at: 0, sum_off: 0, written: 0 };
+        let mut mirror = Self { working, checkpoint, digests, marks, books: Books::new() };
         mirror.reset(init);
         mirror
     }
@@ -83,27 +81,18 @@ impl<'m, T: State> Mirror<'m, T> {
             *byte = 0;
         }
         init(self.working);
-        self.take_working();
+        self.as_blocks().take_working();
     }
 
-    /// Makes the working copy the first checkpoint.
-    fn take_working(&mut self) {
-        for block in self.checkpoint.iter_mut() {
-            *block = Block::ZERO;
+    /// The memory as bytes, which compile once for all programs.
+    fn as_blocks(&mut self) -> Blocks<'_> {
+        Blocks {
+            working: self.working.as_mut_bytes(),
+            checkpoint: self.checkpoint,
+            digests: self.digests,
+            marks: self.marks,
+            books: &mut self.books,
         }
-        let mut region = 0_u32;
-        let copies = self.checkpoint.iter_mut().zip(self.digests.iter_mut());
-        for ((index, bytes), (kept, digest)) in indexed_blocks(self.working).zip(copies) {
-            copy(&mut kept.0, bytes);
-            *digest = block_digest(index, bytes);
-            region = region.wrapping_add(*digest);
-        }
-        for mark in self.marks.iter_mut() {
-            *mark = 0;
-        }
-        self.summary = Summary::default();
-        self.region = RegionDigest::new(region);
-        (self.scrub_at, self.sum_off, self.written) = (0, 0, 0);
     }
 
     /// Gives the memory back.
@@ -123,31 +112,22 @@ impl<'m, T: State> Mirror<'m, T> {
 
     /// Returns how many blocks the last commit copied.
     pub fn written_blocks(&self) -> u32 {
-        self.written
+        self.books.written
     }
 
     /// Opens the working copy for one step.
     pub fn tracked(&mut self) -> Tracked<'_, T> {
-        Tracked::new(self.working, Marks { map: self.marks, summary: &mut self.summary })
+        Tracked::new(self.working, Marks { map: self.marks, summary: &mut self.books.summary })
     }
 
     /// Returns the digest of the checkpoint.
     pub fn committed_digest(&self) -> u32 {
-        self.region.value
+        self.books.region.value
     }
 
     /// Returns the digest the region will have once the marked blocks are committed.
     pub fn pending_digest(&mut self) -> u32 {
-        self.find_unknown();
-        let (bytes, digests) = (self.working.as_bytes(), &*self.digests);
-        let mut region = self.region.value;
-        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
-        marks.each_dirty(|block| {
-            if let (Some(fresh), Some(old)) = (block_bytes(bytes, block), digests.get(block)) {
-                region = region.wrapping_sub(*old).wrapping_add(block_digest(block as u32, fresh));
-            }
-        });
-        region
+        self.as_blocks().pending_digest()
     }
 
     /// Makes the marked blocks part of the checkpoint, once the region arrives at `voted`.
@@ -156,111 +136,96 @@ impl<'m, T: State> Mirror<'m, T> {
     /// [`CommitDamaged`] if it does not: something wrote the working copy since the vote. Nothing
     /// was committed; roll back and step again.
     pub fn commit(&mut self, voted: u32) -> Result<(), CommitDamaged> {
-        self.find_unknown();
-        let (bytes, digests) = (self.working.as_bytes(), &mut *self.digests);
-        let mut change = 0_u32;
-        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
-        marks.each_dirty(|block| {
-            if let (Some(fresh), Some(digest)) = (block_bytes(bytes, block), digests.get_mut(block)) {
-                let fresh = block_digest(block as u32, fresh);
-                change = change.wrapping_add(fresh).wrapping_sub(*digest);
-                *digest = fresh;
-            }
-        });
-        let region = self.region.changed_by(change);
-        if region.value != voted {
-            self.recall_digests();
-            return Err(CommitDamaged);
-        }
-        self.region = region;
-        let checkpoint = &mut *self.checkpoint;
-        self.written = marks.drain_dirty(|block| {
-            if let Some(copy) = checkpoint.get_mut(block) {
-                copy_block(block, bytes, copy);
-            }
-        });
-        Ok(())
-    }
-
-    /// Digests the marked blocks of the checkpoint again, in place of those of a commit that was
-    /// not to be. Should the sum differ from what it was, the checkpoint is damaged: the difference
-    /// goes onto one of them, so that a scrub sees it.
-    fn recall_digests(&mut self) {
-        let mut last = 0;
-        let (checkpoint, digests) = (&*self.checkpoint, &mut *self.digests);
-        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
-        marks.each_dirty(|block| {
-            if let (Some(kept), Some(digest)) = (checkpoint.get(block), digests.get_mut(block)) {
-                *digest = block_digest(block as u32, trimmed::<T>(block, kept));
-                last = block;
-            }
-        });
-        let sum = self.sum_of_digests();
-        if !self.is_region(sum)
-            && let Some(digest) = self.digests.get_mut(last)
-        {
-            *digest = digest.wrapping_add(self.region.value.wrapping_sub(sum));
-        }
+        self.as_blocks().commit(voted)
     }
 
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block
     /// that nobody wrote is exactly the fault a rollback is for.
     pub fn rollback(&mut self) {
-        let (whole, last) = self.working.as_mut_bytes().as_chunks_mut::<BLOCK_BYTES>();
-        let (of_whole, of_last) = self.checkpoint.split_at(whole.len().min(self.checkpoint.len()));
-        for (bytes, block) in whole.iter_mut().zip(of_whole) {
-            copy(bytes, &block.0);
-        }
-        of_last.iter().for_each(|block| copy(last, &block.0));
-        self.marks().clear_dirty();
+        self.as_blocks().rollback();
+    }
+
+    /// Checks the region digest and the next `blocks` blocks, round and round, and mends what
+    /// can be mended. Two digests a block, one for a block written since the last commit; once a
+    /// round, the digests are added up.
+    ///
+    /// A block beyond repair is checked again by the next call.
+    pub fn scrub(&mut self, blocks: u32) -> Scrubbed {
+        self.as_blocks().scrub(blocks)
+    }
+
+    /// Checks one block, as before it is sent.
+    pub fn scrub_one(&mut self, block: u32) -> Scrubbed {
+        self.as_blocks().scrub_one(block)
+    }
+
+    /// Checks all blocks and that their digests add up, as before a takeover.
+    pub fn scrub_all(&mut self) -> Scrubbed {
+        self.as_blocks().scrub_all()
+    }
+
+    /// Returns the bytes of a checkpoint block; the last one may be shorter than the others.
+    pub fn block(&self, index: u32) -> Option<&[u8]> {
+        Some(trimmed(size_of::<T>(), index as usize, self.checkpoint.get(index as usize)?))
+    }
+
+    /// Checks that there is such a block and that it takes so many bytes.
+    ///
+    /// # Errors
+    /// [`BlockRefused`] with the figures.
+    pub fn check_block(&self, index: u32, have_bytes: usize) -> Result<(), BlockRefused> {
+        exchange::check_block(size_of::<T>(), self.blocks(), index, have_bytes)
+    }
+
+    /// Writes a donated block into both copies.
+    ///
+    /// # Errors
+    /// [`BlockRefused`]; nothing was written.
+    pub fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+        self.as_blocks().put_block(index, bytes)
+    }
+
+    /// Mends a block from the peer's copy, if that matches the digest held here; or mends the
+    /// digest, if the peer's copy is the same as both copies held here. If the block was written
+    /// since the last commit, what was written stays.
+    ///
+    /// # Errors
+    /// [`BlockRefused`]; nothing was written.
+    pub fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+        self.as_blocks().mend_block(index, bytes)
+    }
+
+    /// Takes donated memory as the agreed state: true if every block holds its digest and
+    /// they add up to `region_digest`. The working copy is then the checkpoint.
+    pub fn adopt(&mut self, region_digest: u32) -> bool {
+        self.as_blocks().adopt(region_digest)
+    }
+
+    /// Returns the sum of the block digests of a range, as far as there are such blocks.
+    pub fn range_digest(&self, range: Range) -> u32 {
+        let behind = self.digests.get(range.first as usize..).unwrap_or_default();
+        sum_of(behind.get(..range.blocks as usize).unwrap_or(behind))
     }
 
     /// Recomputes every checkpoint digest; true if each one and their sum hold.
     pub fn verify(&self) -> bool {
-        self.sum_if_all_hold() == Some(self.region.value)
-    }
-
-    /// Returns the sum of the block digests if each checkpoint block holds its digest.
-    fn sum_if_all_hold(&self) -> Option<u32> {
-        let mut sum = 0_u32;
-        let mut sound = true;
-        for ((index, digest), block) in (0..).zip(self.digests.iter()).zip(self.checkpoint.iter()) {
-            sound &= block_digest(index, trimmed::<T>(index as usize, block)) == *digest;
-            sum = sum.wrapping_add(*digest);
-        }
-        sound.then_some(sum)
+        let sum = sum_if_all_hold(size_of::<T>(), self.checkpoint, self.digests);
+        sum == Some(self.books.region.value)
     }
 
     /// Returns how often a tracked write named memory outside of the state, and forgets it.
     pub fn take_stray_writes(&mut self) -> u32 {
-        self.marks().take_stray()
+        self.as_blocks().marks().take_stray()
     }
 
     /// Returns how many blocks the joiner does not have yet.
     pub(crate) fn uncopied_blocks(&self) -> u32 {
-        self.summary.uncopied()
+        self.books.summary.uncopied()
     }
 
     /// Returns which blocks the donor still has to send.
     pub(crate) fn copy_set(&mut self) -> CopySet<'_> {
-        CopySet(self.marks())
-    }
-
-    fn marks(&mut self) -> Marks<'_> {
-        Marks { map: self.marks, summary: &mut self.summary }
-    }
-
-    /// Marks what [`Tracked::modify`] may have written.
-    fn find_unknown(&mut self) {
-        if !self.marks().take_unknown() {
-            return;
-        }
-        let mut marks = Marks { map: self.marks, summary: &mut self.summary };
-        for ((index, fresh), copy) in indexed_blocks(self.working).zip(self.checkpoint.iter()) {
-            if !same_words(fresh, trimmed::<T>(index as usize, copy)) {
-                marks.dirty(index as usize);
-            }
-        }
+        CopySet(Marks { map: self.marks, summary: &mut self.books.summary })
     }
 }
 
@@ -285,9 +250,9 @@ impl<T: State> Mirror<'_, T> {
     /// Whether both copies, the digests and their sum are what they should be, and nothing waits to be
     /// committed.
     pub fn is_sound(&self) -> bool {
-        let copies = indexed_blocks(self.working).zip(self.checkpoint.iter());
-        let mut same = copies.map(|((index, bytes), kept)| bytes == trimmed::<T>(index as usize, kept));
-        let (region, inverse) = (self.region.value, self.region.inverse);
+        let copies = blocks::indexed_blocks(self.working.as_bytes()).zip(self.checkpoint.iter());
+        let mut same = copies.map(|((index, bytes), kept)| bytes == trimmed(size_of::<T>(), index as usize, kept));
+        let (region, inverse) = (self.books.region.value, self.books.region.inverse);
         same.all(|same| same) && self.verify() && region == !inverse
     }
 
@@ -295,18 +260,18 @@ impl<T: State> Mirror<'_, T> {
     pub fn flip_mark_bit(&mut self, bit: usize) {
         match self.marks.get_mut(bit / 8) {
             Some(mark) => *mark ^= 1 << (bit % 8),
-            None => self.summary.flip_bit(bit),
+            None => self.books.summary.flip_bit(bit),
         }
     }
 
     /// Flips one bit of where the scrub goes on.
     pub fn flip_scrub_bit(&mut self, bit: usize) {
-        self.scrub_at ^= 1 << (bit % 32);
+        self.books.scrub_at ^= 1 << (bit % 32);
     }
 
     /// Flips one bit of a block digest, or, after the last of these, of the region digest.
     pub fn flip_digest_bit(&mut self, bit: usize) {
-        let digest = self.digests.get_mut(bit / 32).unwrap_or(&mut self.region.value);
+        let digest = self.digests.get_mut(bit / 32).unwrap_or(&mut self.books.region.value);
         *digest ^= 1 << (bit % 32);
     }
 }
@@ -314,44 +279,3 @@ impl<T: State> Mirror<'_, T> {
 /// The working copy changed between vote and commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitDamaged;
-
-fn indexed_blocks<T: State>(state: &T) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut rest = state.as_bytes();
-    (0..).map_while(move |index| {
-        let (bytes, tail) = rest.split_at_checked(rest.len().min(BLOCK_BYTES))?;
-        rest = tail;
-        (!bytes.is_empty()).then_some((index, bytes))
-    })
-}
-
-fn block_bytes(bytes: &[u8], block: usize) -> Option<&[u8]> {
-    let (whole, last) = bytes.as_chunks::<BLOCK_BYTES>();
-    match whole.get(block) {
-        Some(bytes) => Some(bytes),
-        None => (block == whole.len() && !last.is_empty()).then_some(last),
-    }
-}
-
-/// Returns the part of a checkpoint block that belongs to the state.
-fn trimmed<T>(index: usize, block: &Block) -> &[u8] {
-    block.0.get(..block_length::<T>(index)).unwrap_or_default()
-}
-
-fn block_length<T>(block: usize) -> usize {
-    size_of::<T>().saturating_sub(block.saturating_mul(BLOCK_BYTES)).min(BLOCK_BYTES)
-}
-
-fn same_words(a: &[u8], b: &[u8]) -> bool {
-    let ((a_words, a_tail), (b_words, b_tail)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    a_tail == b_tail && a_words.iter().zip(b_words).all(|(a, b)| a == b)
-}
-
-/// Copies a block out of the state's bytes.
-#[inline]
-fn copy_block(block: usize, state: &[u8], copied: &mut Block) {
-    let (whole, last) = state.as_chunks::<BLOCK_BYTES>();
-    match whole.get(block) {
-        Some(block) => copied.0 = *block,
-        None => copy(&mut copied.0, last),
-    }
-}

@@ -1,7 +1,9 @@
 //! Exchange: blocks for the peer and from the peer, and where two channels differ.
 
-use super::{Mirror, RegionDigest, block_bytes, block_digest, block_length, copy, same_words, trimmed};
-use crate::memory::State;
+use super::RegionDigest;
+use super::blocks::{Blocks, block_bytes, block_length, same_words, sum_if_all_hold, trimmed};
+use crate::bytes::copy;
+use crate::digest::{BLOCK_BYTES, block_digest};
 
 /// Why a block was not taken; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,30 +27,22 @@ pub enum BlockRefused {
     Digest,
 }
 
-impl<T: State> Mirror<'_, T> {
-    /// Returns the bytes of a checkpoint block; the last one may be shorter than the others.
-    pub fn block(&self, index: u32) -> Option<&[u8]> {
-        Some(trimmed::<T>(index as usize, self.checkpoint.get(index as usize)?))
+/// Checks that a state has such a block and that it takes so many bytes.
+pub(super) fn check_block(state_bytes: usize, blocks: u32, index: u32, have_bytes: usize) -> Result<(), BlockRefused> {
+    if index >= blocks {
+        return Err(BlockRefused::OutOfRange { index, blocks });
     }
+    let need_bytes = block_length(state_bytes, index as usize);
+    if have_bytes == need_bytes { Ok(()) } else { Err(BlockRefused::Length { need_bytes, have_bytes }) }
+}
 
-    /// Checks that there is such a block and that it takes so many bytes.
-    ///
-    /// # Errors
-    /// [`BlockRefused`] with the figures.
-    pub fn check_block(&self, index: u32, have_bytes: usize) -> Result<(), BlockRefused> {
-        let blocks = self.blocks();
-        if index >= blocks {
-            return Err(BlockRefused::OutOfRange { index, blocks });
-        }
-        let need_bytes = block_length::<T>(index as usize);
-        if have_bytes == need_bytes { Ok(()) } else { Err(BlockRefused::Length { need_bytes, have_bytes }) }
+impl Blocks<'_> {
+    fn check_block(&self, index: u32, have_bytes: usize) -> Result<(), BlockRefused> {
+        check_block(self.working.len(), self.digests.len() as u32, index, have_bytes)
     }
 
     /// Writes a donated block into both copies.
-    ///
-    /// # Errors
-    /// [`BlockRefused`]; nothing was written.
-    pub fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+    pub(super) fn put_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
         self.put_checkpoint(index, bytes);
         self.put_working(index, bytes);
@@ -60,27 +54,24 @@ impl<T: State> Mirror<'_, T> {
         let place = index as usize;
         if let (Some(kept), Some(old)) = (self.checkpoint.get_mut(place), self.digests.get_mut(place)) {
             copy(&mut kept.0, bytes);
-            self.region = self.region.changed_by(digest.wrapping_sub(*old));
+            self.books.region = self.books.region.changed_by(digest.wrapping_sub(*old));
             *old = digest;
         }
     }
 
     fn put_working(&mut self, index: u32, bytes: &[u8]) {
-        let start = index as usize * super::BLOCK_BYTES;
-        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), bytes);
+        let start = index as usize * BLOCK_BYTES;
+        copy(self.working.get_mut(start..).unwrap_or_default(), bytes);
     }
 
-    /// Mends a block from the peer's copy, if that matches the digest held here; or mends the
-    /// digest, if the peer's copy is the same as both copies held here. If the block was written
-    /// since the last commit, what was written stays.
-    ///
-    /// # Errors
-    /// [`BlockRefused`]; nothing was written.
-    pub fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
+    /// Mends a block from the peer's copy, or its digest.
+    pub(super) fn mend_block(&mut self, index: u32, bytes: &[u8]) -> Result<(), BlockRefused> {
         self.check_block(index, bytes.len())?;
         let (digest, is_dirty) = (block_digest(index, bytes), self.marks().is_dirty(index as usize));
-        let kept_is_same = self.block(index).is_some_and(|kept| same_words(kept, bytes));
-        let working = block_bytes(self.working.as_bytes(), index as usize);
+        let kept = self.checkpoint.get(index as usize);
+        let kept_is_same =
+            kept.is_some_and(|kept| same_words(trimmed(self.working.len(), index as usize, kept), bytes));
+        let working = block_bytes(self.working, index as usize);
         let working_is_same = is_dirty || working.is_some_and(|working| same_words(working, bytes));
         let held = self.digests.get_mut(index as usize).ok_or(BlockRefused::Digest)?;
         if *held != digest {
@@ -97,22 +88,16 @@ impl<T: State> Mirror<'_, T> {
         Ok(())
     }
 
-    /// Takes donated memory as the agreed state: true if every block holds its digest and
-    /// they add up to `region_digest`. The working copy is then the checkpoint.
-    pub fn adopt(&mut self, region_digest: u32) -> bool {
-        let sound = self.sum_if_all_hold() == Some(region_digest);
+    /// Takes donated memory as the agreed state, if it has this digest.
+    pub(super) fn adopt(&mut self, region_digest: u32) -> bool {
+        let sum = sum_if_all_hold(self.working.len(), self.checkpoint, self.digests);
+        let sound = sum == Some(region_digest);
         if sound {
             // Its own could have been carried on from a digest that was damaged before.
-            self.region = RegionDigest::new(region_digest);
+            self.books.region = RegionDigest::new(region_digest);
         }
         self.rollback();
         sound
-    }
-
-    /// Returns the sum of the block digests of a range, as far as there are such blocks.
-    pub fn range_digest(&self, range: Range) -> u32 {
-        let digests = self.digests.iter().skip(range.first as usize).take(range.blocks as usize);
-        digests.fold(0, |sum, digest| sum.wrapping_add(*digest))
     }
 }
 

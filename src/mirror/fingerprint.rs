@@ -9,7 +9,7 @@ impl<T: State> Mirror<'_, T> {
     /// Copies all memory, and what is known of it, onto memory of the same size.
     pub(crate) fn copied_onto<'n>(&self, cells: Cells<'n, T>) -> Mirror<'n, T> {
         // All fields by name, so that a new one cannot be forgotten.
-        let Self { working, checkpoint, digests, marks, summary, region, scrub_at, sum_off, written } = self;
+        let Self { working, checkpoint, digests, marks, books } = self;
         cells.working.as_mut_bytes().copy_from_slice(working.as_bytes());
         cells.checkpoint.copy_from_slice(checkpoint);
         cells.digests.copy_from_slice(digests);
@@ -19,22 +19,17 @@ impl<T: State> Mirror<'_, T> {
             checkpoint: cells.checkpoint,
             digests: cells.digests,
             marks: cells.marks,
-            summary: summary.clone(),
-            region: *region,
-            scrub_at: *scrub_at,
-            sum_off: *sum_off,
-            written: *written,
+            books: books.clone(),
         }
     }
 
     /// Feeds all that bears on what the memory does from here on.
     pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
-        let Self { working, checkpoint, digests, marks, summary, region, scrub_at, sum_off, written } = self;
+        let Self { working, checkpoint, digests, marks, books } = self;
         working.as_bytes().hash(hasher);
         for block in checkpoint.iter() {
             block.0.hash(hasher);
         }
-        (digests, marks, summary, region).hash(hasher);
-        (scrub_at, sum_off, written).hash(hasher);
+        (digests, marks, books).hash(hasher);
     }
 }

@@ -1,8 +1,9 @@
 //! Landing: the state of another version, received in that version's layout where the checkpoint will be,
 //! and converted from there.
 
-use super::{Mirror, block_digest, copy};
-use crate::digest::{BLOCK_BYTES, ValueDigest};
+use super::Mirror;
+use crate::bytes::copy;
+use crate::digest::{BLOCK_BYTES, ValueDigest, block_digest};
 use crate::memory::State;
 use zerocopy::IntoBytes;
 
@@ -44,7 +45,7 @@ impl<T: State> Mirror<'_, T> {
     pub(crate) fn migrate<E>(&mut self, convert: impl Fn(&[u8], &mut T) -> Result<(), E>) -> Result<bool, E> {
         let first = self.converted(&convert)?;
         let is_same = self.converted(&convert)? == first;
-        self.take_working();
+        self.as_blocks().take_working();
         Ok(is_same)
     }
 

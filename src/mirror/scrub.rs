@@ -15,9 +15,10 @@
 //!
 //! A block written since the last commit has no working copy to be compared.
 
-use super::{Mirror, RegionDigest, block_bytes, block_digest, trimmed};
+use super::RegionDigest;
+use super::blocks::{Blocks, block_bytes, sum_of, trimmed};
 use crate::bytes::copy;
-use crate::memory::State;
+use crate::digest::{BLOCK_BYTES, block_digest};
 
 /// What a scrub found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,25 +34,21 @@ pub struct Scrubbed {
     pub beyond_repair: Option<u32>,
 }
 
-impl<T: State> Mirror<'_, T> {
-    /// Checks the region digest and the next `blocks` blocks, round and round, and mends what
-    /// can be mended. Two digests a block, one for a block written since the last commit; once a
-    /// round, the digests are added up.
-    ///
-    /// A block beyond repair is checked again by the next call.
-    pub fn scrub(&mut self, blocks: u32) -> Scrubbed {
+impl Blocks<'_> {
+    /// Checks the region digest and the next `blocks` blocks, round and round, and mends what can be mended.
+    pub(super) fn scrub(&mut self, blocks: u32) -> Scrubbed {
         let mut found = Scrubbed { digests: u32::from(self.mend_region()), ..Scrubbed::default() };
-        for _ in 0..blocks.min(self.blocks()) {
-            if self.scrub_at >= self.digests.len() {
-                self.scrub_at = 0; // damaged itself
+        for _ in 0..blocks.min(self.digests.len() as u32) {
+            if self.books.scrub_at >= self.digests.len() {
+                self.books.scrub_at = 0; // damaged itself
             }
-            if !self.scrub_block(self.scrub_at, &mut found) {
-                found.beyond_repair = Some(self.scrub_at as u32);
+            if !self.scrub_block(self.books.scrub_at, &mut found) {
+                found.beyond_repair = Some(self.books.scrub_at as u32);
                 return found;
             }
-            self.scrub_at += 1;
-            if self.scrub_at == self.digests.len() {
-                self.scrub_at = 0;
+            self.books.scrub_at += 1;
+            if self.books.scrub_at == self.digests.len() {
+                self.books.scrub_at = 0;
                 found.digests += u32::from(self.end_round());
             }
         }
@@ -59,7 +56,7 @@ impl<T: State> Mirror<'_, T> {
     }
 
     /// Checks one block, as before it is sent.
-    pub fn scrub_one(&mut self, block: u32) -> Scrubbed {
+    pub(super) fn scrub_one(&mut self, block: u32) -> Scrubbed {
         let mut found = Scrubbed::default();
         if !self.scrub_block(block as usize, &mut found) {
             found.beyond_repair = Some(block);
@@ -68,8 +65,8 @@ impl<T: State> Mirror<'_, T> {
     }
 
     /// Checks all blocks and that their digests add up, as before a takeover.
-    pub fn scrub_all(&mut self) -> Scrubbed {
-        let mut found = self.scrub(self.blocks());
+    pub(super) fn scrub_all(&mut self) -> Scrubbed {
+        let mut found = self.scrub(self.digests.len() as u32);
         if found.beyond_repair.is_none() && self.mend_sum() {
             found.digests += 1;
         }
@@ -81,44 +78,35 @@ impl<T: State> Mirror<'_, T> {
     /// damage. A digest that is damaged now is mended within the round; what is off by the same
     /// amount a round later is the region digest.
     fn end_round(&mut self) -> bool {
-        let off = self.sum_of_digests().wrapping_sub(self.region.value);
-        let is_lasting = off == core::mem::replace(&mut self.sum_off, off);
+        let off = sum_of(self.digests).wrapping_sub(self.books.region.value);
+        let is_lasting = off == core::mem::replace(&mut self.books.sum_off, off);
         is_lasting && self.mend_sum()
     }
 
     /// Takes the sum of the digests for the region digest, after each of them was found to be right.
     /// True if that mended it.
     fn mend_sum(&mut self) -> bool {
-        let sum = self.sum_of_digests();
-        let is_off = sum != self.region.value;
+        let sum = sum_of(self.digests);
+        let is_off = sum != self.books.region.value;
         if is_off {
-            self.region = RegionDigest::new(sum);
+            self.books.region = RegionDigest::new(sum);
         }
         is_off
     }
 
     /// Mends the region digest if one of its two copies was damaged; true if it was mended.
     fn mend_region(&mut self) -> bool {
-        let RegionDigest { value, inverse } = self.region;
+        let RegionDigest { value, inverse } = self.books.region;
         if value == !inverse {
             return false;
         }
         // If the sum agrees with neither, a block's digest is damaged too: that is mended first.
-        let sum = self.sum_of_digests();
-        let is_mended = self.is_region(sum);
+        let sum = sum_of(self.digests);
+        let is_mended = self.books.region.says(sum);
         if is_mended {
-            self.region = RegionDigest::new(sum);
+            self.books.region = RegionDigest::new(sum);
         }
         is_mended
-    }
-
-    /// Returns whether one of the two copies of the region digest says so.
-    pub(super) fn is_region(&self, sum: u32) -> bool {
-        sum == self.region.value || sum == !self.region.inverse
-    }
-
-    pub(super) fn sum_of_digests(&self) -> u32 {
-        self.digests.iter().fold(0, |sum, digest| sum.wrapping_add(*digest))
     }
 
     /// Checks a block; false if it is beyond repair.
@@ -127,8 +115,8 @@ impl<T: State> Mirror<'_, T> {
         let index = block as u32;
         let Some(digest) = self.digests.get(block).copied() else { return true };
         let Some(kept) = self.checkpoint.get(block) else { return true };
-        let kept_digest = block_digest(index, trimmed::<T>(block, kept));
-        let working_digest = match block_bytes(self.working.as_bytes(), block) {
+        let kept_digest = block_digest(index, trimmed(self.working.len(), block, kept));
+        let working_digest = match block_bytes(self.working, block) {
             Some(bytes) if !is_dirty => block_digest(index, bytes),
             _ => kept_digest,
         };
@@ -138,12 +126,12 @@ impl<T: State> Mirror<'_, T> {
             (false, true) => self.mend_working(block, found),
             (true, false) => self.mend_checkpoint(block, found),
             (false, false) => {
-                let others = self.sum_of_digests().wrapping_sub(digest);
-                let adds_up = |computed: u32| self.is_region(others.wrapping_add(computed));
+                let others = sum_of(self.digests).wrapping_sub(digest);
+                let adds_up = |computed: u32| self.books.region.says(others.wrapping_add(computed));
                 let right = [kept_digest, working_digest].into_iter().find(|computed| adds_up(*computed));
                 let (Some(right), Some(place)) = (right, self.digests.get_mut(block)) else { return false };
                 *place = right;
-                self.sum_off = 0; // what the sum was off by was this
+                self.books.sum_off = 0; // what the sum was off by was this
                 found.digests += 1;
                 match (working_digest == right, kept_digest == right) {
                     (false, true) => self.mend_working(block, found),
@@ -156,14 +144,14 @@ impl<T: State> Mirror<'_, T> {
     }
 
     fn mend_working(&mut self, block: usize, found: &mut Scrubbed) {
-        let start = block * super::BLOCK_BYTES;
+        let start = block * BLOCK_BYTES;
         let Some(kept) = self.checkpoint.get(block) else { return };
-        copy(self.working.as_mut_bytes().get_mut(start..).unwrap_or_default(), &kept.0);
+        copy(self.working.get_mut(start..).unwrap_or_default(), &kept.0);
         found.working += 1;
     }
 
     fn mend_checkpoint(&mut self, block: usize, found: &mut Scrubbed) {
-        let bytes = block_bytes(self.working.as_bytes(), block);
+        let bytes = block_bytes(self.working, block);
         if let (Some(bytes), Some(kept)) = (bytes, self.checkpoint.get_mut(block)) {
             copy(&mut kept.0, bytes);
             found.checkpoint += 1;

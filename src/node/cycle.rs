@@ -198,24 +198,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         sealed: Sealed<P::Output>,
         state_digest: u32,
     ) -> Verdict<P::Output> {
-        if self.settle_or_step_again(now, state_digest).is_err() {
+        if !self.complete(now, state_digest) {
             return self.leave(now); // the peer goes on with what both voted for
         }
         self.record.count(|counters| &mut counters.agreed);
-        self.my_vote.settle();
-        self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
-        if self.control.turn.held() == 0 {
-            self.control.standing.serve_probation();
-        }
-
         let owner = self.control.owns();
         let late = self.control.turn.held() > 0;
-        if late {
-            // The peer may be in the next cycle by now: follow at once.
-            self.schedule.start_at(now);
-        } else {
-            self.schedule.steer(&self.control.config);
-        }
         // A late completion is released by a leaseholder only, however outputs are driven.
         let needs_lease = self.control.config.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
@@ -224,8 +212,25 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.verdict(Outcome::Agreed, [None, released], holder)
     }
 
+    /// Completes a cycle that both channels voted on; false if its state cannot be committed.
+    pub(super) fn complete(&mut self, now: Instant, state_digest: u32) -> bool {
+        if self.settle_or_step_again(now, state_digest).is_err() {
+            return false;
+        }
+        self.my_vote.settle();
+        self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
+        if self.control.turn.held() == 0 {
+            self.control.standing.serve_probation();
+            self.schedule.steer(&self.control.config);
+        } else {
+            // The peer may be in the next cycle by now: follow at once.
+            self.schedule.start_at(now);
+        }
+        true
+    }
+
     /// Commits the cycle; if the state was damaged meanwhile, after one more step.
-    pub(super) fn settle_or_step_again(&mut self, now: Instant, state_digest: u32) -> Result<(), Faults> {
+    fn settle_or_step_again(&mut self, now: Instant, state_digest: u32) -> Result<(), Faults> {
         match self.settle(state_digest) {
             Err(faults) if !self.settle_again(now, state_digest) => Err(faults),
             _ => Ok(()),

@@ -80,8 +80,8 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         self.record.clear_first_fault();
     }
 
-    /// Hands out the oldest event that was not read yet, and forgets it. The newest ones are kept, about 16 and
-    /// [`FEWEST_ENTRIES`](crate::journal::FEWEST_ENTRIES) at least.
+    /// Hands out the oldest event that was not read yet, and forgets it. The newest
+    /// [`JOURNAL_ENTRIES`](crate::journal::JOURNAL_ENTRIES) are kept.
     pub fn read_event(&mut self) -> Option<Entry> {
         self.record.read_event()
     }

@@ -158,20 +158,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let votes = [self.my_vote.of(self.control.turn.cycle()), self.peer_vote.of(self.control.turn.cycle())];
         let state_digest = votes[0].map_or(0, |vote| vote.state_digest);
         let [mine, theirs] = votes.map(|vote| vote.and_then(|vote| vote::single(self.control.turn.cycle(), &vote)));
-        if self.settle_or_step_again(now, state_digest).is_err() {
+        if !self.complete(now, state_digest) {
             return self.leave(now);
         }
         self.record.count(|counters| &mut counters.tried);
-        self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
-        self.my_vote.settle();
-        if self.control.turn.held() == 0 {
-            self.control.standing.serve_probation();
-        }
-        if self.control.turn.held() > 0 {
-            self.schedule.start_at(now);
-        } else {
-            self.schedule.steer(&self.control.config);
-        }
         if goes_back && self.control.undertaking.step() == Step::NewDrives {
             self.fault(Faults::TRIAL_FAILED);
             self.step_on(StepEvent::Ordered(Order::Abort));
