@@ -173,6 +173,21 @@ fn memory_that_was_used_before_starts_anew() {
     assert!(after.verify());
 }
 
+#[repr(align(4))]
+struct Aligned<T>(T);
+
+/// Blocks are copied and digested by words of four bytes.
+#[test]
+fn a_state_that_lies_elsewhere_than_at_a_multiple_of_four_bytes_is_refused() {
+    for off in 0..8 {
+        let mut room = Aligned([0; 208]);
+        let (mut checkpoint, mut digests, mut marks) = ([Block::ZERO; 4], [0; 4], [0; 4]);
+        let working: &mut [u8; 200] = room.0[off..].first_chunk_mut().unwrap();
+        let cells = Cells::new(working, &mut checkpoint, &mut digests, &mut marks);
+        assert_eq!(cells.is_some(), off % 4 == 0, "{off}");
+    }
+}
+
 #[test]
 fn all_kinds_of_memory_are_alike_and_must_fit() {
     const COUNT: usize = blocks::<[u8; 200]>();
@@ -183,9 +198,9 @@ fn all_kinds_of_memory_are_alike_and_must_fit() {
     let cells: Cells<'_, [u8; 200]> = Cells::try_from(&mut memory).unwrap();
     let in_memory = Mirror::new(cells, fill).committed_digest();
 
-    let (mut working, mut checkpoint) = ([0xFF_u8; 200], [Block::ZERO; COUNT]);
+    let (mut working, mut checkpoint) = (Aligned([0xFF_u8; 200]), [Block::ZERO; COUNT]);
     let (mut digests, mut marks) = ([9; COUNT], [9; COUNT]);
-    let cells = Cells::new(&mut working, &mut checkpoint, &mut digests, &mut marks).unwrap();
+    let cells = Cells::new(&mut working.0, &mut checkpoint, &mut digests, &mut marks).unwrap();
     let in_parts = Mirror::new(cells, fill).committed_digest();
 
     let mut storage = Storage::<[u8; 200]>::new();
@@ -194,8 +209,8 @@ fn all_kinds_of_memory_are_alike_and_must_fit() {
 
     let fits = |checkpoint: usize, digests: usize, marks: usize| {
         let (mut checkpoint, mut digests) = (vec![Block::ZERO; checkpoint], vec![0; digests]);
-        let (mut working, mut marks) = ([0; 200], vec![0; marks]);
-        Cells::<[u8; 200]>::new(&mut working, &mut checkpoint, &mut digests, &mut marks).is_some()
+        let (mut working, mut marks) = (Aligned([0; 200]), vec![0; marks]);
+        Cells::<[u8; 200]>::new(&mut working.0, &mut checkpoint, &mut digests, &mut marks).is_some()
     };
     assert!(fits(COUNT, COUNT, COUNT));
     for wrong in [0, COUNT - 1, COUNT + 1] {
