@@ -230,6 +230,21 @@ mod tests {
     use super::*;
     use std::println;
     use std::vec::Vec;
+    use zerocopy::IntoBytes;
+
+    /// Bytes are digested alike wherever they lie.
+    #[test]
+    fn a_block_at_an_odd_address_has_the_same_digest() {
+        let room: [u32; 20] = core::array::from_fn(|at| (at as u32).wrapping_mul(0x0123_4567));
+        let block = &room.as_bytes()[..BLOCK_BYTES];
+        for off in 0..8 {
+            let mut moved = [0_u32; 20];
+            moved.as_mut_bytes()[off..off + BLOCK_BYTES].copy_from_slice(block);
+            let digest = block_digest(7, &moved.as_bytes()[off..off + BLOCK_BYTES]);
+            assert_eq!(digest, whole_digest(7, room.first_chunk().unwrap()), "{off}");
+            assert_eq!(digest, short_digest(7, block), "{off}");
+        }
+    }
 
     #[test]
     fn crc_equals_the_reference_crate() {

@@ -12,10 +12,16 @@ const DIRTY: u8 = 1;
 const SEND: u8 = 2;
 const IN_FLIGHT: u8 = 4;
 
+/// Marks looked at together, as many as a processor takes in one instruction. The tests of this file take those of a small one,
+/// the other tests those of the host.
+#[cfg(all(target_pointer_width = "64", not(test)))]
+type Word = u64;
+#[cfg(any(not(target_pointer_width = "64"), test))]
+type Word = u32;
+const WORD: usize = size_of::<Word>();
+
 /// `DIRTY` in each byte of a word.
-const DIRTY_IN_ANY: usize = usize::from_le_bytes([DIRTY; WORD]);
-/// Marks looked at together: as many as a processor takes in one instruction.
-const WORD: usize = size_of::<usize>();
+const DIRTY_IN_ANY: Word = Word::from_le_bytes([DIRTY; WORD]);
 /// Groups of blocks.
 const GROUPS: u32 = u32::BITS;
 
@@ -190,9 +196,9 @@ impl Marks<'_> {
 
     /// Returns a word of marks from this block on, the first one lowest; those past the end are clear.
     #[inline]
-    fn word_at(&self, block: usize) -> usize {
+    fn word_at(&self, block: usize) -> Word {
         match self.map.get(block..block + WORD).and_then(<[u8]>::first_chunk) {
-            Some(marks) => usize::from_le_bytes(*marks),
+            Some(marks) => Word::from_le_bytes(*marks),
             None => self.last_word(block),
         }
     }
@@ -200,12 +206,12 @@ impl Marks<'_> {
     /// Apart, so that the loop over words does not carry it.
     #[cold]
     #[inline(never)]
-    fn last_word(&self, block: usize) -> usize {
+    fn last_word(&self, block: usize) -> Word {
         let mut word = [0; WORD];
         for (to, mark) in word.iter_mut().zip(self.map.get(block..).unwrap_or_default()) {
             *to = *mark;
         }
-        usize::from_le_bytes(word)
+        Word::from_le_bytes(word)
     }
 }
 

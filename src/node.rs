@@ -16,50 +16,64 @@
 //!
 //! # Where to look
 //!
-//! This file is the plan: how a cycle begins (`begin`), who looks at it in which mode (`poll`), and four tables: who gets which
-//! frame (`hand_out`), in which order frames go out (`transmit_next`), who wakes when (`next_poll`), what ends with a mode
-//! (`change_mode`). All else is in the files below.
+//! This file is the plan: how a cycle begins (`begin`), which function looks at it in which mode (`poll`), and four tables: who gets
+//! which frame (`hand_out`), in which order frames go out (`transmit_next`), when the next poll is due (`next_poll`), what ends
+//! with a mode (`change_mode`). The other methods of a node are in the files of `src/node`:
 //!
 //! ```text
 //! the plan
-//!   this file      begin, poll, the four tables                 receive   what a Hello and a frame of the cycle mean
-//!   calls          several calls with one check                 seen      what a user sees; start: a channel is made
+//!   receive        what is done with a Hello and with a frame of the cycle
+//!   calls          several calls with one check of the control data
+//!   seen           what a user reads and tells
+//!   start          a node is made
 //!
 //! the conversation about a cycle
-//!   cycle          agree, step, vote, commit, release; what a deadline leads to      alone      the same without the peer
-//!   examine        the votes differ: step once more, diagnose                        evidence   what both say of it
-//!   takeover       go on without the peer: the claim, its grant and its refusal      outgoing   what is sent, and again
+//!   cycle          agree, step, vote, commit, release; what a deadline leads to
+//!   alone          the same without the peer, also as a donor
+//!   examine        the votes differ: step once more, diagnose
+//!   evidence       what both channels found is exchanged
+//!   takeover       go on without the peer: the claim, its grant and its refusal
+//!   outgoing       sample, vote and evidence are sent, and sent again
 //!   upgrade/trial  the cycle of two versions
 //!
-//! the rooms, none of which calls another one
-//!   boot           from two empty channels to duplex, or alone      hello      what a channel says outside of the cycle
-//!   copy           the donor and the cut; copy/join: the joiner     handover   the outputs change sides
-//!   memory         scrub, and a block asked of the peer             ballot     a vote as bytes
-//!   proof          the comparator is shown differences              parcel     what users send
-//!   upgrade        two versions: orders, words; hooks: what the others ask of it
+//! the rooms: none calls another one, but `upgrade` calls `handover`
+//!   boot           from two empty channels to duplex, or alone
+//!   hello          what a channel says of itself outside of the cycle
+//!   copy           the donor and the cut; copy/join: the joiner
+//!   handover       the outputs change sides
+//!   memory         scrub, and a block asked of the peer
+//!   ballot         a vote as bytes
+//!   proof          the comparator is shown differences
+//!   parcel         what users send
+//!   upgrade        two versions: orders, words, books; may_upgrade and hooks: what `U::` asks of it
 //!
 //! what they have in common
-//!   lineage        the next epoch, the arbiter's answer             ways       into service and out of it
-//!   line           a frame to the peer                              closing    a slot gets its verdict
-//!   noting         faults and events                                control    checked and copied around a call
+//!   closing        a slot gets its verdict
+//!   ways           into a mode of service, and out of it
+//!   lineage        the next epoch, and the question to the arbiter
+//!   line           a frame to the peer
+//!   control        three copies of the control data, compared before each call and renewed after it
+//!   noting         faults and events
 //!
-//! furniture
-//!   standing   mode, epoch, whether there is a state        turn           the cycle, and how far it is
-//!   claim      the one claim on its way                     suspicion      buckets, who is barred, health
-//!   settings   the configuration                            undertaking    the step of an upgrade
-//!   (these six are the control data, kept three times)
-//!   meeting    handshake, boot, cut, who serves             case           the examined cycle
-//!   stepped    agreed input, last output                    schedule       starts, deadlines
+//! the fields, each a file with moves of its own
+//!   standing   mode, epoch, whether there is a state      turn          the cycle, and how far it is
+//!   claim      the one claim on its way                   suspicion     buckets, who is barred, health
+//!   settings   the configuration                          undertaking   the step of an upgrade
+//!   (the six above are the control data, kept three times)
+//!   meeting    handshake, boot, cut, who serves           case          the examined cycle
+//!   stepped    agreed input, last output                  schedule      starts, deadlines
 //!   record     faults, counters, journal
 //!
-//! an epoch rises             in `standing`, by `adopt`: after a grant, or as the peer's cut or frame says
+//! an epoch rises             in `standing`, by `adopt`: after a grant, as the peer's cut or frame says, or as A proposes at boot
 //! the next number to claim   in `lineage`
-//! a block is sent again      in `copy`, as the books of the copy say (`reintegrate`)
+//! the arbiter is asked       in `takeover`, `boot`, `copy` and `handover`, by `ask` of `lineage`; in `poll` whether it confirms
+//! a claim is refused         by the arbiter (`src/lease.rs`); what follows is in the four files that ask
+//! a block is sent again      in `copy`; which one, and when, says `src/reintegrate.rs`. One for a repair: in `memory`
 //! a sample is sent again     in `outgoing`, by `resend`; so is a vote
-//! a claim is refused         by the arbiter (`lease`); what follows is in `takeover`, `boot`, `copy` and `handover`
 //! ```
 //!
-//! A file calls only files further down in this list: `tests/layers/rooms.rs` has the order, and what each may touch.
+//! A file calls only files of the groups below its own, and those of its conversation or its room; all may call `change_mode`.
+//! `tests/layers/rooms.rs` has the exact order, and what each file may touch.
 
 mod alone;
 mod ballot;
@@ -301,12 +315,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         match header.kind {
             Kind::Hello => self.handle_hello(now, &decoded(payload)?),
             Kind::Cut => {
-                let (cut, is_empty_too) = (decoded(payload)?, self.meeting.serving().is_none());
-                match self.control.standing.mode() {
-                    Mode::Starting if is_empty_too => self.handle_first_cut(now, &cut),
-                    Mode::Starting | Mode::Joining | Mode::Standby if !is_empty_too => {
-                        self.handle_joining_cut(now, &cut)
-                    }
+                let cut = decoded(payload)?;
+                match (self.control.standing.mode(), self.meeting.serving()) {
+                    (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, &cut),
+                    (Mode::Starting, None) => self.handle_first_cut(now, &cut),
                     _ => Err(Reject::Mode),
                 }
             }

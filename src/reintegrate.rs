@@ -181,13 +181,14 @@ impl Donor {
     #[cfg(feature = "sim")]
     pub(crate) fn flip_bit(&mut self, bit: usize) {
         let (which, bit) = (bit / 16, bit % 16);
-        match which % (usize::from(WINDOW) + 4) {
+        match which % (usize::from(WINDOW) + 6) {
             0 => self.ledger.next_serial ^= 1 << bit,
             1 => self.ledger.spent ^= 1 << bit,
             2 => self.silent ^= 1 << (bit % 8),
             3 => self.is_answered = !self.is_answered,
+            place @ (4 | 5) => self.in_flight.places ^= 1 << (bit + (place - 4) * 16),
             place => {
-                let serial = (place - 4) as u16;
+                let serial = (place - 6) as u16;
                 if let Some(index) = self.in_flight.take(serial) {
                     self.in_flight.put(serial, index ^ (1 << bit));
                 }

@@ -58,7 +58,9 @@ impl Blocks<'_> {
     /// Returns the digest the region will have once the marked blocks are committed.
     pub(super) fn pending_digest(&mut self) -> u32 {
         self.find_unknown();
-        let (Split { whole, last }, digests) = (Split::of(self.working), &*self.digests);
+        // Memory that is not aligned was refused; no state has this digest.
+        let Some(Split { whole, last }) = Split::of(self.working) else { return !self.books.region.value };
+        let digests = &*self.digests;
         let (mut region, mut is_last_dirty) = (self.books.region.value, false);
         let mut marks = Marks { map: self.marks, summary: &mut self.books.summary };
         marks.each_dirty(|block| match (whole.get(block), digests.get(block)) {
@@ -78,7 +80,7 @@ impl Blocks<'_> {
     /// Makes the marked blocks part of the checkpoint, once the region arrives at `voted`.
     pub(super) fn commit(&mut self, voted: u32) -> Result<(), CommitDamaged> {
         self.find_unknown();
-        let Split { whole, last } = Split::of(self.working);
+        let Split { whole, last } = Split::of(self.working).ok_or(CommitDamaged)?;
         let (mut change, mut is_last_dirty) = (0_u32, false);
         let mut marks = Marks { map: self.marks, summary: &mut self.books.summary };
         marks.each_dirty(|block| match (whole.get(block), self.digests.get_mut(block)) {
@@ -138,12 +140,11 @@ impl Blocks<'_> {
     /// Copies the checkpoint over the working copy: all blocks, since a flip in a block
     /// that nobody wrote is exactly the fault a rollback is for.
     pub(super) fn rollback(&mut self) {
-        if let Ok((whole, last)) = <[BlockWords]>::mut_from_prefix(self.working) {
-            let (of_whole, of_last) = self.checkpoint.split_at(whole.len().min(self.checkpoint.len()));
-            for (words, block) in whole.iter_mut().zip(of_whole) {
-                copy_words(words, block.words());
+        for (bytes, block) in self.working.chunks_mut(BLOCK_BYTES).zip(self.checkpoint.iter()) {
+            match BlockWords::mut_from_bytes(bytes) {
+                Ok(words) => copy_words(words, block.words()),
+                Err(error) => copy(error.into_src(), &block.0), // the last one is shorter
             }
-            of_last.iter().for_each(|block| copy(last, &block.0));
         }
         self.marks().clear_dirty();
     }
@@ -173,8 +174,7 @@ impl Blocks<'_> {
     }
 }
 
-/// The state as whole blocks and the rest of it, which is shorter than one. The state lies at a multiple of four bytes: memory
-/// that does not is refused.
+/// The state as whole blocks and the rest of it, which is shorter than one.
 #[derive(Clone, Copy)]
 pub(super) struct Split<'b> {
     whole: &'b [BlockWords],
@@ -183,9 +183,9 @@ pub(super) struct Split<'b> {
 
 impl<'b> Split<'b> {
     #[inline(never)]
-    pub(super) fn of(state: &'b [u8]) -> Self {
-        let (whole, last) = <[BlockWords]>::ref_from_prefix(state).unwrap_or_default();
-        Self { whole, last }
+    pub(super) fn of(state: &'b [u8]) -> Option<Self> {
+        let (whole, last) = <[BlockWords]>::ref_from_prefix(state).ok()?;
+        Some(Self { whole, last })
     }
 }
 
@@ -242,10 +242,12 @@ mod tests {
     use crate::marks::CopySet;
     use crate::reintegrate::{Donor, Joiner, Ledger, Serial};
     use std::vec::Vec;
+    use zerocopy::IntoBytes;
 
     /// The memory of a program that is made at run time: nothing but its size is known of its state.
     struct Made {
-        working: Vec<u8>,
+        state_bytes: usize,
+        working: Vec<Block>,
         checkpoint: Vec<Block>,
         digests: Vec<u32>,
         marks: Vec<u8>,
@@ -256,27 +258,37 @@ mod tests {
         fn new(state_bytes: usize, fill: u8) -> Self {
             let blocks = state_bytes.div_ceil(BLOCK_BYTES);
             let mut made = Self {
-                working: (0..state_bytes).map(|at| fill ^ at as u8).collect(),
+                state_bytes,
+                working: (0..blocks).map(|_| Block::ZERO).collect(),
                 checkpoint: (0..blocks).map(|_| Block::ZERO).collect(),
                 digests: (0..blocks).map(|_| 0).collect(),
                 marks: (0..blocks).map(|_| 0).collect(),
                 books: Books::new(),
             };
+            (0..state_bytes).for_each(|at| made.state()[at] = fill ^ at as u8);
             made.blocks().take_working();
             made
         }
 
         fn blocks(&mut self) -> Blocks<'_> {
-            let Self { working, checkpoint, digests, marks, books } = self;
+            let Self { state_bytes, working, checkpoint, digests, marks, books } = self;
+            let working = &mut working.as_mut_slice().as_mut_bytes()[..*state_bytes];
             Blocks { working, checkpoint, digests, marks, books }
         }
 
-        /// Writes a byte as a step would, and commits.
+        fn state(&mut self) -> &mut [u8] {
+            self.blocks().working
+        }
+
+        /// Writes a byte of some block and the last one of all, as a step would, and commits.
         fn step(&mut self, at: usize, value: u8) -> Option<u32> {
-            *self.working.get_mut(at)? = value;
             let mut blocks = self.blocks();
-            blocks.marks().dirty_span(at, 1);
+            for at in [at, blocks.working.len() - 1] {
+                blocks.working[at] = value;
+                blocks.marks().dirty_span(at, 1);
+            }
             let digest = blocks.pending_digest();
+            assert_eq!(blocks.commit(!digest), Err(CommitDamaged));
             blocks.commit(digest).ok()?;
             Some(digest)
         }
@@ -286,7 +298,7 @@ mod tests {
         }
 
         fn block(&self, index: u16) -> &[u8] {
-            trimmed(self.working.len(), index.into(), &self.checkpoint[usize::from(index)])
+            trimmed(self.state_bytes, index.into(), &self.checkpoint[usize::from(index)])
         }
     }
 
@@ -296,26 +308,60 @@ mod tests {
     fn the_memory_of_a_program_that_is_made_at_run_time() {
         for state_bytes in [1, 3, 4, 63, 64, 65, 127, 128, 200, 1_000, 4_096, 4_099] {
             let [mut a, mut b] = [0, 0].map(|fill| Made::new(state_bytes, fill));
+            let total = a.digests.len() as u32;
             for turn in 0..20 {
                 let (at, value) = (turn * 31 % state_bytes, turn as u8 + 1);
                 let digest = a.step(at, value);
                 assert!(digest.is_some() && digest == b.step(at, value), "{state_bytes} bytes");
 
                 let bit = turn * 97 % (state_bytes * 8);
-                a.working[bit / 8] ^= 1 << (bit % 8);
+                a.state()[bit / 8] ^= 1 << (bit % 8);
                 let found = a.blocks().scrub_all();
                 assert_eq!((found.working, found.beyond_repair), (1, None), "{state_bytes} bytes");
                 b.checkpoint[bit / 8 / BLOCK_BYTES].0[bit / 8 % BLOCK_BYTES] ^= 1 << (bit % 8);
                 assert_eq!(b.blocks().scrub_all().checkpoint, 1, "{state_bytes} bytes");
 
-                a.working[at] ^= 0xFF; // a step that is not committed
+                a.state()[at] ^= 0xFF; // a step that is not committed
+                a.blocks().marks().dirty_unknown();
+                assert_ne!(Some(a.blocks().pending_digest()), digest, "{state_bytes} bytes");
                 a.blocks().rollback();
-                assert_eq!(a.working, b.working, "{state_bytes} bytes");
+                assert_eq!(a.state(), b.state(), "{state_bytes} bytes");
+
+                // A block that is beyond repair here comes from the peer.
+                let index = (at / BLOCK_BYTES) as u16;
+                a.state()[at] ^= 1;
+                a.checkpoint[usize::from(index)].0[at % BLOCK_BYTES] ^= 2;
+                assert_eq!(a.blocks().scrub(total).beyond_repair, Some(index.into()), "{state_bytes} bytes");
+                a.blocks().mend_block(index.into(), b.block(index)).unwrap();
+                assert_eq!(a.state(), b.state(), "{state_bytes} bytes");
             }
             let mut joiner = Made::new(state_bytes, 0xA5);
             copy_over(&mut a, &mut joiner);
-            assert_eq!((a.working, a.digests), (joiner.working, joiner.digests), "{state_bytes} bytes");
+            assert_eq!(a.digests, joiner.digests, "{state_bytes} bytes");
+            assert_eq!(a.state(), joiner.state(), "{state_bytes} bytes");
         }
+        // One without a state has nothing to be wrong.
+        let mut empty = Made::new(0, 0);
+        let digest = empty.blocks().pending_digest();
+        assert_eq!((digest, empty.blocks().commit(digest)), (0, Ok(())));
+        assert_eq!(empty.blocks().scrub_all(), super::super::Scrubbed::default());
+    }
+
+    /// Such memory is refused where it is lent; here it commits nothing, and loses nothing.
+    #[test]
+    fn what_does_not_lie_at_a_multiple_of_four_bytes_is_not_committed() {
+        let mut made = Made::new(200, 3);
+        let digest = made.books.region.value;
+        let mut blocks = made.blocks();
+        let (_, working) = core::mem::take(&mut blocks.working).split_at_mut(1);
+        blocks.working = working;
+        blocks.marks().dirty_span(0, 1);
+        let pending = blocks.pending_digest();
+        assert_ne!(pending, digest);
+        assert_eq!((blocks.commit(pending), blocks.commit(digest)), (Err(CommitDamaged), Err(CommitDamaged)));
+        blocks.working.fill(0);
+        blocks.rollback();
+        assert_eq!(blocks.working[..64], blocks.checkpoint[0].0);
     }
 
     /// Copies the state over as a donor does, each third block lost on its way, and a byte written in each cycle.
@@ -327,7 +373,7 @@ mod tests {
             assert!(turn < 5_000, "the copy does not end");
             assert!(books.begin_cycle());
             if turn < 10 {
-                donor.step(turn % donor.working.len(), turn as u8);
+                donor.step(turn * 61 % donor.state_bytes, turn as u8);
                 let written = donor.books.written;
                 books.committed(written, &donor.copy_set(), total).unwrap();
             }

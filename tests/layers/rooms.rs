@@ -4,8 +4,8 @@
 use super::{Source, is_word, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Each file below `src/node` that touches something of the node, and what: first the parts of the control data, then the
-/// furniture beside it. Files that are not here touch nothing of it: furniture.
+/// The plate of a file below `src/node`: its name, the parts of the control data that it touches, and the other fields of the node
+/// that it touches. A file without a plate touches none: furniture, `start`, which makes a node, and `calls`, which lends one.
 const PLATES: &[(&str, &str, &str)] = &[
     // The conversation about a cycle, from its samples to its verdict: it touches the most.
     (
@@ -66,8 +66,11 @@ const PLATES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The floors of the house, from the ground up. A file calls methods of the node only of files on floors below its own, so
-/// that no room calls another one. What a room wants of the rest of the house it returns.
+/// The floors of the house, from the ground up. A file calls methods of the node only of files on floors below its own, and of
+/// those it stands together with, so that no room calls another one.
+///
+/// The hooks of an upgrade, `U::...`, are no such calls: any file may ask them, since an upgrade takes part everywhere, and
+/// `MayUpgrade` is the list of what is asked.
 const FLOORS: &[&[&str]] = &[
     // What the rooms have in common.
     &["noting"],
@@ -88,7 +91,7 @@ const TOGETHER: &[(&str, &[&str])] = &[
     ("upgrade", &["upgrade/words", "upgrade/orders"]),
     ("cycle", &["alone", "examine", "evidence", "takeover", "outgoing", "upgrade/trial"]),
 ];
-/// What all may call of the plan, the table of what ends with a mode; and of `handover`, what is done at each call of the node.
+/// What all may call: the plan's table of what ends with a mode, and the part of `handover` that each call of the node begins with.
 const OPEN_TO_ALL: &[&str] = &["change_mode", "bound_handover"];
 
 /// Returns the names of a struct's fields.
@@ -214,12 +217,14 @@ fn calls(sources: &[Source]) -> (Vec<String>, usize) {
     }
     let (mut complaints, mut down) = (Vec::new(), 0);
     for (file, code) in &of_node {
-        for caller in ["self.", "node."] {
+        // As a method, over the end of a line and with its types named; and as a function of the type.
+        for caller in ["self", "node", "Self", "Node"] {
             for (at, _) in code.match_indices(caller) {
                 let is_end_of_a_word = code[..at].chars().next_back().is_some_and(is_word);
-                let rest = &code[at + caller.len()..];
+                let Some(rest) = code[at + caller.len()..].trim_start().strip_prefix(['.', ':']) else { continue };
+                let rest = rest.trim_start_matches(':').trim_start();
                 let name: String = rest.chars().take_while(|c| is_word(*c)).collect();
-                let is_call = rest[name.len()..].starts_with('(');
+                let is_call = rest[name.len()..].starts_with(['(', ':']);
                 let Some(owner) = owners.get(&name).filter(|_| is_call && !is_end_of_a_word) else { continue };
                 let Some((own, whole)) = floor_of(file) else { continue };
                 match floor_of(owner) {
@@ -251,6 +256,9 @@ fn a_room_that_calls_another_one_is_found() {
         ("node/boot.rs", "fn more(&mut self) { self.end_copy(); }", Some("boot calls end_copy of copy")),
         ("node/memory.rs", "fn more(&mut self) { self.poll(now, arbiter); }", Some("memory calls poll of node")),
         ("node/handover.rs", "fn more(&mut self) { self.poll_takeover(now, a); }", Some("of takeover")),
+        ("node/boot.rs", "fn more(&mut self) { self\n        .end_copy(); }", Some("boot calls end_copy of copy")),
+        ("node/boot.rs", "fn more(&mut self) { self.poll_donor::<A>(now, a); }", Some("of alone")),
+        ("node/boot.rs", "fn more(&mut self) { Self::end_copy(self); }", Some("boot calls end_copy of copy")),
         ("node/noting.rs", "fn more(&mut self) { self.verdict(a, b, c); }", Some("noting calls verdict of closing")),
         ("node/upgrade/words.rs", "fn more(&mut self) { self.step_twice(now); }", Some("of upgrade/trial")),
         ("node/upgrade/words.rs", "fn more(&mut self) { self.readiness(); }", None),

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use embedded_io::{Read, ReadReady, Write};
 use tank::field_bus::{ToBoard, ToPlant};
 use tank::{Drive, Plant, PlantV2, Reading, Tank};
-use twinstep::journal::Counters;
+use twinstep::journal::{Counters, JOURNAL_ENTRIES};
 use twinstep::memory::Cells;
 use twinstep::reintegrate::CopyProgress;
 use twinstep::{
@@ -116,7 +116,8 @@ where
         }
         upgrading.obey(&mut pair, bus, &mut clock);
         let lost = short(pair.node().lost_events());
-        while let Some(entry) = pair.read_event() {
+        for _ in 0..JOURNAL_ENTRIES {
+            let Some(entry) = pair.read_event() else { break };
             bus.send(&ToPlant::Happened { lost, entry });
         }
         upgrading.report(&pair, bus);
