@@ -10,7 +10,7 @@ use crate::program::Program;
 use crate::wire::VotePayload;
 use core::hint::black_box;
 
-/// Returns whether two byte strings are equal, four words at a time. On Cortex-M a seventh of
+/// Returns whether two byte strings are equal, four words at a time. On Cortex-M less than a fifth of
 /// the instructions of slice `==`.
 pub fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
