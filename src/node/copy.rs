@@ -245,10 +245,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    fn is_between_cycles(&self) -> bool {
-        !self.schedule.is_open() && self.control.turn.is_settled()
-    }
-
     pub(super) fn handle_ack(&mut self, now: Instant, header: &Header, ack: &AckPayload) -> Result<(), Reject> {
         if header.epoch.counter() > self.control.standing.epoch().counter() {
             return Err(Reject::Epoch);

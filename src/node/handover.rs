@@ -56,7 +56,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether the outputs go to the other channel now: between two cycles, both being in step.
     fn hands_over(&self) -> bool {
-        let is_between = !self.schedule.is_open() && self.control.turn.is_settled() && !self.meeting.is_cutting();
+        let is_between = self.is_between_cycles() && !self.meeting.is_cutting();
         is_between && self.control.owns() && U::wants_to_hand_over(self)
     }
 

@@ -57,6 +57,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         is_meant || !self.mechanisms.on(Mechanism::CutNonce)
     }
 
+    /// Whether the line is free of the cycle: its verdict was taken, and the next one has not begun.
+    pub(super) fn is_between_cycles(&self) -> bool {
+        !self.schedule.is_open() && self.control.turn.is_settled()
+    }
+
     /// Whether frames of the cycle go out. In the safe state a peer that lacks this channel's vote still gets it: it must
     /// see the divergence, not a silent peer.
     pub(super) fn is_in_cycle(&self) -> bool {

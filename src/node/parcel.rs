@@ -17,7 +17,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Whether a parcel sent now takes nothing away from the cycle: in duplex, after the verdict, as long as a frame gets
     /// through before the next start.
     pub fn has_time_for_parcel(&self, now: Instant) -> bool {
-        let is_between = !self.schedule.is_open() && self.control.turn.is_settled();
+        let is_between = self.is_between_cycles();
         self.control.standing.mode() == Mode::Duplex
             && is_between
             && !self.meeting.is_cutting()

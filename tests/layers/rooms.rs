@@ -44,7 +44,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
     ("lineage", "claim config standing", "mechanisms"),
-    ("line", "config standing turn", "case mechanisms meeting peer_vote samples"),
+    ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
     (
         "ways",
         "claim config standing suspicion turn",
