@@ -197,14 +197,17 @@ impl Crc32c {
         Self(u32::MAX)
     }
 
+    /// Starts a check of one byte.
+    pub(crate) const fn of_byte(byte: u8) -> Self {
+        Self(with_byte(u32::MAX, byte))
+    }
+
     /// Returns the check with `bytes` added.
     #[must_use]
     pub fn with(self, bytes: &[u8]) -> Self {
         let mut crc = self.0;
         for byte in bytes {
-            crc ^= u32::from(*byte);
-            crc = (crc >> 4) ^ nibble_entry(crc);
-            crc = (crc >> 4) ^ nibble_entry(crc);
+            crc = with_byte(crc, *byte);
         }
         Self(crc)
     }
@@ -222,8 +225,15 @@ impl Default for Crc32c {
 }
 
 #[inline]
+const fn with_byte(crc: u32, byte: u8) -> u32 {
+    let crc = crc ^ byte as u32;
+    let crc = (crc >> 4) ^ nibble_entry(crc);
+    (crc >> 4) ^ nibble_entry(crc)
+}
+
+#[inline]
 #[allow(clippy::indexing_slicing)] // four bits index sixteen entries: the check is optimised away
-fn nibble_entry(crc: u32) -> u32 {
+const fn nibble_entry(crc: u32) -> u32 {
     CRC_NIBBLES[(crc & 0xF) as usize]
 }
 

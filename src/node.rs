@@ -118,7 +118,6 @@ mod upgrade;
 mod ways;
 
 use crate::agree::Samples;
-use crate::canonical;
 use crate::fault::Faults;
 use crate::ids::{Cycle, Instant};
 use crate::journal::Event;
@@ -128,7 +127,10 @@ use crate::mirror::Mirror;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::Verdict;
-use crate::wire::{BufferTooSmall, Header, Kind, MAX_FRAME_BYTES, Reject};
+use crate::wire::{
+    AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, MAX_FRAME_BYTES, OrderPayload,
+    Payload, Reject, SamePayload, UpgradePayload, WantPayload,
+};
 use ballot::Ballot;
 pub use calls::Calls;
 use case::Case;
@@ -313,9 +315,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Gives a frame to whom it concerns.
     fn hand_out(&mut self, now: Instant, header: &Header, payload: &[u8]) -> Result<(), Reject> {
         match header.kind {
-            Kind::Hello => self.handle_hello(now, &decoded(payload)?),
+            Kind::Hello => self.handle_hello(now, &Hello::parse(payload)?),
             Kind::Cut => {
-                let cut = decoded(payload)?;
+                let cut = Cut::parse(payload)?;
                 match (self.control.standing.mode(), self.meeting.serving()) {
                     (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, &cut),
                     (Mode::Starting, None) => self.handle_first_cut(now, &cut),
@@ -323,17 +325,21 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 }
             }
             Kind::Sample | Kind::Vote | Kind::Evidence | Kind::Settled => self.handle_cycle_frame(now, header, payload),
-            Kind::Block if self.control.standing.mode() == Mode::Duplex => self.handle_repair(now, &decoded(payload)?),
-            Kind::Block => self.handle_block(now, header, &decoded(payload)?),
-            Kind::Ack => self.handle_ack(now, header, &decoded(payload)?),
-            Kind::Want => self.handle_want(&decoded(payload)?),
-            Kind::Compare => self.handle_compare(header, &decoded(payload)?),
-            Kind::Same => self.handle_same(now, header, &decoded(payload)?),
-            Kind::Upgrade if U::IS_ON => U::handle_word(self, now, header.epoch, &decoded(payload)?),
+            Kind::Block if self.control.standing.mode() == Mode::Duplex => {
+                self.handle_repair(now, &BlockPayload::parse(payload)?)
+            }
+            Kind::Block => self.handle_block(now, header, &BlockPayload::parse(payload)?),
+            Kind::Ack => self.handle_ack(now, header, &AckPayload::parse(payload)?),
+            Kind::Want => self.handle_want(&WantPayload::parse(payload)?),
+            Kind::Compare => self.handle_compare(header, &ComparePayload::parse(payload)?),
+            Kind::Same => self.handle_same(now, header, &SamePayload::parse(payload)?),
+            Kind::Upgrade if U::IS_ON => U::handle_word(self, now, header.epoch, &UpgradePayload::parse(payload)?),
+            Kind::Order if U::IS_ON => U::handle_order(self, now, &OrderPayload::parse(payload)?),
             Kind::HandOver if payload.is_empty() => self.handle_handover(header),
             Kind::HandOver => Err(Reject::Payload),
             // One without upgrades, and a parcel that `open_parcel` was not asked for.
-            Kind::Upgrade | Kind::Parcel => Err(Reject::Mode),
+            Kind::Upgrade | Kind::Order | Kind::Parcel => Err(Reject::Mode),
+            Kind::Rendezvous | Kind::Key => Err(Reject::Unsupported),
         }
     }
 
@@ -394,9 +400,4 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.record.count(|counters| &mut counters.mode_changes);
         true
     }
-}
-
-/// Decodes a payload that is one value.
-fn decoded<'b, T: serde::Deserialize<'b>>(payload: &'b [u8]) -> Result<T, Reject> {
-    canonical::decode(payload).ok_or(Reject::Payload)
 }

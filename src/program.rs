@@ -103,6 +103,11 @@ pub(crate) fn hash_of<O: Serialize>(version: u32, safe: &O) -> u32 {
     digest.finish()
 }
 
+/// Returns the hash of a version, of its program's hash and its layout's; never 0, which stands for none.
+pub(crate) fn version_hash(program_hash: u32, layout_hash: u32) -> u32 {
+    ValueDigest::new().with(program_hash).with(layout_hash).finish().max(1)
+}
+
 /// Returns the hash of a state's layout: of its size and alignment, of the byte order, since
 /// memory is mirrored as it lies there, and of the offsets given.
 pub const fn layout_hash<T>(mut offsets: &[usize]) -> u32 {

@@ -1,7 +1,7 @@
 //! SUCCESSION  what a new version of a program says of the one before it.
 
 use crate::memory::{State, blocks};
-use crate::program::{Program, hash_of};
+use crate::program::{Program, hash_of, version_hash};
 use zerocopy::FromBytes;
 
 /// A version of a program that takes over from the one before it while that serves: see
@@ -52,8 +52,7 @@ type Migrate<S> = fn(&[u8], &mut S) -> Result<(), CannotMigrate>;
 /// A [`Successor`] as a channel keeps it, without its types.
 pub struct Succession<P: Program> {
     /// Of the version before.
-    pub(crate) program_hash: u32,
-    pub(crate) layout_hash: u32,
+    pub(crate) hash: u32,
     pub(crate) state_bytes: usize,
     pub(crate) migrate: Migrate<P::State>,
     pub(crate) tolerates: fn(&P::Output, &P::Output) -> bool,
@@ -78,8 +77,7 @@ impl<P: Successor> Succession<P> {
             assert!(align_of::<P::OldState>() <= crate::digest::BLOCK_BYTES, "a state is aligned to 64 bytes at most");
         }
         Self {
-            program_hash: hash_of(P::OLD_VERSION, &P::OLD_SAFE),
-            layout_hash: P::OLD_LAYOUT,
+            hash: version_hash(hash_of(P::OLD_VERSION, &P::OLD_SAFE), P::OLD_LAYOUT),
             state_bytes: size_of::<P::OldState>(),
             migrate: |bytes, new| match P::OldState::ref_from_prefix(bytes) {
                 Ok((old, _)) => P::migrate(old, new),

@@ -14,7 +14,8 @@ mod support;
 
 use bench::{A, B, Bench, CHANNELS, HOME, ServoBench, Setup, memory};
 use frames::{
-    Captured, Reaction, Snapshot, bytes_of, cause_of, damaged, forge_under, is_known, sample_payload, with_rest,
+    Captured, Reaction, Snapshot, bytes_of, cause_of, damaged, forge_under, is_known, payload_of, sample_payload,
+    with_rest,
 };
 use std::collections::BTreeSet;
 use support::{Sample, Servo, sensor};
@@ -22,12 +23,12 @@ use twinstep::ids::{Phase, Stage};
 use twinstep::program::program_hash;
 use twinstep::sim::Storage;
 use twinstep::wire::{
-    self, BlockPayload, BufferTooSmall, Cut, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject,
-    Standing, UpgradePayload, VERSION, WantPayload,
+    self, BlockPayload, BufferTooSmall, Cut, Features, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES,
+    OrderPayload, Payload, Reject, UpgradePayload, VERSION, WantPayload,
 };
 use twinstep::{
     Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Instant, Mechanism, Mode, Node, PairId, Program,
-    Tracked, Upgrades, canonical,
+    Tracked, Upgrades,
 };
 
 /// Returns how a settled channel in duplex must take a frame of its own past.
@@ -105,11 +106,10 @@ fn frames_of_wrong_length_version_or_kind_are_refused() {
             bench.refuse(at, &longest, Reject::Crc);
 
             for first in 0..=u8::MAX {
-                let known = is_known((first >> 1) & 0xF);
-                let cause = match first >> 5 {
-                    VERSION if known => continue,
-                    VERSION => Reject::Kind,
-                    _ => Reject::Version,
+                let cause = match first {
+                    0x80.. => Reject::Version,
+                    _ if is_known(first >> 1) => continue,
+                    _ => Reject::Kind,
                 };
                 let mut bytes = frame.bytes.clone();
                 bytes[0] = first;
@@ -274,7 +274,7 @@ fn garbage_is_refused() {
                 let longest = [OVERHEAD_BYTES, 64, MAX_FRAME_BYTES, 2 * MAX_FRAME_BYTES][rng.usize(0..4)];
                 let mut noise: Vec<u8> = (0..rng.usize(0..=longest)).map(|_| rng.u8(..)).collect();
                 if let Some(first) = noise.first_mut().filter(|_| rng.bool()) {
-                    *first = VERSION << 5 | rng.u8(1..=14) << 1 | rng.u8(0..2); // plausible at first sight
+                    *first = rng.u8(1..=17) << 1 | rng.u8(0..2); // plausible at first sight
                 }
                 let cause = cause_of(&noise);
                 causes.insert(cause as u8);
@@ -297,16 +297,14 @@ const WORD: UpgradePayload = UpgradePayload {
     part: 0,
     version: 1,
     candidate: 0,
-    order: 0,
-    order_number: 0,
-    answered: 0,
-    refusal: 0,
-    detail: 0,
     tried: 0,
     tolerated: 0,
     differing: 0,
-    cannot_migrate: None,
+    cannot_migrate: 0,
 };
+
+/// An order that makes sense.
+const ORDER: OrderPayload = OrderPayload { number: 1, order: 1, refusal: 0, answered: 0, detail: 0 };
 
 /// Words of an upgrade in a step that there is not, of a part that there is not, cut off, and with a rest.
 #[test]
@@ -315,11 +313,11 @@ fn a_word_of_an_upgrade_that_makes_no_sense_is_refused() {
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let mut node = Node::<Servo, 128, Upgrades<Servo>>::with_upgrades(ChannelId::A, memory.cells(), config).unwrap();
     let keys = Keys { pair: config.pair, epoch: Epoch::NONE, nonces: [1, 0] };
-    let word = bytes_of(&WORD);
+    let word = payload_of(&WORD);
     let now = Instant::from_micros(0);
     for (payload, expected) in [
-        (bytes_of(&UpgradePayload { step: 9, ..WORD }), Err(Reject::Payload)),
-        (bytes_of(&UpgradePayload { part: 0x20, ..WORD }), Err(Reject::Payload)),
+        (payload_of(&UpgradePayload { step: 9, ..WORD }), Err(Reject::Payload)),
+        (payload_of(&UpgradePayload { part: 0x40, ..WORD }), Err(Reject::Payload)),
         (word[..word.len() - 1].to_vec(), Err(Reject::Payload)),
         (with_rest(&word), Err(Reject::Payload)),
         (word, Ok(())),
@@ -367,22 +365,23 @@ fn frames_that_pass_the_crc_are_still_checked() {
         let phase = Phase::new;
         let (sampled, voted) = (phase(cycle, Stage::Sample), phase(cycle, Stage::Vote));
         let sample = sample_payload(&Sample { position: 5, limit: Some(true) });
-        let vote = [[0; 8].to_vec(), bytes_of(&Servo::SAFE)].concat();
+        let vote = [[0; 10].to_vec(), bytes_of(&Servo::SAFE)].concat();
         let mut wrong_digest = sample.clone();
         wrong_digest[0] ^= 1;
 
         let mut cases: Vec<(Reject, Vec<u8>)> = vec![
             (Reject::TooShort, Vec::new()),
             (Reject::TooLong, vec![0; MAX_FRAME_BYTES + 1]),
-            (Reject::Version, vec![0; OVERHEAD_BYTES]),
-            (Reject::Kind, vec![VERSION << 5; OVERHEAD_BYTES]),
+            (Reject::Version, vec![0x80; OVERHEAD_BYTES]),
+            (Reject::Kind, vec![0; OVERHEAD_BYTES]),
             (Reject::Sender, bench.forge(Kind::Sample, me, epoch, sampled, &sample)),
             (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &sample[..3])),
             (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &sample[..4])),
             (Reject::Payload, bench.forge(Kind::Sample, peer, epoch, sampled, &with_rest(&sample))),
             (Reject::SampleDigest, bench.forge(Kind::Sample, peer, epoch, sampled, &wrong_digest)),
-            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..7])),
-            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..8])),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..1])),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..9])),
+            (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &vote[..10])),
             (Reject::Payload, bench.forge(Kind::Vote, peer, epoch, voted, &with_rest(&vote))),
         ];
         // The right stage of a wrong cycle, and a wrong stage of the right one.
@@ -417,15 +416,15 @@ fn frames_that_pass_the_crc_are_still_checked() {
             starts_in_us: 0,
         };
         let settled = phase(cycle.previous(), Stage::Settled);
-        let cut = bytes_of(&cut);
+        let cut = payload_of(&cut);
         cases.push((Reject::Mode, bench.forge(Kind::Cut, peer, epoch, settled, &cut)));
         cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &cut[..cut.len() - 1])));
         cases.push((Reject::Payload, bench.forge(Kind::Cut, peer, epoch, settled, &with_rest(&cut))));
         // A block that is not there, one of a wrong length, and one that is not the one wanted.
-        let want = bytes_of(&WantPayload { index: 16 });
+        let want = payload_of(&WantPayload { index: 16 });
         cases.push((Reject::Block, bench.forge(Kind::Want, peer, epoch, settled, &want)));
         for (cause, bytes) in [(Reject::Block, &[0; 63][..]), (Reject::Digest, &[0xFF; 64])] {
-            let block = bytes_of(&BlockPayload { serial: 0, index: DAMAGED_BLOCKS[at], bytes });
+            let block = payload_of(&BlockPayload { serial: 0, index: DAMAGED_BLOCKS[at], bytes });
             cases.push((cause, bench.forge(Kind::Block, peer, epoch, settled, &block)));
         }
         // Outputs left to a channel that tries nothing, a parcel that nobody asked for, and the word of an upgrade to a
@@ -433,21 +432,33 @@ fn frames_that_pass_the_crc_are_still_checked() {
         cases.push((Reject::Mode, bench.forge(Kind::HandOver, peer, epoch, sampled, &[])));
         cases.push((Reject::Payload, bench.forge(Kind::HandOver, peer, epoch, sampled, &[0])));
         cases.push((Reject::Mode, bench.forge(Kind::Parcel, peer, epoch, settled, &[1, 2, 3])));
-        cases.push((Reject::Mode, bench.forge(Kind::Upgrade, peer, epoch, settled, &bytes_of(&WORD))));
+        cases.push((Reject::Mode, bench.forge(Kind::Upgrade, peer, epoch, settled, &payload_of(&WORD))));
+        cases.push((Reject::Mode, bench.forge(Kind::Order, peer, epoch, settled, &payload_of(&ORDER))));
         // A peer's `Hello`, altered.
         let hello = captured[at].iter().find(|frame| frame.header.kind == Kind::Hello).unwrap();
-        let said: Hello = canonical::decode(&hello.payload).unwrap();
+        let said = Hello::parse(&hello.payload).unwrap();
         assert_eq!((said.program_hash, said.layout_hash), (program_hash::<Servo>(), Servo::LAYOUT));
         for altered in [
             Hello { echo_challenge: said.echo_challenge.wrapping_add(1_000), ..said },
             Hello { echo_nonce: said.echo_nonce ^ 1, ..said },
         ] {
-            cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered))));
+            cases.push((Reject::Stale, bench.forge(Kind::Hello, peer, epoch, settled, &payload_of(&altered))));
         }
-        for (bit, cause) in [(Standing::UPGRADES.bits(), Reject::Upgrades), (0x80, Reject::Payload)] {
-            let altered = bytes_of(&Hello { standing_bits: said.standing_bits | bit, ..said });
-            cases.push((cause, bench.forge(Kind::Hello, peer, epoch, settled, &altered)));
+        // What has its place in the format, or may have one day, is refused with that reason.
+        for (cause, altered) in [
+            (Reject::Upgrades, Hello { feature_bits: Features::UPGRADES.bits(), ..said }),
+            (Reject::Unsupported, Hello { feature_bits: Features::AUTHENTICATED.bits(), ..said }),
+            (Reject::Unsupported, Hello { feature_bits: 0x80, ..said }),
+            (Reject::Unsupported, Hello { standing_bits: said.standing_bits | 0x8000, ..said }),
+            (Reject::Version, Hello { format: VERSION + 1, ..said }),
+        ] {
+            cases.push((cause, bench.forge(Kind::Hello, peer, epoch, settled, &payload_of(&altered))));
         }
+        for kind in [Kind::Rendezvous, Kind::Key] {
+            cases.push((Reject::Unsupported, bench.forge(kind, peer, epoch, settled, &[1, 2, 3])));
+        }
+        let some_words = [[0, 0, DAMAGED_BLOCKS[at] as u8, 0, 0b110, 0].to_vec(), vec![0; 8]].concat();
+        cases.push((Reject::Unsupported, bench.forge(Kind::Block, peer, epoch, settled, &some_words)));
         cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, &with_rest(&hello.payload))));
         let cut_off = &hello.payload[..hello.payload.len() - 1];
         cases.push((Reject::Payload, bench.forge(Kind::Hello, peer, epoch, settled, cut_off)));
@@ -477,7 +488,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
             Hello { layout_hash: said.layout_hash ^ 1, ..said },
             Hello { config_hash: said.config_hash ^ 1, ..said },
         ] {
-            let frame = bench.forge(Kind::Hello, peer, epoch, settled, &bytes_of(&altered));
+            let frame = bench.forge(Kind::Hello, peer, epoch, settled, &payload_of(&altered));
             bench.nodes[at].clear_first_fault();
             bench.drop_for(at, &frame, Reject::PeerDiffers);
             assert!(bench.nodes[at].first_fault().unwrap().faults.contains(Faults::PEER_DIFFERS));
@@ -645,7 +656,7 @@ fn a_sample_too_long_for_a_frame_begins_nothing() {
     bench.cut_in_mid_cycle();
     for at in [A, B] {
         let (cycle, epoch) = (bench.nodes[at].cycle(), bench.nodes[at].epoch());
-        let vote = [[0; 8].to_vec(), bytes_of(&vec![1_u8; SMALL_FRAME])].concat();
+        let vote = [[0; 10].to_vec(), bytes_of(&vec![1_u8; SMALL_FRAME])].concat();
         let frame = bench.forge(Kind::Vote, CHANNELS[1 - at], epoch, Phase::new(cycle, Stage::Vote), &vote);
         bench.refuse(at, &frame, Reject::TooLong);
     }
@@ -703,25 +714,25 @@ fn a_frame_buffer_too_small_is_refused_with_figures() {
     let too_small = |need_bytes, have_bytes| Some(ConfigError::FrameTooSmall { need_bytes, have_bytes });
     // A vote of 64 output bytes, and the evidence that carries it if the votes differ.
     let vote_bytes = OVERHEAD_BYTES + wire::VOTE_DIGEST_BYTES + 64;
-    let evidence_bytes = vote_bytes + 2 + 2 * 5 + 5 + 2; // flags, two digests, levels, a length
-    assert_eq!(evidence_bytes, 103);
-    assert_eq!(refusal::<Wide, 102>(good), too_small(103, 102));
-    assert_eq!(refusal::<Wide, 103>(good), None);
+    let evidence_bytes = vote_bytes + 2 + 2 * 4 + 5; // flags, two digests, levels
+    assert_eq!(evidence_bytes, 99);
+    assert_eq!(refusal::<Wide, 98>(good), too_small(99, 98));
+    assert_eq!(refusal::<Wide, 99>(good), None);
     // A larger buffer than the longest frame does not help.
-    assert_eq!(refusal::<Widest, 655>(good), too_small(679, 655));
-    assert_eq!(refusal::<Widest, 1_000>(good), too_small(679, 655));
-    // However small the output, a `Hello` of nine numbers and the flags must fit.
-    let hello_bytes = OVERHEAD_BYTES + 9 * 5 + 1;
-    assert_eq!(hello_bytes, 58);
-    assert_eq!(refusal::<Narrow, 0>(good), too_small(58, 0));
-    assert_eq!(refusal::<Narrow, 57>(good), too_small(58, 57));
-    assert_eq!(refusal::<Narrow, 58>(good), None);
-    // And so must a block of memory, with serial, number and length.
-    let block_bytes = OVERHEAD_BYTES + 3 + 3 + 1 + 64;
-    assert_eq!(block_bytes, 83);
-    assert_eq!(refusal::<Servo, 82>(good), too_small(83, 82));
-    assert_eq!(refusal::<Servo, 83>(good), None);
-    assert!(too_small(58, 57).unwrap().to_string().contains("58"), "the figures are in the text");
+    assert_eq!(refusal::<Widest, 655>(good), too_small(675, 655));
+    assert_eq!(refusal::<Widest, 1_000>(good), too_small(675, 655));
+    // However small the output, a `Hello` of four bytes and eleven numbers must fit.
+    let hello_bytes = OVERHEAD_BYTES + 4 + 11 * 4;
+    assert_eq!(hello_bytes, 60);
+    assert_eq!(refusal::<Narrow, 0>(good), too_small(60, 0));
+    assert_eq!(refusal::<Narrow, 59>(good), too_small(60, 59));
+    assert_eq!(refusal::<Narrow, 60>(good), None);
+    // And so must a block of memory, with serial, number and mask.
+    let block_bytes = OVERHEAD_BYTES + 2 + 2 + 2 + 64;
+    assert_eq!(block_bytes, 82);
+    assert_eq!(refusal::<Servo, 81>(good), too_small(82, 81));
+    assert_eq!(refusal::<Servo, 82>(good), None);
+    assert!(too_small(60, 59).unwrap().to_string().contains("60"), "the figures are in the text");
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn a_perfect_link_holds_nothing() {
         let case = Case { link: LinkFaults::NONE, event: Event::Nothing, ..Case::of_seed(seed) };
         let Report { held, takeovers, rejected, missing, released, .. } = case.run().report;
         assert_eq!((held, takeovers, missing), (0, 0, 0), "{case:?}");
-        assert!(rejected <= 6, "{rejected} frames dropped: {case:?}");
+        assert!(rejected <= 8, "{rejected} frames dropped: {case:?}");
         assert!(released >= 210, "{released} cycles released: {case:?}");
     }
 }

@@ -51,6 +51,11 @@ pub(super) struct Copying {
 }
 
 impl Copying {
+    /// Whether the joiner has answered the copy.
+    pub(super) fn is_answered(&self) -> bool {
+        self.donor.as_ref().is_some_and(Donor::is_answered)
+    }
+
     /// A copy that was refused may be tried again.
     pub(super) fn allow_again(&mut self) {
         self.refused = None;

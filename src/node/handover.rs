@@ -19,7 +19,7 @@ use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Verdict};
-use crate::wire::{BufferTooSmall, Header, Kind, Reject};
+use crate::wire::{self, BufferTooSmall, Header, Kind, Reject};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Lets go of the outputs, or takes those that were left to this channel.
@@ -120,7 +120,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return Ok(None);
         }
         let phase = Phase::new(self.control.turn.committed().next(), Stage::Sample);
-        let length = self.transmit(Kind::HandOver, phase, buffer, &())?;
+        let header = self.header(Kind::HandOver, phase);
+        let length = wire::build_of_bytes(buffer, &header, &self.keys(), &[])?;
         self.drop_resend_at = now.plus_us(self.control.config.retransmit_us());
         Ok(Some(length))
     }

@@ -3,8 +3,8 @@
 use super::{MayUpgrade, Node};
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mode::Mode;
-use crate::program::Program;
-use crate::wire::{BufferTooSmall, Hello, Kind, Standing};
+use crate::program::{Program, program_hash};
+use crate::wire::{BufferTooSmall, Features, Hello, Kind, Standing};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn transmit_hello(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
@@ -15,8 +15,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         standing.set(Standing::EMPTY, self.control.standing.is_empty());
         standing.set(Standing::OUTSIDE, !self.control.standing.mode().is_paired());
         standing.set(Standing::OWNS, self.leads());
-        standing.set(Standing::SUCCEEDS, self.upgrade.speaks_as_successor());
-        standing.set(Standing::UPGRADES, U::IS_ON);
         standing.set(Standing::LEAVES, self.leaves());
         standing
             .set(Standing::FORKED, self.control.standing.is_fork() && self.control.standing.mode() == Mode::Standby);
@@ -28,10 +26,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 self.control.standing.epoch()
             },
             committed: self.control.turn.committed().0,
+            feature_bits: if U::IS_ON { Features::UPGRADES.bits() } else { 0 },
+            program_hash: program_hash::<P>(),
+            layout_hash: P::LAYOUT,
             config_hash: self.control.config.hash(),
+            predecessor: self.upgrade.predecessor_hash(),
             ..Hello::BLANK
         };
-        let hello = self.meeting.sign(self.upgrade.sign_program(hello).saying(standing), self.control.config.nonce());
+        let hello = self.meeting.sign(hello.saying(standing), self.control.config.nonce());
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         let length = self.transmit(Kind::Hello, phase, buffer, &hello)?;
         self.meeting.answered();
@@ -47,7 +49,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn sends_hellos(&self) -> bool {
         match self.control.standing.mode() {
             Mode::Starting => !self.meeting.is_cutting_first(),
-            Mode::Simplex | Mode::Donor | Mode::Standby => true,
+            Mode::Simplex | Mode::Standby => true,
+            // A joiner that takes blocks hears nothing new, and the line is for the copy; one that no longer does says so.
+            Mode::Donor => !self.copying.is_answered(),
             Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
         }
     }

@@ -1,25 +1,22 @@
 //! The line: a frame of this channel to its peer, as all rooms send it.
 
 use super::{MayUpgrade, Node};
-use crate::canonical;
 use crate::ids::{Epoch, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::wire::{self, BufferTooSmall, Cut, Header, Keys, Kind};
+use crate::wire::{self, BufferTooSmall, Cut, Header, Keys, Kind, Payload};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Builds a frame whose payload is one encoded value.
-    pub(super) fn transmit<T: serde::Serialize>(
+    /// Builds a frame.
+    pub(super) fn transmit<'b>(
         &self,
         kind: Kind,
         phase: Phase,
         buffer: &mut [u8],
-        value: &T,
+        payload: &impl Payload<'b>,
     ) -> Result<usize, BufferTooSmall> {
-        let payload_bytes = canonical::encoded_len(value).unwrap_or_default();
-        let header = self.header(kind, phase);
-        wire::build(buffer, &header, &self.keys(), payload_bytes, |room| canonical::encode(value, room))
+        wire::build_of(buffer, &self.header(kind, phase), &self.keys(), payload)
     }
 
     pub(super) fn header(&self, kind: Kind, phase: Phase) -> Header {

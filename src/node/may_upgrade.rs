@@ -5,14 +5,14 @@
 
 use super::Node;
 use super::settings::Settings;
-use super::upgrade::{NoRelation, Upgrades};
+use super::upgrade::Upgrades;
 use crate::ids::{Epoch, Instant};
 use crate::lease::Arbiter;
 use crate::program::{Program, program_hash};
 use crate::succession::Succession;
 use crate::upgrade::{StepEvent, VersionRelation};
 use crate::verdict::Verdict;
-use crate::wire::{BufferTooSmall, Hello, Reject, Standing, UpgradePayload};
+use crate::wire::{BufferTooSmall, Hello, OrderPayload, Reject, Standing, UpgradePayload};
 
 /// A node whose program changes only while its half is off.
 pub struct NoUpgrades;
@@ -38,20 +38,10 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
 
     // Whom a channel can pair with.
 
-    /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
+    /// Returns what the sender's version is to this one's; `None`: they cannot pair, nor succeed one another.
     #[doc(hidden)]
-    fn relation_of<const FRAME: usize>(
-        node: &Node<'_, P, FRAME, Self>,
-        hello: &Hello,
-        standing: Standing,
-    ) -> Result<VersionRelation, NoRelation> {
-        let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
-        let is_same = hashes == [program_hash::<P>(), P::LAYOUT, node.control.config.hash()];
-        if is_same && !standing.contains(Standing::SUCCEEDS) {
-            Ok(VersionRelation::Same)
-        } else {
-            Err(NoRelation::Stranger)
-        }
+    fn relation_of<const FRAME: usize>(node: &Node<'_, P, FRAME, Self>, hello: &Hello) -> Option<VersionRelation> {
+        node.is_of_this_version(hello).then_some(VersionRelation::Same)
     }
 
     /// Whether a peer that cannot pair is no surprise.
@@ -59,10 +49,6 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
     fn expects_another_version<const FRAME: usize>(_: &Node<'_, P, FRAME, Self>) -> bool {
         false
     }
-
-    /// A `Hello` came from this relation: the next one is in its terms.
-    #[doc(hidden)]
-    fn heard<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: VersionRelation) {}
 
     /// Notes who the partner is, by its fresh word.
     #[doc(hidden)]
@@ -72,16 +58,10 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
     #[doc(hidden)]
     fn forgets_partner<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>) {}
 
-    /// Whether the next `Hello` is for one of the version before, and in its terms.
+    /// Returns the hash of the version that this one can take over from; 0: of none.
     #[doc(hidden)]
-    fn speaks_as_successor(&self) -> bool {
-        false
-    }
-
-    /// Fills in the program that this channel says it runs.
-    #[doc(hidden)]
-    fn sign_program(&self, hello: Hello) -> Hello {
-        Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello }
+    fn predecessor_hash(&self) -> u32 {
+        0
     }
 
     // The conversation of the two halves.
@@ -97,13 +77,23 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
         Err(Reject::Mode)
     }
 
-    /// Returns when a word is due.
+    /// Takes the partner's order, or its answer to one of this channel's.
+    #[doc(hidden)]
+    fn handle_order<const FRAME: usize>(
+        _: &mut Node<'_, P, FRAME, Self>,
+        _: Instant,
+        _: &OrderPayload,
+    ) -> Result<(), Reject> {
+        Err(Reject::Mode)
+    }
+
+    /// Returns when a word or an order is due.
     #[doc(hidden)]
     fn timeout<const FRAME: usize>(_: &Node<'_, P, FRAME, Self>) -> Option<Instant> {
         None
     }
 
-    /// Sends a word that is due.
+    /// Sends a word or an order that is due.
     #[doc(hidden)]
     fn transmit<const FRAME: usize>(
         _: &mut Node<'_, P, FRAME, Self>,
@@ -215,6 +205,12 @@ impl<P: Program> MayUpgrade<P> for NoUpgrades {
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
+    /// Whether a `Hello` is of a channel that runs the same program with the same configuration.
+    pub(super) fn is_of_this_version(&self, hello: &Hello) -> bool {
+        let told = [hello.program_hash, hello.layout_hash, hello.config_hash];
+        told == [program_hash::<P>(), P::LAYOUT, self.control.config.hash()]
+    }
+
     /// Returns what the peer's version is to this one's.
     pub(super) fn version_relation(&self) -> VersionRelation {
         if U::IS_ON { self.control.undertaking.version_relation() } else { VersionRelation::Same }

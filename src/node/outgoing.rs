@@ -7,7 +7,7 @@ use crate::canonical;
 use crate::ids::{Instant, Phase, Stage};
 use crate::mechanism::Mechanism;
 use crate::program::Program;
-use crate::wire::{self, BufferTooSmall, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES};
+use crate::wire::{self, ARRIVAL_UNKNOWN, BufferTooSmall, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, VoteFrame};
 
 #[derive(Clone, Default, Hash)]
 pub(super) struct Outgoing {
@@ -183,9 +183,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn transmit_vote(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         self.check_vote();
         let cycle = self.my_vote.cycle();
-        let Some(payload) = self.my_vote.payload_of(cycle) else { return Ok(None) };
-        let header = self.header(Kind::Vote, Phase::new(cycle, Stage::Vote));
-        wire::build_of_bytes(buffer, &header, &self.keys(), payload).map(Some)
+        let Some(vote) = self.my_vote.payload_of(cycle) else { return Ok(None) };
+        let is_on_time = cycle == self.control.turn.cycle() && self.control.turn.held() == 0;
+        let late_us = self.schedule.peer_sample_late_us(&self.control.config).filter(|_| is_on_time);
+        let arrival =
+            late_us.map_or(ARRIVAL_UNKNOWN, |late_us| wire::arrival(late_us, self.control.config.period_us()));
+        self.transmit(Kind::Vote, Phase::new(cycle, Stage::Vote), buffer, &VoteFrame { arrival, vote }).map(Some)
     }
 
     /// Whether a frame of the sample fits the buffers.

@@ -59,11 +59,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// # Errors
     /// [`Reject`]: why it was dropped. It is counted.
     pub fn open_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
-        if wire::is_parcel(frame) { self.within_at(now, |node| node.take_parcel(now, frame)) } else { None }
+        if Kind::of_frame(frame)? == Kind::Parcel {
+            self.within_at(now, |node| node.take_parcel(now, frame))
+        } else {
+            None
+        }
     }
 
     pub(super) fn take_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
-        if !wire::is_parcel(frame) {
+        if Kind::of_frame(frame) != Some(Kind::Parcel) {
             return None;
         }
         let opened = self.opened(now, frame);

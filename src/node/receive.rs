@@ -1,7 +1,6 @@
 //! Frames in: each one is accepted, recognised as a repetition, or dropped and counted.
 
 use super::turn::Progress;
-use super::upgrade::NoRelation;
 use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
@@ -11,7 +10,9 @@ use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::upgrade::VersionRelation;
-use crate::wire::{self, Header, Hello, Kind, Reject, Standing, VotePayload};
+use crate::wire::{
+    self, EvidencePayload, Features, Header, Hello, Kind, Payload, Reject, Standing, VoteFrame, VotePayload,
+};
 
 /// What a cycle frame is to this channel now.
 enum Relation {
@@ -54,25 +55,20 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     pub(super) fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), Reject> {
-        let standing = hello.standing().ok_or(Reject::Payload)?;
-        if standing.contains(Standing::UPGRADES) != U::IS_ON {
+        let (standing, features) = hello.standing().zip(hello.features()).ok_or(Reject::Unsupported)?;
+        if features.contains(Features::AUTHENTICATED) {
+            return Err(Reject::Unsupported);
+        }
+        if features.contains(Features::UPGRADES) != U::IS_ON {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::Upgrades);
         }
-        let relation = match U::relation_of(self, hello, standing) {
-            Ok(relation) => relation,
-            Err(NoRelation::Mistaken) => {
-                self.answer_stale(now, standing); // by which it learns what this channel is
-                return Err(Reject::Stale);
+        let Some(relation) = U::relation_of(self, hello) else {
+            if !U::expects_another_version(self) {
+                self.fault(Faults::PEER_DIFFERS);
             }
-            Err(NoRelation::Stranger) => {
-                if !U::expects_another_version(self) {
-                    self.fault(Faults::PEER_DIFFERS);
-                }
-                return Err(Reject::PeerDiffers);
-            }
+            return Err(Reject::PeerDiffers);
         };
-        U::heard(self, relation);
         let serves = standing.contains(Standing::OWNS);
         if self.control.standing.mode() == Mode::Joining && hello.nonce == self.control.standing.peer_nonce() && serves
         {
@@ -242,7 +238,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             if self.control.standing.mode() == Mode::Trial {
                 return Err(Reject::Mode); // two versions' votes may differ
             }
-            return self.handle_evidence(header, canonical::decode(payload).ok_or(Reject::Payload)?);
+            return self.handle_evidence(header, EvidencePayload::parse(payload)?);
         }
         let relation = self.relation(header)?;
         self.meeting.cut_is_answered();
@@ -262,9 +258,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 self.schedule.peer_started(now, true, &self.control.config);
             }
             Relation::CurrentVote => {
-                let vote = VotePayload::parse(payload).ok_or(Reject::Payload)?;
-                canonical::decode::<P::Output>(vote.output).ok_or(Reject::Payload)?;
-                if !self.peer_vote.keep(self.control.turn.cycle(), payload) {
+                let VoteFrame { vote, .. } = VoteFrame::parse(payload)?;
+                let VotePayload { output, .. } = VotePayload::parse(vote).ok_or(Reject::Payload)?;
+                canonical::decode::<P::Output>(output).ok_or(Reject::Payload)?;
+                if !self.peer_vote.keep(self.control.turn.cycle(), vote) {
                     return Err(Reject::TooLong);
                 }
             }

@@ -92,6 +92,12 @@ impl Schedule {
         *(if ahead { &mut self.peer_start_ahead } else { &mut self.peer_start }) = Some(start);
     }
 
+    /// Returns how long after the start of the cycle in progress the peer's sample of it arrived, negative if before.
+    pub(super) fn peer_sample_late_us(&self, config: &Settings) -> Option<i32> {
+        let start = self.peer_start?;
+        Some(start.since_us(self.slot_start).saturating_add(config.link_delay_us().cast_signed()))
+    }
+
     /// Sets the next start halfway between this channel's and the peer's.
     pub(super) fn steer(&mut self, config: &Settings) {
         let Some(peer_start) = self.peer_start else { return };

@@ -61,7 +61,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         config.check()?;
         config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
         let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
-        let longest = wire::LONGEST_HELLO_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
+        let longest = wire::HELLO_FRAME_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
         let evidence_bytes = OVERHEAD_BYTES + wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES + safe_bytes;
         let need_bytes = evidence_bytes.max(longest);
         let have_bytes = FRAME.min(MAX_FRAME_BYTES);

@@ -16,15 +16,6 @@ use crate::upgrade::{Counts, Duty, Follower, Step, StepEvent, duty_of};
 use crate::wire::Part;
 pub use books::Upgrades;
 
-/// Why a peer is no partner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoRelation {
-    /// Another program, layout or configuration.
-    Stranger,
-    /// Of this very version, and not aware of it yet.
-    Mistaken,
-}
-
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Whether the partner does, as far as is known.
     fn is_led(&self) -> bool {

@@ -1,9 +1,8 @@
 //! Listens on the link: who voted for what.
 
 use super::oracle::encoded;
-use crate::canonical;
 use crate::ids::{ChannelId, Cycle, Phase, Stage};
-use crate::wire::{EvidencePayload, Kind};
+use crate::wire::{EvidencePayload, Kind, Payload, VoteFrame};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -28,14 +27,14 @@ const FURTHEST_BACK: u32 = 8;
 impl VoteTap {
     /// Listens to a frame that `sender` sent.
     pub fn observe(&mut self, sender: ChannelId, frame: &[u8]) {
-        let kind = frame.first().map_or(0, |first| (first >> 1) & 0xF);
+        let kind = Kind::of_frame(frame);
         let phase = frame.get(3..7).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
         let payload = frame.get(HEADER_BYTES..frame.len().saturating_sub(CRC_BYTES));
         // Evidence carries the second vote.
         let vote = match payload {
-            Some(payload) if kind == Kind::Vote as u8 => Some(payload),
-            Some(payload) if kind == Kind::Evidence as u8 || kind == Kind::Settled as u8 => {
-                canonical::decode::<EvidencePayload<'_>>(payload).map(|evidence| evidence.vote)
+            Some(payload) if kind == Some(Kind::Vote) => VoteFrame::parse(payload).ok().map(|frame| frame.vote),
+            Some(payload) if matches!(kind, Some(Kind::Evidence | Kind::Settled)) => {
+                EvidencePayload::parse(payload).ok().map(|evidence| evidence.vote)
             }
             _ => None,
         };

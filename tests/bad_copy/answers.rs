@@ -1,28 +1,28 @@
 //! What a donor must not believe, and questions that are none.
 
 use crate::bench::{A, B, CHANNELS, HOME, ServoBench, memory};
-use crate::frames::{Reaction, bytes_of};
+use crate::frames::{Reaction, payload_of};
 use crate::moments::Moment;
 use crate::support::{Servo, sensor};
 use twinstep::ids::{Phase, Stage};
 use twinstep::mirror::Range;
 use twinstep::wire::{
-    AckPayload, BlockPayload, ComparePayload, Header, Hello, Kind, Reject, SamePayload, Standing, WantPayload,
+    AckPayload, BlockPayload, ComparePayload, Header, Hello, Kind, Payload, Reject, SamePayload, Standing, WantPayload,
 };
-use twinstep::{Epoch, Mode, canonical};
+use twinstep::{Epoch, Mode};
 
 /// Blocks that an acknowledgement can tell of.
 const WINDOW: u16 = 32;
 
 fn ack(bench: &ServoBench<'_>, donor: usize, highest: u16, taken: u32) -> Vec<u8> {
-    bench.frame_to(donor, Kind::Ack, &bytes_of(&AckPayload { challenge: challenge(bench, donor), highest, taken }))
+    bench.frame_to(donor, Kind::Ack, &payload_of(&AckPayload { challenge: challenge(bench, donor), highest, taken }))
 }
 
 /// Returns the newest challenge that the joiner has sent to the donor in an acknowledgement.
 fn challenge(bench: &ServoBench<'_>, donor: usize) -> u32 {
     let frames = bench.captured(donor).into_iter().rev();
     let mut acks = frames.filter(|frame| frame.header.kind == Kind::Ack);
-    acks.next().map_or(0, |frame| canonical::decode::<AckPayload>(&frame.payload).unwrap().challenge)
+    acks.next().map_or(0, |frame| AckPayload::parse(&frame.payload).unwrap().challenge)
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn acknowledgements_of_what_is_not_in_flight_are_refused() {
             }
             // Of an epoch that nobody has issued.
             let mine = bench.nodes[donor].epoch();
-            let payload = bytes_of(&AckPayload { challenge: 1, highest: next.wrapping_sub(1), taken: u32::MAX });
+            let payload = payload_of(&AckPayload { challenge: 1, highest: next.wrapping_sub(1), taken: u32::MAX });
             for more in [1, 2, 100] {
                 for owner in CHANNELS {
                     let newer = Epoch::new(mine.counter() + more, owner);
@@ -66,7 +66,7 @@ fn acknowledgements_of_the_past_have_no_effect() {
                     if past.header.kind != Kind::Ack || in_flight.contains(&past.bytes) {
                         continue;
                     }
-                    let Some(said) = canonical::decode::<AckPayload>(&past.payload) else { continue };
+                    let Some(said) = AckPayload::parse(&past.payload).ok() else { continue };
                     let is_recent = next.wrapping_sub(said.highest) <= WINDOW;
                     let reaction = if is_recent { Reaction::Ineffective } else { Reaction::Refused(Reject::Phase) };
                     bench.meet(donor, &past.bytes, reaction);
@@ -109,8 +109,8 @@ fn an_acknowledgement_with_a_wrong_challenge_delays_the_cut() {
                 // Right behind each acknowledgement comes another one that is wrong in nothing else.
                 for frame in bench.towards[donor].clone() {
                     let genuine = bench.capture(&frame);
-                    if let Some(said) = canonical::decode::<AckPayload>(&genuine.payload) {
-                        let payload = bytes_of(&AckPayload { challenge: said.challenge ^ 0xDEAD, ..said });
+                    if let Ok(said) = AckPayload::parse(&genuine.payload) {
+                        let payload = payload_of(&AckPayload { challenge: said.challenge ^ 0xDEAD, ..said });
                         let Header { kind, sender, epoch, phase, .. } = genuine.header;
                         let forged = bench.forge(kind, sender, epoch, phase, &payload);
                         bench.towards[donor].push(forged);
@@ -132,14 +132,14 @@ fn a_joiner_never_becomes_the_donor() {
             let serving = bench.expected_epoch(joiner).counter();
             for (counter, owner) in (0..serving + 3).flat_map(|counter| CHANNELS.map(|owner| (counter, owner))) {
                 for highest in [0, 1, bench.next_serial(joiner).wrapping_sub(1), u16::MAX] {
-                    let payload = bytes_of(&AckPayload { challenge: 1, highest, taken: u32::MAX });
+                    let payload = payload_of(&AckPayload { challenge: 1, highest, taken: u32::MAX });
                     let frame = bench.forge(Kind::Ack, donor, Epoch::new(counter, owner), phase, &payload);
                     // Its own epoch is none at all.
                     let cause = if counter == 0 { Reject::Mode } else { Reject::Epoch };
                     bench.refuse(joiner, &frame, cause);
                 }
                 for is_same in [false, true] {
-                    let same = bytes_of(&SamePayload { first: 0, exponent: 4, is_same });
+                    let same = payload_of(&SamePayload { first: 0, exponent: 4, is_same });
                     let frame = bench.forge(Kind::Same, donor, Epoch::new(counter, owner), phase, &same);
                     bench.refuse(joiner, &frame, Reject::Mode);
                 }
@@ -158,7 +158,7 @@ fn a_joiner_has_nothing_for_a_donor_that_no_longer_serves() {
             let (donor, phase) = (CHANNELS[1 - joiner], bench.settled_phase(joiner));
             let fresh = fresh_hello(bench, joiner);
             assert_eq!((fresh.nonce, fresh.epoch.owner()), (bench.setup.nonces[1 - joiner], donor));
-            let hello = bytes_of(&fresh.saying(standing));
+            let hello = payload_of(&fresh.saying(standing));
             let frame = bench.forge(Kind::Hello, donor, fresh.epoch, phase, &hello);
             assert_eq!(bench.accept(joiner, &frame), 0);
             bench.poll(joiner);
@@ -181,7 +181,7 @@ fn a_joiner_has_nothing_for_a_donor_that_comes_back() {
         Moment::Joining.with(joiner, |bench| {
             let fresh = fresh_hello(bench, joiner);
             let later_boot = Hello { nonce: fresh.nonce ^ 1, ..fresh };
-            let hello = bytes_of(&later_boot.saying(standing));
+            let hello = payload_of(&later_boot.saying(standing));
             let phase = bench.settled_phase(1 - joiner);
             let frame = bench.forge(Kind::Hello, CHANNELS[1 - joiner], fresh.epoch, phase, &hello);
             assert_eq!(bench.accept(joiner, &frame), 0);
@@ -195,7 +195,7 @@ fn a_joiner_has_nothing_for_a_donor_that_comes_back() {
 /// Returns what the donor said last to a joiner, with an echo that is fresh.
 fn fresh_hello(bench: &ServoBench<'_>, joiner: usize) -> Hello {
     let said = bench.captured(joiner).into_iter().rfind(|frame| frame.header.kind == Kind::Hello).unwrap();
-    let said = canonical::decode(&said.payload).unwrap();
+    let said = Hello::parse(&said.payload).unwrap();
     let echo_challenge = challenge(bench, 1 - joiner);
     Hello { echo_nonce: bench.setup.nonces[joiner], echo_challenge, ..said }
 }
@@ -206,7 +206,7 @@ fn answers_to_what_was_not_asked_are_refused() {
         Moment::Searching.with(donor, |bench| {
             let now = bench.settled_phase(donor);
             let same_of = |bench: &ServoBench<'_>, phase, same: SamePayload| {
-                bench.forge(Kind::Same, CHANNELS[1 - donor], bench.expected_epoch(donor), phase, &bytes_of(&same))
+                bench.forge(Kind::Same, CHANNELS[1 - donor], bench.expected_epoch(donor), phase, &payload_of(&same))
             };
             // Asked is about all sixteen blocks.
             for is_same in [false, true] {
@@ -241,7 +241,7 @@ fn answers_to_what_was_not_asked_are_refused() {
 fn a_forged_answer_is_found_at_the_cut() {
     for donor in [A, B] {
         Moment::Searching.with(donor, |bench| {
-            let same = bytes_of(&SamePayload { first: 0, exponent: 4, is_same: true });
+            let same = payload_of(&SamePayload { first: 0, exponent: 4, is_same: true });
             let phase = bench.settled_phase(donor);
             let frame = bench.forge(Kind::Same, CHANNELS[1 - donor], bench.expected_epoch(donor), phase, &same);
             let done = bench.nodes[donor].copy_progress().unwrap().done_blocks;
@@ -263,7 +263,7 @@ fn comparisons_of_any_range_change_nothing() {
                         (16.., _) => Reaction::Refused(Reject::Block),
                         _ => Reaction::Ineffective,
                     };
-                    let payload = bytes_of(&ComparePayload { first, exponent, digest: 0 });
+                    let payload = payload_of(&ComparePayload { first, exponent, digest: 0 });
                     let frame = bench.frame_to(joiner, Kind::Compare, &payload);
                     bench.meet(joiner, &frame, reaction);
                 }
@@ -272,13 +272,13 @@ fn comparisons_of_any_range_change_nothing() {
             for (first, exponent, wrong) in [(0, 4, 0), (0, 4, 1), (3, 0, 0), (3, 0, 8), (12, 31, 0), (12, 31, 2)] {
                 let range = Range { first: first.into(), blocks: 1 << exponent };
                 let digest = bench.nodes[joiner].memory().range_digest(range) ^ wrong;
-                let payload = bytes_of(&ComparePayload { first, exponent, digest });
+                let payload = payload_of(&ComparePayload { first, exponent, digest });
                 let frame = bench.frame_to(joiner, Kind::Compare, &payload);
                 assert_eq!(bench.let_pass(joiner, &frame), 0);
                 let answers = std::iter::from_fn(|| bench.next_frame(joiner)).last().unwrap();
                 let answer = bench.capture(&answers);
                 let same = SamePayload { first, exponent, is_same: wrong == 0 };
-                assert_eq!((answer.header.kind, answer.payload), (Kind::Same, bytes_of(&same)));
+                assert_eq!((answer.header.kind, answer.payload), (Kind::Same, payload_of(&same)));
             }
         });
     }
@@ -289,16 +289,16 @@ fn a_block_asked_for_is_sent_and_no_other() {
     for at in [A, B] {
         Moment::Duplex.with(at, |bench| {
             for index in [16, 17, 0x8000, u16::MAX] {
-                let frame = bench.frame_to(at, Kind::Want, &bytes_of(&WantPayload { index }));
+                let frame = bench.frame_to(at, Kind::Want, &payload_of(&WantPayload { index }));
                 bench.refuse(at, &frame, Reject::Block);
                 assert_eq!(bench.next_frame(at), None);
             }
             for index in 0..16 {
-                let frame = bench.frame_to(at, Kind::Want, &bytes_of(&WantPayload { index }));
+                let frame = bench.frame_to(at, Kind::Want, &payload_of(&WantPayload { index }));
                 bench.meet(at, &frame, Reaction::Ineffective);
                 let answer = bench.next_frame(at).unwrap();
                 let bytes = bench.nodes[at].memory().block(index.into()).unwrap().to_vec();
-                let expected = bytes_of(&BlockPayload { serial: 0, index, bytes: &bytes });
+                let expected = payload_of(&BlockPayload { serial: 0, index, bytes: &bytes });
                 assert_eq!(bench.capture(&answer).payload, expected);
                 assert_eq!(bench.next_frame(at), None);
                 // Nobody has asked for it, so it is refused, be it ever so right.

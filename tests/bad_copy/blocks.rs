@@ -1,7 +1,7 @@
 //! Blocks that a joining channel must not take, and what becomes of those that it cannot tell.
 
 use crate::bench::{A, B, Bench, CHANNELS, HOME, ServoBench, memory};
-use crate::frames::{Copies, Reaction, Snapshot, bytes_of};
+use crate::frames::{Copies, Reaction, Snapshot, payload_of};
 use crate::moments::{Moment, begin_copy};
 use crate::support::{Servo, sensor};
 use twinstep::wire::{BlockPayload, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject};
@@ -21,18 +21,17 @@ fn blocks_out_of_range_or_of_a_wrong_length_are_refused() {
                 let frame = bench.block_to(joiner, serial, index, &[0xEE; 64]);
                 bench.refuse(joiner, &frame, Reject::Block);
             }
-            // Up to what fits a frame, under the longest serial and length.
-            let longest = MAX_FRAME_BYTES - OVERHEAD_BYTES - 3 - 1 - 2;
+            // Up to what fits a frame, under a mask that says so.
+            let longest = MAX_FRAME_BYTES - OVERHEAD_BYTES - 6;
             for length in (0..=longest).filter(|length| *length != 64) {
                 for index in [0, 7, BLOCKS - 1] {
                     let frame = bench.block_to(joiner, serial, index, &vec![0xEE; length]);
                     bench.refuse(joiner, &frame, Reject::Block);
                 }
             }
-            // One that claims more bytes than it has.
-            let mut claims = bytes_of(&BlockPayload { serial, index: 0, bytes: &[0; 64] });
-            let at_length = claims.len() - 65;
-            claims[at_length] += 1;
+            // One whose mask claims a word less than it has.
+            let mut claims = payload_of(&BlockPayload { serial, index: 0, bytes: &[0; 64] });
+            claims[4] = 0xFE;
             let frame = bench.frame_to(joiner, Kind::Block, &claims);
             bench.refuse(joiner, &frame, Reject::Payload);
         });
@@ -95,7 +94,7 @@ fn blocks_of_an_older_epoch_or_of_one_that_the_joiner_owns_are_refused() {
             assert_eq!(now.owner(), donor);
             assert!(now.counter() > 1);
             let serial = bench.next_serial(joiner);
-            let payload = bytes_of(&BlockPayload { serial, index: 3, bytes: &[0xEE; 64] });
+            let payload = payload_of(&BlockPayload { serial, index: 3, bytes: &[0xEE; 64] });
             let older = (0..now.counter()).flat_map(|counter| [me, donor].map(|owner| Epoch::new(counter, owner)));
             let mine = [0, 1, 5].map(|more| Epoch::new(now.counter() + more, me));
             for epoch in older.chain(mine) {
@@ -280,7 +279,7 @@ fn a_block_of_the_past_takes_no_state_from_a_channel_that_stands_by() {
     }
     let newer = past.last().map(|block| Epoch::new(block.epoch.counter() + 5, ChannelId::A)).unwrap();
     for serial in [0, bench.next_serial(B)] {
-        let payload = bytes_of(&BlockPayload { serial, index: 3, bytes: &[0xEE; 64] });
+        let payload = payload_of(&BlockPayload { serial, index: 3, bytes: &[0xEE; 64] });
         let forged = bench.forge(Kind::Block, ChannelId::A, newer, bench.settled_phase(B), &payload);
         bench.refuse(B, &forged, Reject::Mode);
     }

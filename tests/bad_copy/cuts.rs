@@ -1,10 +1,10 @@
 //! Cuts that are not the one that was asked for.
 
 use crate::bench::{A, B, CHANNELS, HOME, ServoBench};
-use crate::frames::{bytes_of, with_rest};
+use crate::frames::{payload_of, with_rest};
 use crate::moments::Moment;
-use twinstep::wire::{Cut, Hello, Keys, Kind, Reject};
-use twinstep::{ChannelId, Epoch, Faults, Mode, canonical};
+use twinstep::wire::{Cut, Hello, Keys, Kind, Payload, Reject};
+use twinstep::{ChannelId, Epoch, Faults, Mode};
 
 /// A `Cut` on its way, in its last moment.
 struct Due {
@@ -18,11 +18,11 @@ fn lose_the_cut(bench: &mut ServoBench<'_>, joiner: usize) -> Due {
     bench.run_until("the cut", 2_000, |bench| bench.mode(1 - joiner) == Mode::Duplex);
     assert_eq!(bench.mode(joiner), Mode::Joining);
     let captured = bench.captured(joiner).into_iter().rfind(|frame| frame.header.kind == Kind::Cut).unwrap();
-    Due { cut: canonical::decode(&captured.payload).unwrap(), frame: captured.bytes }
+    Due { cut: Cut::parse(&captured.payload).unwrap(), frame: captured.bytes }
 }
 
 fn forge(bench: &ServoBench<'_>, joiner: usize, cut: &Cut) -> Vec<u8> {
-    bench.forge(Kind::Cut, CHANNELS[1 - joiner], cut.epoch, bench.settled_phase(1 - joiner), &bytes_of(cut))
+    bench.forge(Kind::Cut, CHANNELS[1 - joiner], cut.epoch, bench.settled_phase(1 - joiner), &payload_of(cut))
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_cut_for_another_moment_is_stale() {
             }
             // Another pair's; the joiner's own; cut off; with a rest.
             let phase = bench.settled_phase(1 - joiner);
-            let payload = bytes_of(&cut);
+            let payload = payload_of(&cut);
             let keys = Keys { epoch: cut.epoch, ..bench.keys() };
             let foreign = Keys { pair: twinstep::PairId(keys.pair.0 ^ 1), ..keys };
             let foreign = crate::frames::forge_under(&foreign, Kind::Cut, donor, phase, &payload);
@@ -162,7 +162,7 @@ fn a_cut_without_a_copy_is_refused() {
     for joiner in [A, B] {
         Moment::Offered.with(joiner, |bench| {
             let said = bench.captured(1 - joiner).into_iter().rfind(|frame| frame.header.kind == Kind::Hello).unwrap();
-            let said: Hello = canonical::decode(&said.payload).unwrap();
+            let said = Hello::parse(&said.payload).unwrap();
             let donor: ChannelId = CHANNELS[1 - joiner];
             let node = &bench.nodes[1 - joiner];
             let cut = Cut {

@@ -1,7 +1,7 @@
 //! Every kind of frame that carries memory, to a channel in every mode.
 
 use crate::bench::{A, B, CHANNELS, HOME, ServoBench, memory};
-use crate::frames::{Reaction, bytes_of, cause_of, damaged, forge_under, with_rest};
+use crate::frames::{Reaction, cause_of, damaged, forge_under, payload_of, with_rest};
 use crate::moments::{Moment, begin_copy};
 use crate::support::{Servo, sensor};
 use std::collections::BTreeSet;
@@ -14,22 +14,12 @@ const KINDS: [Kind; 5] = [Kind::Block, Kind::Ack, Kind::Want, Kind::Compare, Kin
 /// Returns a payload that a genuine frame of this kind could have.
 fn plausible(kind: Kind) -> Vec<u8> {
     match kind {
-        Kind::Block => bytes_of(&BlockPayload { serial: 1, index: 2, bytes: &[0x55; 64] }),
-        Kind::Ack => bytes_of(&AckPayload { challenge: 5, highest: 1, taken: 3 }),
-        Kind::Want => bytes_of(&WantPayload { index: 2 }),
-        Kind::Compare => bytes_of(&ComparePayload { first: 0, exponent: 4, digest: 7 }),
-        Kind::Same => bytes_of(&SamePayload { first: 0, exponent: 4, is_same: true }),
-        Kind::Hello
-        | Kind::Cut
-        | Kind::Sample
-        | Kind::Vote
-        | Kind::Evidence
-        | Kind::Settled
-        | Kind::Upgrade
-        | Kind::HandOver
-        | Kind::Parcel => {
-            panic!("{kind:?} carries no memory")
-        }
+        Kind::Block => payload_of(&BlockPayload { serial: 1, index: 2, bytes: &[0x55; 64] }),
+        Kind::Ack => payload_of(&AckPayload { challenge: 5, highest: 1, taken: 3 }),
+        Kind::Want => payload_of(&WantPayload { index: 2 }),
+        Kind::Compare => payload_of(&ComparePayload { first: 0, exponent: 4, digest: 7 }),
+        Kind::Same => payload_of(&SamePayload { first: 0, exponent: 4, is_same: true }),
+        _ => panic!("{kind:?} carries no memory"),
     }
 }
 
@@ -45,6 +35,14 @@ fn reaction(kind: Kind, moment: Moment) -> Option<Reaction> {
         // Of an epoch that this channel has no part in yet.
         (Kind::Ack, Moment::Offered | Moment::Joining) => Some(Reaction::Refused(Reject::Epoch)),
         _ => Some(Reaction::Refused(Reject::Mode)),
+    }
+}
+
+/// Returns why a block of a wrong length is refused.
+fn of_length(moment: Moment) -> Reject {
+    match moment {
+        Moment::Offered | Moment::Joining => Reject::Block,
+        _ => Reject::Mode,
     }
 }
 
@@ -75,11 +73,13 @@ fn frames_that_carry_memory_are_refused_where_nobody_expects_them() {
                 // Cut off anywhere, or with a rest, under a CRC that holds.
                 let whole = plausible(kind);
                 for length in 0..whole.len() {
+                    // A block of which a part of its last word is missing is one of another length.
+                    let is_other_block = kind == Kind::Block && length > whole.len() - 4;
                     let short = bench.forge(kind, peer, epoch, phase, &whole[..length]);
-                    bench.refuse(at, &short, Reject::Payload);
+                    bench.refuse(at, &short, if is_other_block { of_length(moment) } else { Reject::Payload });
                 }
                 let long = bench.forge(kind, peer, epoch, phase, &with_rest(&whole));
-                bench.refuse(at, &long, Reject::Payload);
+                bench.refuse(at, &long, if kind == Kind::Block { of_length(moment) } else { Reject::Payload });
             }
         });
     }
@@ -115,7 +115,7 @@ fn a_channel_without_an_offer_takes_nothing() {
                 region_digest: bench.nodes[at].state_digest(),
                 starts_in_us: 0,
             };
-            bench.refuse(at, &bench.forge(Kind::Cut, peer, cut.epoch, waits, &bytes_of(&cut)), Reject::Stale);
+            bench.refuse(at, &bench.forge(Kind::Cut, peer, cut.epoch, waits, &payload_of(&cut)), Reject::Stale);
         });
     }
 }

@@ -1,13 +1,13 @@
 //! Two channels that both served alone: nobody's state is given up before a person says so.
 
 use crate::bench::{A, B, Bench, CHANNELS, HOME, memory};
-use crate::frames::{Captured, Copies, Snapshot, bytes_of};
+use crate::frames::{Captured, Copies, Snapshot, payload_of};
 use crate::moments::begin_copy;
 use crate::support::{Servo, sensor};
 use std::cell::Cell;
 use std::rc::Rc;
-use twinstep::wire::{Hello, Kind, MAX_FRAME_BYTES, Standing};
-use twinstep::{Arbiter, ChannelId, Claim, Epoch, Faults, Grounds, Mode, canonical};
+use twinstep::wire::{Hello, Kind, MAX_FRAME_BYTES, Payload, Standing};
+use twinstep::{Arbiter, ChannelId, Claim, Epoch, Faults, Grounds, Mode};
 
 /// A switch that a person turns: the outputs are that channel's, and the other one waits.
 #[derive(Clone)]
@@ -67,21 +67,21 @@ fn raise_newest(bench: &mut SwitchBench<'_>, at: usize) {
     let (peer, epoch) = (CHANNELS[1 - at], bench.nodes[at].epoch());
     let is_hello = |frame: &Captured| frame.header.kind == Kind::Hello;
     let said = bench.captured(at).into_iter().rfind(is_hello).unwrap();
-    let said: Hello = canonical::decode(&said.payload).unwrap();
+    let said = Hello::parse(&said.payload).unwrap();
     let phase = bench.settled_phase(at);
     // A stranger's first word is answered, with the newest challenge.
     let first_word = Hello { echo_nonce: 0, ..said }.saying(Standing::OUTSIDE);
-    let first_word = bench.forge(Kind::Hello, peer, epoch, phase, &bytes_of(&first_word));
+    let first_word = bench.forge(Kind::Hello, peer, epoch, phase, &payload_of(&first_word));
     assert_eq!(bench.let_pass(at, &first_word), 0);
     let answer = bench.next_frame(at).unwrap();
-    let answer: Hello = canonical::decode(&bench.capture(&answer).payload).unwrap();
+    let answer = Hello::parse(&bench.capture(&answer).payload).unwrap();
     let newer = Hello {
         echo_nonce: answer.nonce,
         echo_challenge: answer.challenge,
         epoch: Epoch::new(epoch.counter() + 3, peer),
         ..said
     };
-    let newer = bench.forge(Kind::Hello, peer, epoch, phase, &bytes_of(&newer.saying(Standing::empty())));
+    let newer = bench.forge(Kind::Hello, peer, epoch, phase, &payload_of(&newer.saying(Standing::empty())));
     assert_eq!(bench.let_pass(at, &newer), 0);
 }
 

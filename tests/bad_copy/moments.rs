@@ -1,11 +1,11 @@
 //! Moments at which a bad frame comes: a pair brought to each of them, and out of it again.
 
 use crate::bench::{Bench, CHANNELS, HOME, ServoBench, memory};
-use crate::frames::{Captured, bytes_of};
+use crate::frames::{Captured, payload_of};
 use crate::support::{Servo, sensor};
 use twinstep::ids::{Phase, Stage};
-use twinstep::wire::{BlockPayload, Kind};
-use twinstep::{Arbiter, Epoch, Mode, Preferred, Program, Site, canonical};
+use twinstep::wire::{BlockPayload, Kind, Payload};
+use twinstep::{Arbiter, Epoch, Mode, Preferred, Program, Site};
 
 /// What a channel is doing as a frame comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,12 +147,12 @@ impl<P: Program, const FRAME: usize, R: Arbiter> Bench<'_, P, FRAME, R> {
 
     /// Builds a block for a joiner.
     pub fn block_to(&self, joiner: usize, serial: u16, index: u16, bytes: &[u8]) -> Vec<u8> {
-        self.frame_to(joiner, Kind::Block, &bytes_of(&BlockPayload { serial, index, bytes }))
+        self.frame_to(joiner, Kind::Block, &payload_of(&BlockPayload { serial, index, bytes }))
     }
 
     /// Returns the blocks sent to this boot of a joiner so far.
     pub fn blocks_to(&self, joiner: usize) -> Vec<Sent> {
-        let is_block = |frame: &&Vec<u8>| (frame[0] >> 1) & 0xF == Kind::Block as u8;
+        let is_block = |frame: &&Vec<u8>| Kind::of_frame(frame) == Some(Kind::Block);
         self.sent[joiner].iter().filter(is_block).filter_map(|bytes| Sent::new(bytes, &self.keys())).collect()
     }
 
@@ -192,7 +192,7 @@ pub struct Sent {
 impl Sent {
     fn new(frame: &[u8], keys: &twinstep::wire::Keys) -> Option<Self> {
         let Captured { payload, header, .. } = Captured::new(frame, keys)?;
-        let BlockPayload { serial, index, bytes } = canonical::decode(&payload)?;
+        let BlockPayload { serial, index, bytes } = BlockPayload::parse(&payload).ok()?;
         Some(Self { frame: frame.to_vec(), serial, index, bytes: bytes.to_vec(), epoch: header.epoch })
     }
 }

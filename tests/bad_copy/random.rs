@@ -1,7 +1,7 @@
 //! Forged frames with random contents, at random moments of a reintegration.
 
 use crate::bench::{A, B, CHANNELS, HOME, ServoBench, memory};
-use crate::frames::{Copies, bytes_of, forge_under};
+use crate::frames::{Copies, forge_under, payload_of};
 use crate::support::{Servo, sensor};
 use fastrand::Rng;
 use std::collections::BTreeMap;
@@ -25,13 +25,13 @@ fn payload(rng: &mut Rng, bench: &ServoBench<'_>, to: usize, kind: Kind) -> Vec<
         Kind::Block => {
             let length = if rng.u8(..) < 64 { rng.usize(0..200) } else { 64 };
             let noise: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
-            bytes_of(&BlockPayload { serial, index, bytes: &noise })
+            payload_of(&BlockPayload { serial, index, bytes: &noise })
         }
-        Kind::Ack => bytes_of(&AckPayload { challenge: rng.u32(0..30), highest: serial, taken: digest }),
-        Kind::Want => bytes_of(&WantPayload { index }),
-        Kind::Compare => bytes_of(&ComparePayload { first: index, exponent, digest }),
-        Kind::Same => bytes_of(&SamePayload { first: index, exponent, is_same: rng.bool() }),
-        Kind::Cut => bytes_of(&Cut {
+        Kind::Ack => payload_of(&AckPayload { challenge: rng.u32(0..30), highest: serial, taken: digest }),
+        Kind::Want => payload_of(&WantPayload { index }),
+        Kind::Compare => payload_of(&ComparePayload { first: index, exponent, digest }),
+        Kind::Same => payload_of(&SamePayload { first: index, exponent, is_same: rng.bool() }),
+        Kind::Cut => payload_of(&Cut {
             nonce: bench.setup.nonces[1 - to],
             joiner_nonce: bench.setup.nonces[to],
             joiner_challenge: rng.u32(0..12),
@@ -40,16 +40,7 @@ fn payload(rng: &mut Rng, bench: &ServoBench<'_>, to: usize, kind: Kind) -> Vec<
             region_digest: digest,
             starts_in_us: rng.u32(..),
         }),
-        Kind::Hello
-        | Kind::Sample
-        | Kind::Vote
-        | Kind::Evidence
-        | Kind::Settled
-        | Kind::Upgrade
-        | Kind::HandOver
-        | Kind::Parcel => {
-            panic!("{kind:?} carries no memory")
-        }
+        _ => panic!("{kind:?} carries no memory"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bench::{A, B, Bench, CHANNELS, HOME, ServoBench, Setup, memory};
 use crate::by_hand::with_bench;
-use crate::frames::{bytes_of, forge_acknowledging};
+use crate::frames::{forge_acknowledging, payload_of};
 use crate::support::{Servo, sensor};
 use twinstep::diagnose::Reason;
 use twinstep::ids::{Phase, Stage};
@@ -67,7 +67,7 @@ fn the_record_is_of_the_cycle_that_differed() {
                 EvidencePayload { findings: 3, health: 0, first: 1, peer_first: 0, levels: [0; 5], vote: &vote };
             let phase = Phase::new(cycle, Stage::Evidence);
             let phases = [phase, Phase(phase.0 - 1)]; // it asks for what this channel has
-            let frame = forge_acknowledging(&bench.keys(), Kind::Evidence, peer, phases, &bytes_of(&of_peer));
+            let frame = forge_acknowledging(&bench.keys(), Kind::Evidence, peer, phases, &payload_of(&of_peer));
             bench.nodes[at].handle_frame(now, &frame).unwrap();
             let found = Diagnosis::Faulty(peer, Reason::Settled);
             let first = bench.nodes[at].first_fault().unwrap();

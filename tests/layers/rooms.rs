@@ -21,7 +21,7 @@ const PLATES: &[(&str, &str, &str)] = &[
         "claim config standing turn undertaking",
         "case mechanisms meeting mending mirror record samples schedule stepped",
     ),
-    ("outgoing", "config standing turn", "mechanisms my_vote outgoing record samples"),
+    ("outgoing", "config standing turn", "mechanisms my_vote outgoing record samples schedule"),
     (
         "upgrade/trial",
         "config standing suspicion turn undertaking",
@@ -31,7 +31,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("ballot", "", "mechanisms my_vote peer_vote record"),
     ("proof", "turn", "case mechanisms my_vote peer_vote record"),
     ("memory", "config standing turn", "mechanisms mending mirror record"),
-    ("hello", "config standing turn", "meeting outgoing upgrade"),
+    ("hello", "config standing turn", "copying meeting outgoing upgrade"),
     ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
     ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
     ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),

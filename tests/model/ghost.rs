@@ -5,7 +5,7 @@ use super::program::{FIRST, agreed, next};
 use super::world::{CHANNELS, WINDOW_US};
 use std::hash::Hash;
 use twinstep::diagnose::Suspects;
-use twinstep::wire::{EvidencePayload, Kind};
+use twinstep::wire::{EvidencePayload, Kind, Payload, VoteFrame};
 use twinstep::{Diagnosis, Epoch, Mode, Outcome, Site, canonical};
 
 /// What must never be; the text says which.
@@ -63,7 +63,7 @@ impl Moment {
 }
 
 pub fn is_kind(frame: &[u8], kinds: &[Kind]) -> bool {
-    kinds.iter().any(|kind| frame[0] >> 1 & 0xF == *kind as u8)
+    Kind::of_frame(frame).is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// A vote as it was sent: by itself, or the second one with the evidence.
@@ -79,9 +79,9 @@ impl Tap {
     pub fn of(frame: &[u8]) -> Option<Self> {
         let payload = &frame[8..frame.len() - 4];
         let vote = if Moment::of_evidence(frame).is_some() {
-            canonical::decode::<EvidencePayload<'_>>(payload)?.vote
+            EvidencePayload::parse(payload).ok()?.vote
         } else if is_kind(frame, &[Kind::Vote]) {
-            payload
+            VoteFrame::parse(payload).ok()?.vote
         } else {
             return None;
         };

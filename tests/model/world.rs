@@ -27,7 +27,7 @@ const VALUE_BIT: usize = 4;
 const OUTPUT_BIT: usize = 64;
 const DIGEST_BIT: usize = 32;
 /// The longest `Hello`, the longest frame of this program.
-const FRAME: usize = 58;
+const FRAME: usize = 60;
 
 pub type TinyNode = Node<'static, Tiny, FRAME>;
 
@@ -547,9 +547,7 @@ fn note(log: &mut Option<String>, text: impl FnOnce() -> String) {
 
 /// What a frame is, for a trace.
 pub fn kind(frame: &[u8]) -> String {
-    let names =
-        ["?", "Hello", "Cut", "Sample", "Vote", "Block", "Ack", "Want", "Compare", "Same", "Evidence", "Settled"];
-    let name = names.get(usize::from(frame[0] >> 1 & 0xF)).unwrap_or(&"?");
+    let name = Kind::of_frame(frame).map_or("?".to_owned(), |kind| format!("{kind:?}"));
     let epoch = u16::from_le_bytes([frame[1], frame[2]]);
     let cycle = u32::from_le_bytes([frame[3], frame[4], frame[5], frame[6]]) >> 2;
     format!("{name}({cycle}, {}{})", epoch >> 1, if epoch & 1 == 0 { "A" } else { "B" })

@@ -167,7 +167,7 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
                 self.poll(at);
             }
             while let Some(frame) = self.next_frame(at) {
-                let is_lost = self.loses.iter().any(|kind| *kind as u8 == (frame[0] >> 1) & 0xF);
+                let is_lost = self.loses.iter().any(|kind| Some(*kind) == Kind::of_frame(&frame));
                 if !self.is_cut && !is_lost {
                     self.towards[1 - at].push(frame.clone());
                 }

@@ -6,7 +6,7 @@ use super::bench::{Bench, CHANNELS};
 use serde::Serialize;
 use twinstep::ids::Phase;
 use twinstep::reintegrate::CopyProgress;
-use twinstep::wire::{self, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Reject, VERSION};
+use twinstep::wire::{self, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES, Payload, Reject};
 use twinstep::{Arbiter, ChannelId, Cycle, Epoch, FirstFault, Instant, Mode, Node, Program, canonical};
 use zerocopy::IntoBytes;
 
@@ -119,7 +119,7 @@ impl Captured {
     /// Takes a frame apart; `None` if it is not of these boots.
     pub fn new(bytes: &[u8], keys: &Keys) -> Option<Self> {
         let (header, payload) = wire::parse(bytes, keys).ok()?;
-        let hello = (header.kind == Kind::Hello).then(|| canonical::decode::<Hello>(payload).unwrap());
+        let hello = (header.kind == Kind::Hello).then(|| Hello::parse(payload).unwrap());
         let is_first_word = hello.is_some_and(|hello| hello.echo_nonce == 0);
         Some(Self { bytes: bytes.to_vec(), header, payload: payload.to_vec(), is_first_word })
     }
@@ -190,6 +190,13 @@ pub fn bytes_of<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// Returns a payload of the library's own as it is on the wire.
+pub fn payload_of<'b>(payload: &impl Payload<'b>) -> Vec<u8> {
+    let mut bytes = vec![0; payload.payload_bytes()];
+    payload.write(&mut bytes).unwrap();
+    bytes
+}
+
 /// Returns the payload of a sample as it is on the wire.
 pub fn sample_payload<T: Serialize>(input: &T) -> Vec<u8> {
     let digest = canonical::digest(input).unwrap();
@@ -198,7 +205,7 @@ pub fn sample_payload<T: Serialize>(input: &T) -> Vec<u8> {
 
 /// Whether there is a kind of frame of this number.
 pub fn is_known(kind: u8) -> bool {
-    (Kind::Hello as u8..=Kind::Parcel as u8).contains(&kind)
+    Kind::of_number(kind).is_some()
 }
 
 /// Returns why these bytes must be dropped, given that their CRC does not hold.
@@ -206,8 +213,8 @@ pub fn cause_of(bytes: &[u8]) -> Reject {
     match bytes {
         _ if bytes.len() > MAX_FRAME_BYTES => Reject::TooLong,
         _ if bytes.len() < OVERHEAD_BYTES => Reject::TooShort,
-        [first, ..] if (first >> 5) != VERSION => Reject::Version,
-        [first, ..] if !is_known((first >> 1) & 0xF) => Reject::Kind,
+        [first, ..] if first & 0x80 != 0 => Reject::Version,
+        [first, ..] if !is_known(first >> 1) => Reject::Kind,
         _ => Reject::Crc,
     }
 }

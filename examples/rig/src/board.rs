@@ -233,7 +233,7 @@ fn timeless(given: &Given) -> Given {
 /// Whether these bytes of the peer bring the end of a vote.
 fn ends_a_vote(deframer: &mut Deframer, link: &[u8]) -> bool {
     let frames = link.iter().filter_map(|byte| deframer.push(*byte));
-    let votes = frames.filter(|out| out.frame.first().is_some_and(|first| first >> 1 & 0xF == Kind::Vote as u8));
+    let votes = frames.filter(|out| Kind::of_frame(&out.frame) == Some(Kind::Vote));
     votes.count() > 0
 }
 

@@ -205,20 +205,20 @@ impl Judge {
         let (Some(header), Some(payload)) = (frame.get(..8), frame.get(8..frame.len().saturating_sub(4))) else {
             return;
         };
-        let kind = (header[0] >> 1) & 0xF;
+        let kind = Kind::of_frame(frame);
         let phase = u32::from_le_bytes([header[3], header[4], header[5], header[6]]);
         let cycle = phase >> 2;
-        if kind == Kind::Sample as u8 {
+        if kind == Some(Kind::Sample) {
             let reading = payload.get(4..).and_then(canonical::decode::<Reading>);
             if let Some(reading) = reading {
                 self.sampled_on_link[sender.index()] = Some(cycle);
                 self.sampled(sender, cycle, reading);
                 self.count_frame(sender, cycle, 0, wire_bytes - (payload.len() - 4));
             }
-        } else if kind == Kind::Block as u8 {
+        } else if kind == Some(Kind::Block) {
             self.count_block(sender, cycle);
-        } else if kind == Kind::Vote as u8 {
-            self.count_frame(sender, cycle, 1, wire_bytes - payload.len().saturating_sub(8));
+        } else if kind == Some(Kind::Vote) {
+            self.count_frame(sender, cycle, 1, wire_bytes - payload.len().saturating_sub(2 + 8));
         }
     }
 
@@ -233,7 +233,7 @@ impl Judge {
         else {
             return false;
         };
-        let [kind, _, _, p0, p1, p2, p3, _] = *header;
+        let [_, _, _, p0, p1, p2, p3, _] = *header;
         let cycle = u32::from_le_bytes([p0, p1, p2, p3]) >> 2;
         let has_digest = || {
             let (digest, sample) = payload.split_first_chunk::<4>()?;
@@ -241,7 +241,7 @@ impl Judge {
             of_sample.extend(sample);
             Some(of_sample.finish() == u32::from_le_bytes(*digest))
         };
-        let is_sample = (kind >> 1) & 0xF == Kind::Sample as u8;
+        let is_sample = Kind::of_frame(frame) == Some(Kind::Sample);
         cycle <= self.latest + CYCLES_AHEAD && (!is_sample || has_digest() == Some(true))
     }
 

@@ -5,8 +5,8 @@ use super::seal::seal;
 use crate::program::{Drive, Filter, Plant, Sample, sample};
 use twinstep::mirror::Mirror;
 use twinstep::sim::Storage;
-use twinstep::wire::{self, Cut, Hello, Keys, Kind, MAX_FRAME_BYTES, Reject};
-use twinstep::{Begun, Cycle, Epoch, Instant, Mode, Node, Outcome, Program, Verdict, canonical};
+use twinstep::wire::{self, Cut, Hello, Keys, Kind, MAX_FRAME_BYTES, Payload, Reject};
+use twinstep::{Begun, Cycle, Epoch, Instant, Mode, Node, Outcome, Program, Verdict};
 use zerocopy::FromBytes;
 
 /// More frames than a channel has to send at once.
@@ -128,10 +128,8 @@ impl<'m> Live<'m> {
         let keys = self.all_keys();
         let Some((header, payload)) = keys.iter().find_map(|keys| wire::parse(bytes, keys).ok()) else { return };
         match header.kind {
-            Kind::Hello => {
-                self.said.extend(canonical::decode::<Hello>(payload).map(|hello| (hello.nonce, hello.epoch)))
-            }
-            Kind::Cut => self.said.extend(canonical::decode::<Cut>(payload).map(|cut| (cut.nonce, cut.epoch))),
+            Kind::Hello => self.said.extend(Hello::parse(payload).ok().map(|hello| (hello.nonce, hello.epoch))),
+            Kind::Cut => self.said.extend(Cut::parse(payload).ok().map(|cut| (cut.nonce, cut.epoch))),
             _ => self.said.push((self.channel.peer_nonce, header.epoch)),
         }
     }

@@ -4,23 +4,6 @@ use twinstep::ids::Phase;
 use twinstep::wire::{self, Header, Keys, Kind, MAX_FRAME_BYTES, OVERHEAD_BYTES};
 use twinstep::{ChannelId, Epoch};
 
-const KINDS: [Kind; 14] = [
-    Kind::Hello,
-    Kind::Cut,
-    Kind::Sample,
-    Kind::Vote,
-    Kind::Block,
-    Kind::Ack,
-    Kind::Want,
-    Kind::Compare,
-    Kind::Same,
-    Kind::Evidence,
-    Kind::Settled,
-    Kind::Upgrade,
-    Kind::HandOver,
-    Kind::Parcel,
-];
-
 /// Returns a frame with the right CRC in place of its last four bytes; as it is if it has no room for one, or no
 /// kind.
 pub(super) fn seal(frame: &[u8], keys: &Keys) -> Vec<u8> {
@@ -36,7 +19,7 @@ pub(super) fn seal(frame: &[u8], keys: &Keys) -> Vec<u8> {
 
 fn header(frame: &[u8], keys: &Keys) -> Option<Header> {
     let [first, e0, e1, p0, p1, p2, p3, ack] = *frame.first_chunk()?;
-    let kind = KINDS.into_iter().find(|kind| *kind as u8 == (first >> 1) & 0xF)?;
+    let kind = Kind::of_number(first >> 1)?;
     let phase = u32::from_le_bytes([p0, p1, p2, p3]);
     Some(Header {
         kind,

@@ -5,8 +5,8 @@ use super::super::settings::Settings;
 use crate::ids::Instant;
 use crate::program::Program;
 use crate::succession::Succession;
-use crate::upgrade::{Candidate, Counts, Order, Refusal, Step, Trial, VersionRelation};
-use crate::wire::Part;
+use crate::upgrade::{Candidate, Counts, Order, Refusal, Step, Trial};
+use crate::wire::{OrderPayload, Part};
 
 /// Without an upgrade under way words are exchanged more seldom, by this factor.
 const IDLE_INTERVALS: u32 = 16;
@@ -42,12 +42,12 @@ impl<P: Program> Upgrades<P> {
     pub(super) fn fingerprint(&self, hasher: &mut impl core::hash::Hasher) {
         use core::hash::Hash;
         let Self { versions, words, orders, departure } = self;
-        let Versions { succession: _, terms, trial, cannot_migrate: _, candidate, floor } = versions;
-        (terms, trial.counts(), candidate, floor).hash(hasher);
+        let Versions { succession: _, trial, cannot_migrate: _, candidate, floor } = versions;
+        (trial.counts(), candidate, floor).hash(hasher);
         let Words { partner, serial: _, is_due, at } = words;
         (partner, is_due, at).hash(hasher);
-        let Orders { given, number, refused: _, answered, answer } = orders;
-        (given, number, answered, answer).hash(hasher);
+        let Orders { given, number, refused: _, answered, answer, is_due, at } = orders;
+        (given, number, answered, answer, is_due, at).hash(hasher);
         departure.hash(hasher);
     }
 }
@@ -55,8 +55,6 @@ impl<P: Program> Upgrades<P> {
 /// What this channel knows of its version, of the one before it and of the one after it.
 pub(in crate::node) struct Versions<P: Program> {
     succession: Option<Succession<P>>,
-    /// In whose terms this channel says its next `Hello`: of the one that it heard last.
-    terms: VersionRelation,
     trial: Trial<P>,
     cannot_migrate: Option<u16>,
     candidate: Option<Candidate>,
@@ -65,14 +63,7 @@ pub(in crate::node) struct Versions<P: Program> {
 }
 
 impl<P: Program> Versions<P> {
-    const NONE: Self = Self {
-        succession: None,
-        terms: VersionRelation::Same,
-        trial: Trial::NEW,
-        cannot_migrate: None,
-        candidate: None,
-        floor: None,
-    };
+    const NONE: Self = Self { succession: None, trial: Trial::NEW, cannot_migrate: None, candidate: None, floor: None };
 
     /// Returns what this version says of the one before it.
     pub(super) fn succession(&self) -> Option<Succession<P>> {
@@ -81,14 +72,6 @@ impl<P: Program> Versions<P> {
 
     pub(super) fn succeed(&mut self, succession: Succession<P>) {
         self.succession = Some(succession);
-    }
-
-    pub(super) fn terms(&self) -> VersionRelation {
-        self.terms
-    }
-
-    pub(super) fn heard(&mut self, relation: VersionRelation) {
-        self.terms = relation;
     }
 
     pub(super) fn trial(&self) -> &Trial<P> {
@@ -199,12 +182,12 @@ impl Words {
     pub(super) fn sent(&mut self, now: Instant, step: Step, config: &Settings) {
         let intervals = if step == Step::Idle { IDLE_INTERVALS } else { 1 };
         (self.serial, self.is_due) = (self.next_serial(), false);
-        self.at = now.plus_us(config.hello_us().saturating_mul(intervals));
+        self.at = now.plus_us(interval_us(config).saturating_mul(intervals));
     }
 
     /// Takes back a time that is further ahead than any can be.
     pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
-        self.at = self.at.min(now.plus_us(config.hello_us().saturating_mul(IDLE_INTERVALS)));
+        self.at = self.at.min(now.plus_us(interval_us(config).saturating_mul(IDLE_INTERVALS)));
     }
 }
 
@@ -213,34 +196,33 @@ impl Words {
 pub(in crate::node) struct Orders {
     /// One given here, until the partner has answered it.
     given: Option<Order>,
-    number: u8,
+    number: u16,
     refused: Option<Refusal>,
     /// The partner's order that was answered last, and how.
-    answered: u8,
+    answered: u16,
     answer: Option<Refusal>,
+    /// Something of this is new to the partner.
+    is_due: bool,
+    at: Instant,
 }
 
 impl Orders {
-    const NONE: Self = Self { given: None, number: 0, refused: None, answered: 0, answer: None };
+    const NONE: Self = Self {
+        given: None,
+        number: 0,
+        refused: None,
+        answered: 0,
+        answer: None,
+        is_due: false,
+        at: Instant::from_micros(0),
+    };
 
     pub(super) fn given(&self) -> Option<Order> {
         self.given
     }
 
-    pub(super) fn number(&self) -> u8 {
-        self.number
-    }
-
     pub(super) fn refused(&self) -> Option<Refusal> {
         self.refused
-    }
-
-    pub(super) fn answered(&self) -> u8 {
-        self.answered
-    }
-
-    pub(super) fn answer(&self) -> Option<Refusal> {
-        self.answer
     }
 
     /// Passes an order on; false if another one is on its way.
@@ -250,20 +232,56 @@ impl Orders {
             Some(_) => {}
             None => self.number = self.number.wrapping_add(1).max(1),
         }
-        (self.given, self.refused) = (Some(order), None);
+        (self.given, self.refused, self.is_due) = (Some(order), None, true);
         true
     }
 
     /// The partner has answered the order of this number.
-    pub(super) fn was_answered(&mut self, number: u8, refused: Option<Refusal>) {
+    pub(super) fn was_answered(&mut self, number: u16, refused: Option<Refusal>) {
         if self.given.is_some() && number == self.number {
             (self.given, self.refused) = (None, refused);
         }
     }
 
+    /// Whether the partner's order of this number is above the one answered last.
+    pub(super) fn is_new(&self, number: u16) -> bool {
+        self.answered == 0 || number.wrapping_sub(self.answered).cast_signed() > 0
+    }
+
     /// Answers the partner's order of this number.
-    pub(super) fn answer_with(&mut self, number: u8, answer: Option<Refusal>) {
+    pub(super) fn answer_with(&mut self, number: u16, answer: Option<Refusal>) {
         (self.answered, self.answer) = (number, answer);
+    }
+
+    /// The partner is to hear how things stand.
+    pub(super) fn owe(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Returns when something is to be sent.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        if self.is_due { Some(Instant::from_micros(0)) } else { self.given.map(|_| self.at) }
+    }
+
+    pub(super) fn payload(&self) -> OrderPayload {
+        let (refusal, detail) = self.answer.map_or((0, 0), Refusal::encoded);
+        OrderPayload {
+            number: if self.given.is_some() { self.number } else { 0 },
+            order: self.given.map_or(0, Order::code),
+            refusal,
+            answered: self.answered,
+            detail,
+        }
+    }
+
+    /// It was sent; an order goes out again after a while.
+    pub(super) fn sent(&mut self, now: Instant, config: &Settings) {
+        (self.is_due, self.at) = (false, now.plus_us(interval_us(config)));
+    }
+
+    /// Takes back a time that is further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        self.at = self.at.min(now.plus_us(interval_us(config)));
     }
 
     /// An order that was passed on is for the channel that owned then.
@@ -273,8 +291,13 @@ impl Orders {
 
     /// The partner has booted anew, or is another one.
     pub(super) fn forget_partner(&mut self) {
-        (self.given, self.answered, self.answer) = (None, 0, None);
+        (self.given, self.answered, self.answer, self.is_due) = (None, 0, None, false);
     }
+}
+
+/// Returns how often words and orders are repeated: once a period at most.
+fn interval_us(config: &Settings) -> u32 {
+    config.hello_us().max(config.period_us())
 }
 
 /// How this channel leaves to be restarted, and what may make it.

@@ -1,16 +1,16 @@
 //! What the other rooms ask of an upgrade, answered by the functions of this one.
 
-use super::{NoRelation, Upgrades};
+use super::Upgrades;
 use crate::ids::{Epoch, Instant};
 use crate::lease::Arbiter;
 use crate::mode::Mode;
 use crate::node::settings::Settings;
 use crate::node::{MayUpgrade, Node};
-use crate::program::{Program, program_hash};
+use crate::program::Program;
 use crate::succession::Succession;
 use crate::upgrade::{Step, StepEvent, VersionRelation};
 use crate::verdict::Verdict;
-use crate::wire::{BufferTooSmall, Hello, Reject, Standing, UpgradePayload};
+use crate::wire::{BufferTooSmall, Hello, OrderPayload, Reject, Standing, UpgradePayload};
 
 type Upgraded<'m, P, const FRAME: usize> = Node<'m, P, FRAME, Upgrades<P>>;
 
@@ -19,20 +19,12 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     const NONE: Self = Self::new();
     const IS_ON: bool = true;
 
-    fn relation_of<const FRAME: usize>(
-        node: &Upgraded<'_, P, FRAME>,
-        hello: &Hello,
-        standing: Standing,
-    ) -> Result<VersionRelation, NoRelation> {
-        node.relation_of(hello, standing)
+    fn relation_of<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>, hello: &Hello) -> Option<VersionRelation> {
+        node.relation_of(hello)
     }
 
     fn expects_another_version<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> bool {
         node.expects_another_version()
-    }
-
-    fn heard<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, relation: VersionRelation) {
-        node.upgrade.versions.heard(relation); // fresh or not: else it is never answered in terms that it understands
     }
 
     fn met<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, relation: VersionRelation) {
@@ -44,18 +36,8 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         node.upgrade.orders.forget_partner();
     }
 
-    fn speaks_as_successor(&self) -> bool {
-        self.versions.terms() == VersionRelation::Older
-    }
-
-    /// To the version before, a successor speaks in its terms.
-    fn sign_program(&self, hello: Hello) -> Hello {
-        match self.versions.succession() {
-            Some(before) if self.versions.terms() == VersionRelation::Older => {
-                Hello { program_hash: before.program_hash, layout_hash: before.layout_hash, ..hello }
-            }
-            _ => Hello { program_hash: program_hash::<P>(), layout_hash: P::LAYOUT, ..hello },
-        }
+    fn predecessor_hash(&self) -> u32 {
+        self.versions.succession().map_or(0, |before| before.hash)
     }
 
     fn handle_word<const FRAME: usize>(
@@ -67,8 +49,16 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         node.handle_upgrade(now, epoch, told)
     }
 
+    fn handle_order<const FRAME: usize>(
+        node: &mut Upgraded<'_, P, FRAME>,
+        now: Instant,
+        told: &OrderPayload,
+    ) -> Result<(), Reject> {
+        node.handle_order(now, told)
+    }
+
     fn timeout<const FRAME: usize>(node: &Upgraded<'_, P, FRAME>) -> Option<Instant> {
-        node.upgrade_timeout()
+        node.upgrade_timeout().into_iter().chain(node.order_timeout()).min()
     }
 
     fn transmit<const FRAME: usize>(
@@ -76,7 +66,8 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         now: Instant,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, BufferTooSmall> {
-        node.transmit_upgrade(now, buffer)
+        let order = node.transmit_order(now, buffer)?;
+        if order.is_some() { Ok(order) } else { node.transmit_upgrade(now, buffer) }
     }
 
     fn looks_for_duty<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) {
@@ -116,6 +107,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
 
     fn bound(&mut self, now: Instant, config: &Settings) {
         self.words.bound(now, config);
+        self.orders.bound(now, config);
     }
 
     fn may_donate<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, standing: Standing) -> bool {

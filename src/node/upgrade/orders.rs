@@ -1,6 +1,6 @@
 //! What a user sees of an upgrade, and orders: carried out by the channel that owns, passed on by the other one.
 
-use crate::ids::Instant;
+use crate::ids::{Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::node::{Node, Upgrades};
 use crate::program::Program;
@@ -8,7 +8,7 @@ use crate::succession::Succession;
 use crate::upgrade::{
     Candidate, Duty, FirstDifference, NotReady, Order, Refusal, Status, Step, StepEvent, VersionRelation,
 };
-use crate::wire::{Part, UpgradePayload};
+use crate::wire::{BufferTooSmall, Kind, OrderPayload, Part, Reject};
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Lets this version take over from the one before it, should that serve. To be said before the first cycle.
@@ -205,16 +205,40 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if !self.upgrade.orders.pass_on(order) {
             return Err(Refusal::Busy);
         }
-        self.upgrade.words.owe();
         Ok(())
     }
 
-    pub(super) fn answer_order(&mut self, now: Instant, told: &UpgradePayload) {
-        if told.order == 0 || told.order_number == self.upgrade.orders.answered() {
-            return;
+    /// Takes the partner's order, if this channel owns, and its answer to the one that was passed on.
+    pub(in crate::node) fn handle_order(&mut self, now: Instant, told: &OrderPayload) -> Result<(), Reject> {
+        self.upgrade.orders.was_answered(told.answered, Refusal::decoded(told.refusal, told.detail));
+        if told.number == 0 || !self.leads() {
+            return Ok(());
         }
-        let done = Order::of_code(told.order).ok_or(Refusal::Unknown).and_then(|order| self.carry_out(now, order));
-        self.upgrade.orders.answer_with(told.order_number, done.err());
-        self.upgrade.words.owe();
+        if self.upgrade.orders.is_new(told.number) {
+            let done = Order::of_code(told.order).ok_or(Refusal::Unknown).and_then(|order| self.carry_out(now, order));
+            self.upgrade.orders.answer_with(told.number, done.err());
+            self.look_for_duty(now);
+        }
+        self.upgrade.orders.owe();
+        Ok(())
+    }
+
+    /// Returns when an order or an answer is due.
+    pub(in crate::node) fn order_timeout(&self) -> Option<Instant> {
+        self.upgrade.orders.due_at().filter(|_| self.can_talk())
+    }
+
+    pub(in crate::node) fn transmit_order(
+        &mut self,
+        now: Instant,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        if self.order_timeout().is_none_or(|at| now < at) {
+            return Ok(None);
+        }
+        let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
+        let length = self.transmit(Kind::Order, phase, buffer, &self.upgrade.orders.payload())?;
+        self.upgrade.orders.sent(now, &self.control.config);
+        Ok(Some(length))
     }
 }

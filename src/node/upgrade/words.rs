@@ -1,34 +1,28 @@
 //! What the two halves of an upgrade tell each other, and in whose terms.
 
+use super::Upgrades;
 use super::books::Partner;
-use super::{NoRelation, Upgrades};
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::mode::Mode;
 use crate::node::Node;
-use crate::program::{Program, program_hash};
-use crate::upgrade::{Counts, Order, Refusal, Step, StepEvent, VersionRelation};
-use crate::wire::{BufferTooSmall, Hello, Kind, Part, Reject, Standing, UpgradePayload};
+use crate::program::{Program, program_hash, version_hash};
+use crate::upgrade::{Counts, Step, StepEvent, VersionRelation};
+use crate::wire::{BufferTooSmall, Hello, Kind, Part, Reject, UpgradePayload};
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
-    /// Returns what the sender's version is to this one's, if they can pair or succeed one another; else why not.
-    pub(in crate::node) fn relation_of(
-        &self,
-        hello: &Hello,
-        standing: Standing,
-    ) -> Result<VersionRelation, NoRelation> {
-        let succeeds = standing.contains(Standing::SUCCEEDS);
-        let hashes = [hello.program_hash, hello.layout_hash, hello.config_hash];
-        let config_hash = self.control.config.hash();
-        if hashes == [program_hash::<P>(), P::LAYOUT, config_hash] {
-            return Ok(if succeeds { VersionRelation::Newer } else { VersionRelation::Same });
-        }
-        let before =
-            self.upgrade.versions.succession().map(|before| [before.program_hash, before.layout_hash, config_hash]);
-        match before {
-            Some(before) if before == hashes && !succeeds => Ok(VersionRelation::Older),
-            // Of this version itself, and takes this channel for one of the version before, as which it knew it.
-            Some(before) if before == hashes => Err(NoRelation::Mistaken),
-            _ => Err(NoRelation::Stranger),
+    /// Returns what the sender's version is to this one's; `None`: they cannot pair, nor succeed one another.
+    pub(in crate::node) fn relation_of(&self, hello: &Hello) -> Option<VersionRelation> {
+        let is_of_me = |hash| hash != 0 && hash == version_hash(program_hash::<P>(), P::LAYOUT);
+        let before = self.upgrade.versions.succession();
+        if hello.config_hash != self.control.config.hash() {
+            None
+        } else if self.is_of_this_version(hello) {
+            Some(VersionRelation::Same)
+        } else if is_of_me(hello.predecessor) {
+            Some(VersionRelation::Newer)
+        } else {
+            let said = version_hash(hello.program_hash, hello.layout_hash);
+            before.is_some_and(|before| before.hash == said).then_some(VersionRelation::Older)
         }
     }
 
@@ -70,14 +64,13 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         }
         self.answers_handover(now, epoch);
         let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
-        let UpgradePayload { serial, version, candidate, cannot_migrate, .. } = *told;
+        let cannot_migrate = part.contains(Part::CANNOT_MIGRATE).then_some(told.cannot_migrate);
+        let UpgradePayload { serial, version, candidate, .. } = *told;
         self.upgrade.words.take(Partner { serial, step, part, version, candidate, counts, cannot_migrate });
         if part.contains(Part::ASKS) && !self.has_to_tell() {
             self.upgrade.words.owe();
         }
-        self.upgrade.orders.was_answered(told.answered, Refusal::decoded(told.refusal, told.detail));
         if self.leads() {
-            self.answer_order(now, told);
             if self.control.undertaking.version_relation() == VersionRelation::Newer && part.contains(Part::CONFIRMED) {
                 self.step_on(StepEvent::CannotGoBack);
             }
@@ -95,17 +88,21 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(in crate::node) fn has_to_tell(&self) -> bool {
         let (undertaking, upgrade) = (&self.control.undertaking, &self.upgrade);
         let is_under_way = undertaking.step() != Step::Idle || undertaking.version_relation() != VersionRelation::Same;
-        let is_told = is_under_way || upgrade.versions.candidate().is_some() || upgrade.orders.given().is_some();
+        let is_told = is_under_way || upgrade.versions.candidate().is_some();
         is_told || !undertaking.is_confirmed() || self.upgrade.versions.floor().is_some_and(|floor| floor < P::VERSION)
     }
 
-    pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
-        let is_known = self.control.standing.peer_nonce() != 0
+    /// Whether there is a peer to talk to.
+    pub(super) fn can_talk(&self) -> bool {
+        self.control.standing.peer_nonce() != 0
             && self.control.standing.mode() != Mode::Safe
-            && !self.meeting.is_cutting_first();
+            && !self.meeting.is_cutting_first()
+    }
+
+    pub(in crate::node) fn upgrade_timeout(&self) -> Option<Instant> {
         let words = &self.upgrade.words;
         let at = if words.is_due() { Instant::from_micros(0) } else { words.at() };
-        (is_known && (words.is_due() || self.has_to_tell())).then_some(at)
+        (self.can_talk() && (words.is_due() || self.has_to_tell())).then_some(at)
     }
 
     pub(in crate::node) fn transmit_upgrade(
@@ -124,7 +121,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         part.set(Part::CONFIRMED, self.control.undertaking.is_confirmed());
         part.set(Part::ASKS, self.has_to_tell());
         part.set(Part::LEADS, self.leads());
-        let (refusal, detail) = upgrade.orders.answer().map_or((0, 0), Refusal::encoded);
+        let cannot_migrate = upgrade.versions.cannot_migrate();
+        part.set(Part::CANNOT_MIGRATE, cannot_migrate.is_some());
         let Counts { cycles, tolerated, differing } = upgrade.versions.trial().counts();
         let payload = UpgradePayload {
             serial: upgrade.words.next_serial(),
@@ -132,15 +130,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             part: part.bits(),
             version: P::VERSION,
             candidate: upgrade.versions.candidate().map_or(0, |candidate| candidate.version),
-            order: upgrade.orders.given().map_or(0, Order::code),
-            order_number: upgrade.orders.number(),
-            answered: upgrade.orders.answered(),
-            refusal,
-            detail,
             tried: cycles,
             tolerated,
             differing,
-            cannot_migrate: upgrade.versions.cannot_migrate(),
+            cannot_migrate: cannot_migrate.unwrap_or_default(),
         };
         let phase = Phase::new(self.control.turn.committed(), Stage::Settled);
         let length = self.transmit(Kind::Upgrade, phase, buffer, &payload)?;

@@ -15,14 +15,10 @@ use crate::vote::OpenError;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use core::ops::ControlFlow;
 
-fn kind_of(frame: &[u8]) -> u8 {
-    frame.first().map_or(0, |first| (first >> 1) & 0xF)
-}
-
 /// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
 fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
     let Some([_, _, _, p0, p1, p2, p3, ..]) = frame.first_chunk::<8>() else { return 0 };
-    if kind_of(frame) == Kind::Block as u8 {
+    if Kind::of_frame(frame) == Some(Kind::Block) {
         let of = u32::from_le_bytes([*p0, *p1, *p2, *p3]);
         *blocks = if *cycle == of { *blocks + 1 } else { 1 };
         *cycle = of;
@@ -119,7 +115,7 @@ impl<P: Program> Pair<'_, P> {
         let blocks = blocks_in_cycle(&mut self.blocks_sent[at], frame);
         self.report.blocks_in_a_cycle_max = self.report.blocks_in_a_cycle_max.max(blocks);
         self.frames_sent += 1;
-        let is_lost = self.losing.take_if(|kind| kind_of(frame) == *kind as u8).is_some();
+        let is_lost = self.losing.take_if(|kind| Kind::of_frame(frame) == Some(*kind)).is_some();
         let failure = self.failing[at].take_if(|(left, _)| *left < frame.len() as u64);
         let sent = failure.map_or(frame.len(), |(left, _)| left as usize);
         if let Some((left, _)) = &mut self.failing[at] {
