@@ -63,8 +63,27 @@ impl Kind {
     ];
 
     /// Returns the kind of this number.
-    pub fn of_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    pub const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Hello),
+            2 => Some(Self::Cut),
+            3 => Some(Self::Sample),
+            4 => Some(Self::Vote),
+            5 => Some(Self::Block),
+            6 => Some(Self::Ack),
+            7 => Some(Self::Want),
+            8 => Some(Self::Compare),
+            9 => Some(Self::Same),
+            10 => Some(Self::Evidence),
+            11 => Some(Self::Settled),
+            12 => Some(Self::Upgrade),
+            13 => Some(Self::HandOver),
+            14 => Some(Self::Parcel),
+            15 => Some(Self::Order),
+            16 => Some(Self::Rendezvous),
+            17 => Some(Self::Key),
+            _ => None,
+        }
     }
 
     /// Returns what a frame says that it is; `None` if it has no byte, another format or an unknown kind. Nothing else of it

@@ -7,12 +7,8 @@ use twinstep::diagnose::Suspects;
 use twinstep::wire::Kind;
 use twinstep::{Config, Diagnosis, Event, Mechanism, Mode, Site};
 
-fn kind_of(frame: &[u8]) -> u8 {
-    (frame[0] >> 1) & 0xF
-}
-
 pub fn is_kind(frame: &[u8], kind: Kind) -> bool {
-    kind_of(frame) == kind as u8
+    Kind::of_frame(frame) == Some(kind)
 }
 
 fn with_patience(patience: u8) -> Setup {
