@@ -246,13 +246,6 @@ pub enum ConfigError {
         /// The longest one.
         longest_us: u32,
     },
-    /// The frame buffer is smaller than the largest frame.
-    FrameTooSmall {
-        /// Bytes the frame takes.
-        need_bytes: usize,
-        /// Bytes the buffer has, at most [`MAX_FRAME_BYTES`](crate::wire::MAX_FRAME_BYTES).
-        have_bytes: usize,
-    },
     /// The memory does not have the size of the state.
     Memory(MemoryMismatch),
     /// The arbiter cannot keep two channels apart that both start alone.
@@ -309,9 +302,6 @@ impl core::fmt::Display for ConfigError {
             Self::HelloIntervalMissing => write!(f, "hello interval is 0"),
             Self::PeriodTooLong { period_us, longest_us } => {
                 write!(f, "period {period_us} us is above {longest_us} us")
-            }
-            Self::FrameTooSmall { need_bytes, have_bytes } => {
-                write!(f, "a frame takes {need_bytes} bytes, the buffer has {have_bytes}")
             }
             Self::Memory(MemoryMismatch { need_blocks, have_blocks }) => {
                 write!(f, "the state takes {need_blocks} blocks, the memory has {have_blocks}")

@@ -148,6 +148,7 @@ use memory::Mending;
 use outgoing::Outgoing;
 use record::Record;
 use schedule::Schedule;
+pub use start::frame;
 use stepped::Stepped;
 use turn::Progress;
 pub use upgrade::Upgrades;

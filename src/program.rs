@@ -1,24 +1,30 @@
 //! PROGRAM  what the user writes.
 
+mod build;
+mod message;
+
+pub use build::Build;
+pub use message::Message;
+
 use crate::canonical;
 use crate::digest::ValueDigest;
 use crate::ids::Cycle;
 use crate::memory::State;
 use crate::tracked::Tracked;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// A deterministic control program, run by both channels in lockstep.
 ///
 /// `step` is pure: no clock, no I/O, no statics, no random numbers of its own; what it
 /// needs of these comes in with the input. That is what makes voting, re-execution and
-/// simulation possible.
+/// simulation possible. A program has no `self` for the same reason: whatever it remembers is
+/// [`State`](Self::State), which both channels compare and copy.
 pub trait Program {
     /// What a channel samples each cycle: small and structured, sent every cycle.
-    type Input: Serialize + DeserializeOwned + Clone;
+    type Input: Message;
     /// What is voted and driven. Outputs are levels, not pulses: a takeover may drive a
     /// cycle's output a second time.
-    type Output: Serialize + DeserializeOwned + Clone;
+    type Output: Message;
     /// Bulk memory, mirrored in blocks.
     type State: State;
 
@@ -28,6 +34,17 @@ pub trait Program {
     /// The program's version: raise it with every change. Channels whose versions
     /// differ do not pair, except a [`Successor`](crate::Successor) with the version before it.
     const VERSION: u32;
+
+    /// The identity of the program's source and types: channels of one version whose builds differ do not pair, so that a change
+    /// without a new [`VERSION`](Self::VERSION) is found before it runs. `build_of!("controller.rs")` digests the source; see
+    /// [`Build`].
+    const BUILD: Build;
+
+    /// Bytes of the longest encoding of an input. A frame too small for it does not compile: see [`frame`].
+    const INPUT_BYTES: usize = <Self::Input as Message>::MAX_BYTES;
+
+    /// The same of an output.
+    const OUTPUT_BYTES: usize = <Self::Output as Message>::MAX_BYTES;
 
     /// Hash of the state's layout: channels of one version whose layouts differ do not pair. This one covers size
     /// and alignment; name offsets to have the order of the fields in it too, and the size of

@@ -17,6 +17,7 @@
 //! #     type State = u32;
 //! #     const SAFE: u32 = 0;
 //! #     const VERSION: u32 = 1;
+//! #     const BUILD: twinstep::Build = twinstep::Build::new(1);
 //! #     fn agree(a: &u8, b: &u8) -> Agreement<u8> { Agreement::on(*a.max(b)) }
 //! #     fn step(_: Cycle, state: &mut Tracked<u32>, input: &u8) -> u32 {
 //! #         state.update(|s| s, |count| count.wrapping_add(u32::from(*input)));

@@ -72,7 +72,8 @@
 //! receiver refuses features that it does not know, and one that is not its own. Flags: 1 empty (the epoch is then the
 //! newest one heard of, with the sender for its owner), 2 owns the outputs, 4 outside of the cycle, 8 went on alone and was overtaken,
 //! 16 is about to restart. The phase is `4 * committed cycle + 3`; of an empty and of a joining channel the committed cycle is 0 or means
-//! nothing. Build is 0 if the sender does not tell it.
+//! nothing. Build is the
+//! number of [`Build`](crate::Build). Channels of one version whose program, layout, build or configuration differ do not pair.
 //!
 //! Who says what: Starting says 1 and 4; Standby 4, and 8 if it applies, and 1 if it is empty; Simplex and Donor 2 if they own, and
 //! 4. Duplex and Trial say 2 if they own, without 4, and only in answer. Joining and Safe send none. Starting, Simplex, Donor and

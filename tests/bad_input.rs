@@ -17,6 +17,7 @@ use frames::{
     Captured, Reaction, Snapshot, bytes_of, cause_of, damaged, forge_under, is_known, payload_of, sample_payload,
     with_rest,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use support::{Sample, Servo, sensor};
 use twinstep::ids::{Phase, Stage};
@@ -27,8 +28,8 @@ use twinstep::wire::{
     OrderPayload, Payload, Reject, UpgradePayload, VERSION, WantPayload,
 };
 use twinstep::{
-    Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Instant, Mechanism, Mode, Node, PairId, Program,
-    Tracked, Upgrades,
+    Agreement, ChannelId, Config, ConfigError, Cycle, Epoch, Faults, Instant, Mechanism, Message, Mode, Node, PairId,
+    Program, Tracked, Upgrades, frame,
 };
 
 /// Returns how a settled channel in duplex must take a frame of its own past.
@@ -486,6 +487,7 @@ fn frames_that_pass_the_crc_are_still_checked() {
         for altered in [
             Hello { program_hash: said.program_hash ^ 1, ..said },
             Hello { layout_hash: said.layout_hash ^ 1, ..said },
+            Hello { build: said.build ^ 1, ..said },
             Hello { config_hash: said.config_hash ^ 1, ..said },
         ] {
             let frame = bench.forge(Kind::Hello, peer, epoch, settled, &payload_of(&altered));
@@ -594,29 +596,37 @@ fn without_the_epoch_check_an_old_sample_leads_to_divergence() {
     }
 }
 
-/// Inputs and outputs of any length.
+/// Inputs and outputs of any length, whatever they are declared to be.
 struct Wordy;
 
-impl Program for Wordy {
-    type Input = Vec<u8>;
-    type Output = Vec<u8>;
-    type State = [u8; 64];
-    const SAFE: Vec<u8> = Vec::new();
-    const VERSION: u32 = 1;
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Words(Vec<u8>);
 
-    fn agree(a: &Vec<u8>, b: &Vec<u8>) -> Agreement<Vec<u8>> {
+impl Message for Words {
+    const MAX_BYTES: usize = 16;
+}
+
+impl Program for Wordy {
+    type Input = Words;
+    type Output = Words;
+    type State = [u8; 64];
+    const SAFE: Words = Words(Vec::new());
+    const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
+
+    fn agree(a: &Words, b: &Words) -> Agreement<Words> {
         Agreement::on(a.max(b).clone())
     }
 
-    fn step(cycle: Cycle, state: &mut Tracked<[u8; 64]>, input: &Vec<u8>) -> Vec<u8> {
+    fn step(cycle: Cycle, state: &mut Tracked<[u8; 64]>, input: &Words) -> Words {
         state.update(|s| &s[0], |count: u8| count.wrapping_add(1));
-        state.set(|s| &s[63], input.len() as u8);
-        input.iter().take(4).copied().chain([cycle.0 as u8]).collect()
+        state.set(|s| &s[63], input.0.len() as u8);
+        Words(input.0.iter().take(4).copied().chain([cycle.0 as u8]).collect())
     }
 }
 
 /// As small as a block of the state allows.
-const SMALL_FRAME: usize = OVERHEAD_BYTES + 3 + 3 + 1 + 64;
+const SMALL_FRAME: usize = frame::<Wordy>();
 /// Input bytes that fill a small frame: header and CRC, digest, and the length's own byte aside.
 const LONGEST_INPUT: usize = SMALL_FRAME - OVERHEAD_BYTES - wire::SAMPLE_DIGEST_BYTES - 1;
 
@@ -624,14 +634,14 @@ const LONGEST_INPUT: usize = SMALL_FRAME - OVERHEAD_BYTES - wire::SAMPLE_DIGEST_
 fn a_sample_too_long_for_a_frame_begins_nothing() {
     let mut memory = memory::<Wordy>();
     let mut bench = Bench::<Wordy, SMALL_FRAME>::new(&mut memory, HOME, |channel, cycle| {
-        vec![cycle.0 as u8 ^ channel.index() as u8; LONGEST_INPUT]
+        Words(vec![cycle.0 as u8 ^ channel.index() as u8; LONGEST_INPUT])
     });
     let try_too_long = |bench: &mut Bench<'_, Wordy, SMALL_FRAME>| {
         for at in [A, B] {
             for more in [1, 2, 100, 1_000] {
                 let (before, timeout) = (Snapshot::of(&mut bench.nodes[at]), bench.nodes[at].poll_timeout());
                 let now = bench.now();
-                let begun = bench.nodes[at].begin(now, vec![1; LONGEST_INPUT + more]);
+                let begun = bench.nodes[at].begin(now, Words(vec![1; LONGEST_INPUT + more]));
                 let length_bytes = if LONGEST_INPUT + more < 128 { 1 } else { 2 };
                 let need_bytes = SMALL_FRAME - 1 + length_bytes + more;
                 assert_eq!(begun, Err(BufferTooSmall { need_bytes, have_bytes: SMALL_FRAME }));
@@ -676,31 +686,32 @@ fn a_frame_stays_due_until_a_buffer_has_room() {
     assert_eq!(kinds.len(), 4, "Hello, Cut, Sample and Vote were held back");
 }
 
-macro_rules! program_of_output {
-    ($name:ident, $output:ty, $safe:expr) => {
+macro_rules! program_of {
+    ($name:ident, $input:ty, $output:ty, $safe:expr) => {
         struct $name;
 
         impl Program for $name {
-            type Input = u8;
+            type Input = $input;
             type Output = $output;
             type State = u32;
             const SAFE: $output = $safe;
             const VERSION: u32 = 1;
+            const BUILD: twinstep::Build = twinstep::Build::new(1);
 
-            fn agree(a: &u8, b: &u8) -> Agreement<u8> {
+            fn agree(a: &$input, b: &$input) -> Agreement<$input> {
                 Agreement::on(*a.max(b))
             }
 
-            fn step(_: Cycle, _: &mut Tracked<u32>, _: &u8) -> $output {
+            fn step(_: Cycle, _: &mut Tracked<u32>, _: &$input) -> $output {
                 Self::SAFE
             }
         }
     };
 }
 
-program_of_output!(Narrow, u8, 0);
-program_of_output!(Wide, [[u8; 32]; 2], [[1; 32]; 2]);
-program_of_output!(Widest, [[u8; 32]; 20], [[1; 32]; 20]);
+program_of!(Narrow, u8, u8, 0);
+program_of!(Wide, u8, [[u8; 32]; 2], [[1; 32]; 2]);
+program_of!(Sampled, [[u8; 30]; 3], u8, 0);
 
 /// Starts a channel and returns why it does not.
 fn refusal<P: Program, const FRAME: usize>(config: Config) -> Option<ConfigError> {
@@ -708,31 +719,21 @@ fn refusal<P: Program, const FRAME: usize>(config: Config) -> Option<ConfigError
     Node::<P, FRAME>::new(ChannelId::A, storage.cells(), config).err()
 }
 
+/// What does not fit does not compile: `compile_fail/frame_too_small.rs`.
 #[test]
-fn a_frame_buffer_too_small_is_refused_with_figures() {
-    let good = Config { nonce: 1, ..Config::DEFAULT };
-    let too_small = |need_bytes, have_bytes| Some(ConfigError::FrameTooSmall { need_bytes, have_bytes });
-    // A vote of 64 output bytes, and the evidence that carries it if the votes differ.
+fn a_frame_has_room_for_the_longest_that_is_sent() {
+    // A vote of 64 output bytes, and the evidence that carries it if the votes differ: flags, two digests, levels.
     let vote_bytes = OVERHEAD_BYTES + wire::VOTE_DIGEST_BYTES + 64;
-    let evidence_bytes = vote_bytes + 2 + 2 * 4 + 5; // flags, two digests, levels
-    assert_eq!(evidence_bytes, 99);
-    assert_eq!(refusal::<Wide, 98>(good), too_small(99, 98));
-    assert_eq!(refusal::<Wide, 99>(good), None);
-    // A larger buffer than the longest frame does not help.
-    assert_eq!(refusal::<Widest, 655>(good), too_small(675, 655));
-    assert_eq!(refusal::<Widest, 1_000>(good), too_small(675, 655));
+    assert_eq!(frame::<Wide>(), vote_bytes + 2 + 2 * 4 + 5);
     // However small the output, a `Hello` of four bytes and eleven numbers must fit.
-    let hello_bytes = OVERHEAD_BYTES + 4 + 11 * 4;
-    assert_eq!(hello_bytes, 60);
-    assert_eq!(refusal::<Narrow, 0>(good), too_small(60, 0));
-    assert_eq!(refusal::<Narrow, 59>(good), too_small(60, 59));
-    assert_eq!(refusal::<Narrow, 60>(good), None);
+    assert_eq!(frame::<Narrow>(), OVERHEAD_BYTES + 4 + 11 * 4);
     // And so must a block of memory, with serial, number and mask.
-    let block_bytes = OVERHEAD_BYTES + 2 + 2 + 2 + 64;
-    assert_eq!(block_bytes, 82);
-    assert_eq!(refusal::<Servo, 81>(good), too_small(82, 81));
-    assert_eq!(refusal::<Servo, 82>(good), None);
-    assert!(too_small(60, 59).unwrap().to_string().contains("60"), "the figures are in the text");
+    assert_eq!(frame::<Servo>(), OVERHEAD_BYTES + 2 + 2 + 2 + 64);
+    // A sample of 90 bytes.
+    assert_eq!(frame::<Sampled>(), OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + 90);
+    let good = Config { nonce: 1, ..Config::DEFAULT };
+    assert_eq!(refusal::<Wide, { frame::<Wide>() }>(good), None);
+    assert_eq!(refusal::<Sampled, { frame::<Sampled>() }>(good), None);
 }
 
 #[test]

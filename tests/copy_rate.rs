@@ -24,6 +24,7 @@ impl Program for Scatter {
     type State = Words;
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u32, b: &u32) -> Agreement<u32> {
         Agreement::on(*a.max(b))

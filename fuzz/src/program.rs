@@ -1,6 +1,7 @@
 //! The control program that is fuzzed: small, so that an execution is short, and with a state whose last block is
 //! shorter than the others.
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::{Agreement, ChannelId, Cycle, Program, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -10,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub enum Filter {}
 
 /// What a channel reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub struct Sample {
     /// The sensor's value.
     pub level: i16,
@@ -19,7 +20,7 @@ pub struct Sample {
 }
 
 /// What is voted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub struct Drive {
     /// The actuator's setting.
     pub torque: i32,
@@ -46,6 +47,7 @@ impl Program for Filter {
     type State = Plant;
     const SAFE: Drive = Drive { torque: 0, brake: true };
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn init(state: &mut Plant) {
         state.filtered = 1000;

@@ -15,9 +15,8 @@ use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, MayUpgrade, Mode
 
 /// One channel with its link and its arbiter.
 ///
-/// `FRAME` bounds every frame: at least 83, or 58 and 19 + the state's bytes for a state of less than
-/// a block; and the postcard bytes of the input + 16 and of the output + 39, which the evidence takes
-/// that carries it. Memory is best a `&'static mut Memory`, which takes no flash.
+/// `FRAME` bounds every frame: [`frame`](twinstep::frame) of the program at least, else this does not compile. Memory is best a
+/// `&'static mut Memory`, which takes no flash.
 ///
 /// The loop never ends because of the link: what goes wrong there is counted and is a lost
 /// frame to the voter, which is what it is built for.
@@ -165,6 +164,12 @@ where
     /// result is an event, and if it fails a fault.
     pub fn request_proof_test(&mut self) {
         self.node.request_proof_test();
+    }
+
+    /// Asks for a proof test if the last one was so many seconds ago, or there was none since this channel's boot. Call it
+    /// after each cycle; once a day, 86,400 seconds, is usual.
+    pub fn request_proof_test_every(&mut self, seconds: u32) {
+        self.node.request_proof_test_every(seconds);
     }
 
     /// Lets a channel take part again that was found faulty too often, and forgets what it was

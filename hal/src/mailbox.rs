@@ -33,6 +33,7 @@ use twinstep::mailbox::{Coherence, Coherent, Port, ReceiveError, SendError};
 /// # impl Program for P {
 /// #     type Input = u8; type Output = u8; type State = [u32; 4];
 /// #     const SAFE: u8 = 0; const VERSION: u32 = 1;
+/// #     const BUILD: twinstep::Build = twinstep::Build::new(1);
 /// #     fn agree(a: &u8, _: &u8) -> Agreement<u8> { Agreement::on(*a) }
 /// #     fn step(_: Cycle, _: &mut Tracked<[u32; 4]>, _: &u8) -> u8 { 0 }
 /// # }

@@ -18,6 +18,7 @@ impl Program for Counter {
     type State = [u32; 256];
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
     fn agree(a: &u8, b: &u8) -> Agreement<u8> {
         Agreement::on(*a.max(b))
     }

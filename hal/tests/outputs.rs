@@ -6,6 +6,7 @@ use embedded_hal::digital::PinState;
 use embedded_hal_mock::eh1::MockError;
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinTransaction};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmTransaction};
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use twinstep::sim::{Pair, Setup, Storage};
@@ -17,7 +18,7 @@ use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutp
 
 struct Heater;
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, MaxSize)]
 struct Drive {
     valve: bool,
     heater_permille: u16,
@@ -30,6 +31,7 @@ impl Program for Heater {
     type State = ();
     const SAFE: Drive = Drive { valve: false, heater_permille: 0, fan: true };
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
     fn agree(a: &u16, _: &u16) -> Agreement<u16> {
         Agreement::on(*a)
     }

@@ -28,6 +28,7 @@ impl Program for Sum {
     type State = [u32; 512];
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u32, b: &u32) -> Agreement<u32> {
         Agreement::on(a.wrapping_add(*b))

@@ -16,6 +16,7 @@ impl Program for Nothing {
     type State = [u32; 20];
     const SAFE: u8 = 0;
     const VERSION: u32 = 5;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u8, _: &u8) -> Agreement<u8> {
         Agreement::on(*a)

@@ -40,6 +40,7 @@ impl Program for Sum {
     type State = [u64; 64];
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u32, b: &u32) -> Agreement<u32> {
         Agreement::on(a.wrapping_add(*b))
@@ -68,6 +69,7 @@ impl Program for Sum2 {
     type State = Sums;
     const SAFE: u32 = 0;
     const VERSION: u32 = 2;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u32, b: &u32) -> Agreement<u32> {
         Sum::agree(a, b)

@@ -29,6 +29,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             feature_bits: if U::IS_ON { Features::UPGRADES.bits() } else { 0 },
             program_hash: program_hash::<P>(),
             layout_hash: P::LAYOUT,
+            build: P::BUILD.number(),
             config_hash: self.control.config.hash(),
             predecessor: self.upgrade.predecessor_hash(),
             ..Hello::BLANK

@@ -207,8 +207,8 @@ impl<P: Program> MayUpgrade<P> for NoUpgrades {
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Whether a `Hello` is of a channel that runs the same program with the same configuration.
     pub(super) fn is_of_this_version(&self, hello: &Hello) -> bool {
-        let told = [hello.program_hash, hello.layout_hash, hello.config_hash];
-        told == [program_hash::<P>(), P::LAYOUT, self.control.config.hash()]
+        let told = [hello.program_hash, hello.layout_hash, hello.build, hello.config_hash];
+        told == [program_hash::<P>(), P::LAYOUT, P::BUILD.number(), self.control.config.hash()]
     }
 
     /// Returns what the peer's version is to this one's.

@@ -52,9 +52,19 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.case.ask_for_proof_test();
     }
 
+    /// Asks for a proof test if the last one was so many seconds ago, or there was none since this channel's boot. Call it in each
+    /// cycle; once a day, 86,400 seconds, is usual.
+    pub fn request_proof_test_every(&mut self, seconds: u32) {
+        let period_us = u64::from(self.control.config.period_us());
+        let is_due =
+            self.proof_test_age().is_none_or(|age| u64::from(age) * period_us >= u64::from(seconds) * 1_000_000);
+        if is_due {
+            self.request_proof_test();
+        }
+    }
+
     /// Returns how many cycles ago the comparator last passed a proof test; `None` if it has not
-    /// since this channel's boot, which counts as overdue. Require one a day, say: as many cycles as
-    /// `86_400_000_000 / u64::from(period_us)`. Right for 2^31 cycles: 24 days of 1 ms.
+    /// since this channel's boot, which counts as overdue. Right for 2^31 cycles: 24 days of 1 ms.
     pub fn proof_test_age(&self) -> Option<u32> {
         let passed_in = self.case.proof_tested_in()?;
         Some(self.control.turn.cycle().since(passed_in).unsigned_abs())

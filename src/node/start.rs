@@ -15,14 +15,33 @@ use super::settings::Settings;
 use super::stepped::Stepped;
 use super::{MayUpgrade, Node, Upgrades};
 use crate::agree::Samples;
-use crate::canonical;
 use crate::config::{Config, ConfigError};
 use crate::ids::{ChannelId, Instant};
 use crate::mechanism::Mechanisms;
 use crate::memory::Cells;
 use crate::mirror::Mirror;
 use crate::program::Program;
-use crate::wire::{self, MAX_FRAME_BYTES, OVERHEAD_BYTES, VOTE_DIGEST_BYTES};
+use crate::wire::{self, MAX_FRAME_BYTES, OVERHEAD_BYTES, SAMPLE_DIGEST_BYTES, VOTE_DIGEST_BYTES};
+
+/// Returns the longest frame that channels of this program exchange: the least `FRAME` of a [`Node`].
+///
+/// ```ignore
+/// let node = Node::<Heater, { frame::<Heater>() }>::new(side, memory, config)?;
+/// ```
+/// A program whose input or output does not fit the [longest frame](MAX_FRAME_BYTES) does not compile.
+pub const fn frame<P: Program>() -> usize {
+    let sample = OVERHEAD_BYTES + SAMPLE_DIGEST_BYTES + P::INPUT_BYTES;
+    // Evidence carries a vote, and is longer than the vote's own frame.
+    let evidence = OVERHEAD_BYTES + wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES + P::OUTPUT_BYTES;
+    let block = wire::longest_block_bytes(size_of::<P::State>());
+    let longest = longer(longer(sample, evidence), longer(block, wire::HELLO_FRAME_BYTES));
+    assert!(longest <= MAX_FRAME_BYTES, "an input or output of the program is longer than a frame can be");
+    longest
+}
+
+const fn longer(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
 
 impl<'m, P: Program, const FRAME: usize> Node<'m, P, FRAME> {
     /// Starts a channel on zeroed memory.
@@ -60,14 +79,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
     {
         config.check()?;
         config.check_copy(crate::memory::blocks::<P::State>() as u32)?;
-        let safe_bytes = canonical::encoded_len(&P::SAFE).unwrap_or(usize::MAX - MAX_FRAME_BYTES);
-        let longest = wire::HELLO_FRAME_BYTES.max(wire::longest_block_bytes(size_of::<P::State>()));
-        let evidence_bytes = OVERHEAD_BYTES + wire::EVIDENCE_BYTES + VOTE_DIGEST_BYTES + safe_bytes;
-        let need_bytes = evidence_bytes.max(longest);
-        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
-        if need_bytes > have_bytes {
-            return Err(ConfigError::FrameTooSmall { need_bytes, have_bytes });
-        }
+        const { assert!(FRAME >= frame::<P>(), "FRAME is less than `frame` of the program") }
         let control = Control::new(Settings::new(me, &config));
         Ok(Self {
             control,

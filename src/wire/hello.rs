@@ -56,7 +56,7 @@ pub struct Hello {
     pub program_hash: u32,
     /// Hash of the state's layout.
     pub layout_hash: u32,
-    /// Identity of the program's source and types; 0: not told.
+    /// Identity of the program's source and types.
     pub build: u32,
     /// Hash of the configuration.
     pub config_hash: u32,

@@ -47,6 +47,7 @@ impl Program for Odd {
     type State = [u8; 150];
     const SAFE: u8 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u8, b: &u8) -> Agreement<u8> {
         Agreement::on(*a.max(b))

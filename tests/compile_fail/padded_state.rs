@@ -18,6 +18,7 @@ impl Program for Counter {
     type State = Padded;
     const SAFE: u32 = 0;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &u8, _: &u8) -> Agreement<u8> {
         Agreement::on(*a)

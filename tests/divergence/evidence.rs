@@ -107,6 +107,7 @@ impl Program for Tested {
     type State = Plant;
     const SAFE: Drive = Servo::SAFE;
     const VERSION: u32 = 2;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn init(state: &mut Plant) {
         Servo::init(state);

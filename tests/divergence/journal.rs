@@ -75,6 +75,7 @@ impl Program for Stray {
     type State = Plant;
     const SAFE: Drive = Servo::SAFE;
     const VERSION: u32 = 3;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &Sample, b: &Sample) -> Agreement<Sample> {
         Servo::agree(a, b)

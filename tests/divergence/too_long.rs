@@ -21,6 +21,8 @@ impl Program for Six {
     type State = Number;
     const SAFE: [u32; 6] = [0; 6];
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
+    const OUTPUT_BYTES: usize = 25; // of numbers that are right
 
     fn agree(a: &u8, b: &u8) -> Agreement<u8> {
         Agreement::on(*a.min(b))

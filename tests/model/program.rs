@@ -20,6 +20,7 @@ impl Program for Tiny {
     type State = Sum;
     const SAFE: u16 = 0xFFFF;
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn init(state: &mut Sum) {
         state.value = FIRST;

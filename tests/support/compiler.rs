@@ -45,8 +45,8 @@ impl Compiler {
     /// Checks a program; else returns what the compiler says.
     pub fn check(&self, program: &Path) -> Result<(), String> {
         let mut rustc = Command::new("rustc");
-        rustc.current_dir(root()).args(["--edition", "2024", "--crate-type", "bin", "--emit", "metadata"]);
-        rustc.arg("-o").arg(self.crates.join("compile-fail.rmeta"));
+        rustc.current_dir(root()).args(["--edition", "2024", "--crate-type", "bin", "--emit", "obj"]);
+        rustc.arg("-o").arg(self.crates.join("compile-fail.o"));
         for (name, path) in [("twinstep", &self.twinstep), ("zerocopy", &self.zerocopy)] {
             rustc.arg("--extern").arg(format!("{name}={}", path.display()));
         }

@@ -2,19 +2,20 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::{Agreement, ChannelId, Cycle, Program, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub struct Servo;
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, MaxSize)]
 pub struct Sample {
     pub position: i16,
     pub limit: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, MaxSize)]
 pub struct Drive {
     pub torque: i32,
     pub brake: bool,
@@ -35,6 +36,7 @@ impl Program for Servo {
     type State = Plant;
     const SAFE: Drive = Drive { torque: 0, brake: true };
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn init(state: &mut Plant) {
         state.filtered = 1000;

@@ -42,6 +42,7 @@ impl<const FLAW: u8> Program for ServoV2<FLAW> {
     type State = PlantV2;
     const SAFE: Drive = Servo::SAFE;
     const VERSION: u32 = 2;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn init(state: &mut PlantV2) {
         state.filtered = 1000;

@@ -1,16 +1,17 @@
 //! Two versions of a small program.
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::{Agreement, CannotMigrate, Cycle, Program, Successor, Tracked};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, MaxSize)]
 pub struct Level {
     pub mm: i16,
     pub is_full: Option<bool>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, MaxSize)]
 pub struct Opening {
     pub percent: u8,
     pub alarm: bool,
@@ -32,6 +33,7 @@ impl Program for Valve {
     type State = Tank;
     const SAFE: Opening = Opening { percent: 0, alarm: true };
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &Level, b: &Level) -> Agreement<Level> {
         Agreement::on(Level { mm: a.mm.min(b.mm), is_full: a.is_full.or(b.is_full) })
@@ -60,6 +62,7 @@ impl Program for ValveV2 {
     type State = TankV2;
     const SAFE: Opening = Valve::SAFE;
     const VERSION: u32 = 2;
+    const BUILD: twinstep::Build = twinstep::Build::new(1);
 
     fn agree(a: &Level, b: &Level) -> Agreement<Level> {
         Valve::agree(a, b)

@@ -24,6 +24,7 @@ impl Program for Arithmetic {
     type State = Numbers;
     const SAFE: Self::Output = (0.0, 0, None);
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::build_of!("arithmetic.rs");
 
     fn init(state: &mut Numbers) {
         (state.double, state.single) = (1.0, 1.0);

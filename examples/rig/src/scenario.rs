@@ -154,7 +154,7 @@ impl Plan {
             gap_claim(figures),
         ];
         if let Some(overhead) = ending.checks_link_overhead.then_some(figures.link_overhead_bytes_max) {
-            claims.push(claim("link overhead of 1 to 40 bytes a cycle and direction", (1..=40).contains(&overhead)));
+            claims.push(claim("link overhead of 1 to 42 bytes a cycle and direction", (1..=42).contains(&overhead)));
         }
         match self.kind {
             Kind::Failover => {

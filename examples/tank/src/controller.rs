@@ -11,7 +11,7 @@ use crate::trend::{self, TREND_ENTRIES, TrendEntry};
 use crate::{Alarms, Drive, Reading, Valve, sensors};
 use core::mem::offset_of;
 use twinstep::program::layout_hash;
-use twinstep::{Agreement, Cycle, Program, Tracked};
+use twinstep::{Agreement, Build, Cycle, Program, Tracked, build_of};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub(crate) const INTEGRAL_LIMIT_CENTI_C_CYCLES: i32 = INTEGRAL_LIMIT_CENTI_C * INTEGRAL_TIME_CYCLES;
@@ -69,6 +69,8 @@ impl Program for Tank {
 
     const SAFE: Drive = Drive { heater_permille: 0, valve: Valve::Closed, alarms: Alarms::empty() };
     const VERSION: u32 = 1;
+    const BUILD: Build =
+        build_of!("lib.rs", "controller.rs", "filter.rs", "law.rs", "observation.rs", "sensors.rs", "trend.rs");
     const LAYOUT: u32 = layout_hash::<Plant>(&[
         offset_of!(Plant, integral_centi_c_cycles),
         offset_of!(Plant, tank_centi_c_q8),

@@ -16,7 +16,7 @@ use crate::{Drive, Reading, Tank, sensors};
 use core::marker::PhantomData;
 use core::mem::offset_of;
 use twinstep::program::layout_hash;
-use twinstep::{Agreement, Cycle, Program, Tracked};
+use twinstep::{Agreement, Build, Cycle, Program, Tracked, build_of};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const ONE_Q8: i32 = 1 << FRACTION_BITS;
@@ -117,6 +117,16 @@ impl<F: Flaw> Program for Version2<F> {
 
     const SAFE: Drive = Tank::SAFE;
     const VERSION: u32 = F::VERSION;
+    const BUILD: Build = build_of!(
+        "lib.rs",
+        "controller_v2.rs",
+        "filter.rs",
+        "flaw.rs",
+        "law.rs",
+        "observation.rs",
+        "sensors.rs",
+        "trend.rs"
+    );
     const LAYOUT: u32 = layout_hash::<PlantV2>(&[
         offset_of!(PlantV2, trend),
         size_of::<TrendEntry>(),

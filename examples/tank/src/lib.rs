@@ -36,6 +36,7 @@ pub use flaw::{
 pub use migration::Refusal;
 pub use trend::{TREND_ENTRIES, TrendEntry};
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::Config;
 
@@ -48,7 +49,7 @@ pub const TIMING: Config = Config {
 };
 
 /// What a channel samples each cycle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub struct Reading {
     /// Temperature in the tank, hundredths of a degree Celsius.
     pub tank_centi_c: i16,
@@ -63,7 +64,7 @@ pub struct Reading {
 }
 
 /// What is voted and driven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub struct Drive {
     /// Heater power, thousandths of full power.
     pub heater_permille: u16,
@@ -74,7 +75,7 @@ pub struct Drive {
 }
 
 /// The position of the cooling valve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub enum Valve {
     /// No cooling.
     Closed,
@@ -96,4 +97,8 @@ bitflags::bitflags! {
         /// The two channels' sensors have been apart for several cycles.
         const SENSORS_DISAGREE = 1 << 3;
     }
+}
+
+impl MaxSize for Alarms {
+    const POSTCARD_MAX_SIZE: usize = 1;
 }

@@ -1,6 +1,7 @@
 //! The program that the budgets of a whole node speak of, in two versions. It samples and drives 32 bytes, of kinds that
 //! programs have: analog values, bits, an enum. Its state is 4 KiB, of which a cycle writes 5 %.
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::{Agreement, CannotMigrate, Cycle, Program, Successor, Tracked};
 
@@ -13,7 +14,7 @@ const DIRTY_BLOCKS: usize = 4;
 pub type State = [u32; WORDS];
 
 /// What the machine is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, MaxSize)]
 pub enum Mode {
     /// It stands still.
     #[default]
@@ -25,7 +26,7 @@ pub enum Mode {
 }
 
 /// What is sampled and what is driven: 32 bytes as they are sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, MaxSize)]
 pub struct Signals {
     /// Analog values.
     pub analog: [f32; 7],
@@ -75,6 +76,7 @@ impl<const VERSION: u32> Program for Version<VERSION> {
     type State = State;
     const SAFE: Signals = SAFE;
     const VERSION: u32 = VERSION;
+    const BUILD: twinstep::Build = twinstep::build_of!("reference.rs");
 
     fn agree(a: &Signals, b: &Signals) -> Agreement<Signals> {
         Agreement::with_discrepancy(if a.is_valid { *a } else { *b }, a.mode != b.mode)

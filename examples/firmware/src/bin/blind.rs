@@ -16,6 +16,7 @@ impl Program for Blind {
 
     const SAFE: Drive = OverflowingTank::SAFE;
     const VERSION: u32 = OverflowingTank::VERSION;
+    const BUILD: twinstep::Build = twinstep::build_of!("blind.rs");
     const LAYOUT: u32 = OverflowingTank::LAYOUT;
 
     fn agree(a: &Reading, b: &Reading) -> Agreement<Reading> {

@@ -1,6 +1,7 @@
 //! The program that the campaign runs: small for speed, but with inputs and outputs of several fields and with memory of
 //! every sort: written in each cycle, seldom, and never.
 
+use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
 use twinstep::memory::State;
 use twinstep::{Agreement, CannotMigrate, ChannelId, Cycle, Program, Successor, Tracked};
@@ -9,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub(crate) struct Mill;
 
 /// What a channel samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, MaxSize)]
 pub(crate) struct Sample {
     pub(crate) position: i16,
     pub(crate) speed: i32,
@@ -18,7 +19,7 @@ pub(crate) struct Sample {
 }
 
 /// What is driven.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, MaxSize)]
 pub(crate) struct Drive {
     pub(crate) torque: i32,
     pub(crate) feed: u16,
@@ -51,6 +52,7 @@ impl Program for Mill {
     type State = Memory;
     const SAFE: Drive = Drive { torque: 0, feed: 0, brake: true, lamp: None };
     const VERSION: u32 = 1;
+    const BUILD: twinstep::Build = twinstep::build_of!("program.rs");
 
     fn init(state: &mut Memory) {
         for (index, word) in (0..).zip(&mut state.curve) {
@@ -87,6 +89,7 @@ impl Program for MillV2 {
     type State = MemoryV2;
     const SAFE: Drive = Mill::SAFE;
     const VERSION: u32 = 2;
+    const BUILD: twinstep::Build = twinstep::build_of!("program.rs");
 
     fn init(state: &mut MemoryV2) {
         Mill::init(&mut state.memory);
