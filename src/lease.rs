@@ -1,6 +1,6 @@
 //! LEASE  at most one channel owns the outputs, and an arbiter says which.
 
-use crate::ids::{ChannelId, Epoch};
+use crate::ids::{ChannelId, Epoch, Instant};
 
 /// On what grounds a channel claims the outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,24 @@ pub enum Claim {
     Pending,
 }
 
+/// Whether an epoch owns the outputs, as an arbiter sees it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Confirmation {
+    /// It does.
+    Yes,
+    /// It does not: the channel stands by.
+    No,
+    /// There is no answer, as from a bus that was not read: no output opens, and the channel stays in service.
+    CannotTell,
+}
+
+impl From<bool> for Confirmation {
+    fn from(owns: bool) -> Self {
+        if owns { Self::Yes } else { Self::No }
+    }
+}
+
 /// Makes sure that at most one channel owns the outputs.
 ///
 /// Both channels hold an arbiter of the same kind: a rule, a pin, or a relay with a memory.
@@ -72,36 +90,31 @@ pub enum Claim {
 /// alone and one for the peer that joins.
 pub trait Arbiter {
     /// Asks for the outputs in epoch `to`, whose owner is the claimant; `from` is the
-    /// epoch of the claimant's state. Asked again with the same figures while pending.
-    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim;
+    /// epoch of the claimant's state. Asked again with the same figures while pending; `now` is for arbiters that have to
+    /// wait, such as for a contact that settles.
+    fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim;
 
     /// Returns whether `epoch` still owns the outputs through `me`. Asked at every
     /// release and as each output is opened: answer from a cached word or a pin.
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool;
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation;
 
-    /// The channel that owns `epoch` lets go of the outputs in favour of the other one, which claims them next.
-    /// Called once for each hand-over, between two cycles: at the switchover of an upgrade, and at an abort once the new version
-    /// drives. For arbiters that have to do something about it, such as a pin to be released: from then on they confirm `epoch`
-    /// no longer. One with a memory waits for the claim.
-    fn let_go(&mut self, epoch: Epoch, me: ChannelId) {
-        let _ = (epoch, me);
-    }
+    /// The channel that owned `epoch` owns it no more. It is told once on every way out of service: when it stands by, starts over
+    /// or is in the safe state, one poll after the safe output was released; and when it lets go of the outputs in favour of the
+    /// other channel, which claims them next: at the switchover of an upgrade, and at an abort once the new version drives.
+    ///
+    /// For arbiters that have to do something about it, such as a pin to be released: from then on they confirm `epoch` no longer. One
+    /// with a memory waits for the next claim. Of an epoch that it does not let through an arbiter does nothing.
+    fn release(&mut self, epoch: Epoch, me: ChannelId);
 
-    /// Returns the epoch that is let through, as far as known, so that channels that have both
-    /// rebooted can number their next claim above it. Needed of every arbiter with a memory.
-    fn newest(&self) -> Epoch {
-        Epoch::NONE
-    }
+    /// Returns the epoch that it lets through and remembers, [`Epoch::NONE`] before the first; `None` if it has no memory outside of
+    /// both channels. By it channels that have both rebooted number their next claim above what was granted, and only with a
+    /// memory a channel may start alone ([`solo_boot_after_us`](crate::Config::solo_boot_after_us)): without one, two channels that do not
+    /// hear each other would both own.
+    fn remembered(&self) -> Option<Epoch>;
 
     /// Names the channel that owns first when both start from nothing.
     fn first_owner(&self) -> ChannelId {
         ChannelId::A
-    }
-
-    /// Whether it keeps apart two channels that both start alone without hearing each other:
-    /// it does if it remembers, outside of both, which epoch it let through.
-    fn allows_solo_boot(&self) -> bool {
-        false
     }
 }
 
@@ -116,7 +129,7 @@ pub trait Arbiter {
 pub struct Preferred(pub ChannelId);
 
 impl Arbiter for Preferred {
-    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+    fn claim(&mut self, _: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
         let granted = match grounds {
             Grounds::First => to.owner() == self.0,
             Grounds::PeerEmpty | Grounds::HandedOver => true,
@@ -128,8 +141,14 @@ impl Arbiter for Preferred {
         if granted { Claim::Granted } else { Claim::Refused }
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        epoch.owner() == me
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        (epoch.owner() == me).into()
+    }
+
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
+        None
     }
 
     fn first_owner(&self) -> ChannelId {
@@ -146,7 +165,7 @@ pub(crate) struct Lease<'l> {
 }
 
 impl Lease<'_> {
-    pub(crate) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> Confirmation {
         self.arbiter.confirms(self.epoch, self.me)
     }
 }
@@ -159,7 +178,7 @@ mod tests {
     #[test]
     fn preferred_grants_by_rule_only() {
         let mut arbiter = Preferred(B);
-        let mut ask = |from, to, grounds| arbiter.claim(from, to, grounds) == Claim::Granted;
+        let mut ask = |from, to, grounds| arbiter.claim(Instant::from_micros(0), from, to, grounds) == Claim::Granted;
         let (a1, b1) = (Epoch::new(1, A), Epoch::new(1, B));
         let (a2, b2) = (Epoch::new(2, A), Epoch::new(2, B));
         assert!(ask(Epoch::NONE, b1, Grounds::First));
@@ -170,6 +189,6 @@ mod tests {
         }
         assert!(ask(b1, a2, Grounds::PeerEmpty) && ask(b1, a2, Grounds::HandedOver));
         assert!(!ask(b1, b2, Grounds::TakesBack), "it may be the other one's by now");
-        assert!(!arbiter.allows_solo_boot());
+        assert_eq!(arbiter.remembered(), None);
     }
 }

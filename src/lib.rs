@@ -77,7 +77,7 @@ pub use diagnose::Diagnosis;
 pub use fault::{Faults, Health};
 pub use ids::{ChannelId, Cycle, Epoch, Instant, PairId};
 pub use journal::{Entry, Event, FirstFault};
-pub use lease::{Arbiter, Claim, Grounds, Preferred};
+pub use lease::{Arbiter, Claim, Confirmation, Grounds, Preferred};
 pub use mailbox::Mailbox;
 #[cfg(feature = "sim")]
 pub use mechanism::Mechanism;

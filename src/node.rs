@@ -119,14 +119,14 @@ mod ways;
 
 use crate::agree::Samples;
 use crate::fault::Faults;
-use crate::ids::{Cycle, Instant};
+use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::Event;
 use crate::lease::Arbiter;
 use crate::mechanism::{Mechanism, Mechanisms};
 use crate::mirror::Mirror;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::verdict::Verdict;
+use crate::verdict::{Unbound, Verdict};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, MAX_FRAME_BYTES, OrderPayload,
     Payload, Reject, SamePayload, UpgradePayload, WantPayload,
@@ -177,6 +177,8 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     upgrade: U,
     /// When the outputs that were let go are announced again.
     drop_resend_at: Instant,
+    /// The epoch whose lease this channel held when it was polled last; the arbiter is told once it does not any more.
+    leased: Epoch,
 
     schedule: Schedule,
     outgoing: Outgoing,
@@ -201,18 +203,22 @@ macro_rules! first_due {
 /// What a call of [`Node::begin`] began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "a cycle that has no verdict yet begins no other one"]
 pub enum Begun {
     /// A new cycle with the sample.
     New(Cycle),
     /// A held cycle goes on; it keeps its first sample and this one was not used.
     Continuing(Cycle),
+    /// Nothing: the cycle begun last has no verdict yet. Its deadline stays, and this sample was not used. Poll at
+    /// [`poll_timeout`](Node::poll_timeout), and begin again after the verdict.
+    VerdictDue(Cycle),
     /// No cycle: the channel is not in service, and the sample was not used.
     Idle,
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Begins a cycle with this channel's sample, or goes on with a held one.
-    /// Call it at [`next_start`](Self::next_start).
+    /// Call it at [`next_start`](Self::next_start), once there is a verdict of the last one.
     ///
     /// # Errors
     /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
@@ -223,6 +229,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         self.fits(&sample)?;
+        if self.schedule.is_open() && !self.control.turn.is_settled() {
+            return Ok(Begun::VerdictDue(self.control.turn.cycle()));
+        }
         self.schedule.open_slot(now, &self.control.config);
         U::slot_opens(self, now);
         self.copying.close();
@@ -262,24 +271,26 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Returns the verdict of the cycle begun last, once there is one.
     ///
-    /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`.
-    pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.within_at(now, |node| node.poll(now, arbiter))
+    /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`. The verdict keeps it borrowed, so that what
+    /// is released opens under no other one.
+    pub fn poll_verdict<'a, A: Arbiter>(&mut self, now: Instant, arbiter: &'a mut A) -> Option<Verdict<'a, P::Output>> {
+        self.within_at(now, |node| node.poll(now, arbiter)).map(|verdict| verdict.bind(arbiter))
     }
 
     // In a run loop's turn this, the frames in and the frames out would share one large stack frame.
     #[inline(never)]
-    fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         self.schedule.polled();
+        self.release_lease(arbiter);
         let may_own = self.control.standing.mode().serves() && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
         let claims = self.control.claim.is_under_way() || self.has_let_go();
-        if may_own && !claims && !self.confirmed(arbiter) {
+        if may_own && !claims && self.is_denied(arbiter) {
             self.fault(Faults::LEASE_LOST);
             self.stand_by(now, ModeEvent::LeaseLost);
         }
-        match self.control.standing.mode() {
+        let verdict = match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
             Mode::Trial => U::poll_trial(self, now, arbiter),
@@ -288,7 +299,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Joining => self.poll_joining(now),
             Mode::Standby => self.poll_standby(now, arbiter),
             Mode::Safe => self.schedule.is_open().then(|| self.safe_verdict()),
+        };
+        if self.control.standing.mode() != Mode::Safe {
+            self.release_lease(arbiter); // in the safe state, once the safe output is out
         }
+        verdict
     }
 
     /// Writes the next frame to be sent into the front of `buffer` and returns its length;

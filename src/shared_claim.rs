@@ -3,8 +3,8 @@
 //! The word holds the epoch that owns the outputs, counter and owner together, so that there is no
 //! moment without a definite owner and none with two. It outlives the boot of either core.
 
-use crate::ids::{ChannelId, Epoch};
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::ids::{ChannelId, Epoch, Instant};
+use crate::lease::{Arbiter, Claim, Confirmation, Grounds};
 use crate::sync::{Order, Word, const_fn};
 
 /// The word, in shared memory: one for the pair.
@@ -50,11 +50,15 @@ impl<'m> SharedClaim<'m> {
     pub fn new(word: &'m ClaimWord) -> Self {
         Self(word)
     }
+
+    fn through(&self) -> Epoch {
+        Epoch::from_bits(self.0.0.load(Order::ClaimSeen))
+    }
 }
 
 impl Arbiter for SharedClaim<'_> {
-    fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
-        let seen = self.newest();
+    fn claim(&mut self, _: Instant, _: Epoch, to: Epoch, _: Grounds) -> Claim {
+        let seen = self.through();
         if seen == to {
             return Claim::Granted;
         }
@@ -66,16 +70,15 @@ impl Arbiter for SharedClaim<'_> {
         if is_mine { Claim::Granted } else { Claim::Pending }
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        epoch != Epoch::NONE && epoch.owner() == me && self.newest() == epoch
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        (epoch != Epoch::NONE && epoch.owner() == me && self.through() == epoch).into()
     }
 
-    fn newest(&self) -> Epoch {
-        Epoch::from_bits(self.0.0.load(Order::ClaimSeen))
-    }
+    /// The word stays as it is until the next claim.
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
 
-    fn allows_solo_boot(&self) -> bool {
-        true
+    fn remembered(&self) -> Option<Epoch> {
+        Some(self.through())
     }
 }
 
@@ -84,24 +87,26 @@ mod tests {
     use super::*;
     use ChannelId::{A, B};
 
+    const NOW: Instant = Instant::from_micros(0);
+
     #[test]
     fn the_newest_claim_owns_and_no_number_is_granted_twice() {
         let word = ClaimWord::new();
         let (mut a, mut b) = (SharedClaim::new(&word), SharedClaim::new(&word));
         let epoch = Epoch::new;
-        assert_eq!(a.claim(Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted);
-        assert_eq!(a.claim(Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted, "asked again");
-        assert!(a.confirms(epoch(1, A), A) && !b.confirms(epoch(1, A), B));
-        assert_eq!(b.claim(epoch(1, A), epoch(1, B), Grounds::Silence), Claim::Refused);
-        assert_eq!(b.claim(epoch(1, A), epoch(2, B), Grounds::Silence), Claim::Granted);
-        assert!(b.confirms(epoch(2, B), B) && !a.confirms(epoch(1, A), A));
-        assert_eq!(a.claim(epoch(1, A), epoch(2, A), Grounds::Silence), Claim::Refused);
-        assert_eq!((a.newest(), b.newest()), (epoch(2, B), epoch(2, B)));
+        assert_eq!(a.claim(NOW, Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted);
+        assert_eq!(a.claim(NOW, Epoch::NONE, epoch(1, A), Grounds::First), Claim::Granted, "asked again");
+        assert!(a.confirms(epoch(1, A), A) == Confirmation::Yes && b.confirms(epoch(1, A), B) != Confirmation::Yes);
+        assert_eq!(b.claim(NOW, epoch(1, A), epoch(1, B), Grounds::Silence), Claim::Refused);
+        assert_eq!(b.claim(NOW, epoch(1, A), epoch(2, B), Grounds::Silence), Claim::Granted);
+        assert!(b.confirms(epoch(2, B), B) == Confirmation::Yes && a.confirms(epoch(1, A), A) != Confirmation::Yes);
+        assert_eq!(a.claim(NOW, epoch(1, A), epoch(2, A), Grounds::Silence), Claim::Refused);
+        assert_eq!((a.through(), b.through()), (epoch(2, B), epoch(2, B)));
     }
 
     #[test]
     fn nobody_owns_the_epoch_before_the_first() {
         let word = ClaimWord::new();
-        assert!(!SharedClaim::new(&word).confirms(Epoch::NONE, A));
+        assert_eq!(SharedClaim::new(&word).confirms(Epoch::NONE, A), Confirmation::No);
     }
 }

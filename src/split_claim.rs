@@ -14,8 +14,8 @@
 //! harms nobody else. A core that stops right after it has written what it was not granted leaves a number
 //! that nobody owns; the one that was granted it owns on.
 
-use crate::ids::{ChannelId, Epoch};
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::ids::{ChannelId, Epoch, Instant};
+use crate::lease::{Arbiter, Claim, Confirmation, Grounds};
 use crate::sync::{Order, Word, array, const_fn, fence};
 
 /// The words of both cores, in shared memory: one for the pair.
@@ -120,6 +120,15 @@ impl<'m> SplitClaim<'m> {
         is_mine && self.words.of(self.me.other()).held.load(Order::HeldSeen) <= number
     }
 
+    /// Returns the epoch that owns. Of equal numbers, of which at most one was granted, A's is named.
+    fn newest(&self) -> Epoch {
+        let [a, b] = [ChannelId::A, ChannelId::B].map(|channel| {
+            let held = self.words.of(channel).held.load(Order::HeldSeen);
+            Epoch::new(held, channel)
+        });
+        if b.counter() > a.counter() { b } else { a }
+    }
+
     /// Takes the intent back.
     fn withdraw(&self) {
         self.words.of(self.me).intended.store(0, Order::Plain);
@@ -127,7 +136,7 @@ impl<'m> SplitClaim<'m> {
 }
 
 impl Arbiter for SplitClaim<'_> {
-    fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
+    fn claim(&mut self, _: Instant, _: Epoch, to: Epoch, _: Grounds) -> Claim {
         let (mine, theirs) = (self.words.of(self.me), self.words.of(self.me.other()));
         let (number, before) = (to.counter(), mine.held.load(Order::Plain));
         if to.owner() == self.me && self.owns(number) {
@@ -157,20 +166,14 @@ impl Arbiter for SplitClaim<'_> {
         Claim::Granted
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        me == self.me && epoch.owner() == me && self.owns(epoch.counter())
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        (me == self.me && epoch.owner() == me && self.owns(epoch.counter())).into()
     }
 
-    /// Of equal numbers, of which at most one was granted, A's is named.
-    fn newest(&self) -> Epoch {
-        let [a, b] = [ChannelId::A, ChannelId::B].map(|channel| {
-            let held = self.words.of(channel).held.load(Order::HeldSeen);
-            Epoch::new(held, channel)
-        });
-        if b.counter() > a.counter() { b } else { a }
-    }
+    /// The words stay as they are until the next claim.
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
 
-    fn allows_solo_boot(&self) -> bool {
-        true
+    fn remembered(&self) -> Option<Epoch> {
+        Some(self.newest())
     }
 }

@@ -39,9 +39,11 @@ pub enum Outcome {
     Safe,
 }
 
-/// The result of one cycle, or of one deadline of it.
+/// A verdict without its arbiter, for a run loop that keeps the arbiter in the same struct: nothing of it can be driven until it
+/// is [bound](Self::bind) again.
+#[doc(hidden)]
 #[must_use = "the verdict holds the output to be driven"]
-pub struct Verdict<O> {
+pub struct Unbound<O> {
     pub(crate) outcome: Outcome,
     pub(crate) mode: Mode,
     pub(crate) cycle: Cycle,
@@ -54,44 +56,67 @@ pub struct Verdict<O> {
     pub(crate) mechanisms: Mechanisms,
 }
 
-impl<O> Verdict<O> {
+impl<O> Unbound<O> {
+    /// Binds it to the arbiter that it was polled with.
+    pub fn bind(self, arbiter: &dyn Arbiter) -> Verdict<'_, O> {
+        Verdict { unbound: self, arbiter }
+    }
+}
+
+/// The result of one cycle, or of one deadline of it. It belongs to the arbiter that it was polled with: what it releases
+/// opens under no other one.
+#[must_use = "the verdict holds the output to be driven"]
+pub struct Verdict<'l, O> {
+    unbound: Unbound<O>,
+    arbiter: &'l dyn Arbiter,
+}
+
+impl<'l, O> Verdict<'l, O> {
     /// Returns what the cycle came to.
     pub fn outcome(&self) -> Outcome {
-        self.outcome
+        self.unbound.outcome
     }
 
     /// Returns the mode the channel is in now.
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.unbound.mode
     }
 
     /// Returns the cycle this is about.
     pub fn cycle(&self) -> Cycle {
-        self.cycle
+        self.unbound.cycle
     }
 
     /// Returns the epoch the channel is in now.
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.unbound.epoch
     }
 
     /// Returns the faults seen since the last verdict, if any.
     pub fn fault(&self) -> Option<Faults> {
-        (!self.faults.is_empty()).then_some(self.faults)
+        (!self.unbound.faults.is_empty()).then_some(self.unbound.faults)
     }
 
     /// Returns what came of it if the votes differed. After a transient fault the outcome is
     /// [`Outcome::Agreed`], as if nothing had happened.
     pub fn diagnosis(&self) -> Option<Diagnosis> {
-        self.diagnosis
+        self.unbound.diagnosis
     }
 
-    /// Hands out what may be driven, oldest first; each opens only while `arbiter` confirms.
-    pub fn release(self, arbiter: &dyn Arbiter) -> Release<'_, O> {
-        let lease = self.holder.map(|me| Lease { arbiter, epoch: self.epoch, me });
-        let is_out_of_service = matches!(self.mode, Mode::Starting | Mode::Joining | Mode::Standby);
-        let under = |sealed: Sealed<O>| sealed.under(lease, self.mechanisms);
-        Release { voted: self.released.map(|sealed| sealed.map(under)), is_out_of_service }
+    /// Hands out what may be driven, oldest first; nothing means: hold the last output. Each opens only while the arbiter
+    /// confirms.
+    pub fn release(self) -> Release<'l, O> {
+        let Unbound { mode, epoch, released, holder, mechanisms, .. } = self.unbound;
+        let lease = holder.map(|me| Lease { arbiter: self.arbiter, epoch, me });
+        let is_out_of_service = matches!(mode, Mode::Starting | Mode::Joining | Mode::Standby);
+        let under = |sealed: Sealed<O>| sealed.under(lease, mechanisms);
+        Release { voted: released.map(|sealed| sealed.map(under)), is_out_of_service }
+    }
+
+    /// Takes it apart from its arbiter.
+    #[doc(hidden)]
+    pub fn unbind(self) -> Unbound<O> {
+        self.unbound
     }
 }
 

@@ -4,7 +4,7 @@ use crate::canonical;
 use crate::digest::of_bytes;
 use crate::fault::{Faults, OUTPUT_HEAD_BYTES, VoteRecord};
 use crate::ids::{ChannelId, Cycle};
-use crate::lease::Lease;
+use crate::lease::{Confirmation, Lease};
 use crate::mechanism::{Mechanism, Mechanisms};
 use crate::program::Program;
 use crate::wire::VotePayload;
@@ -168,10 +168,11 @@ impl<O: serde::Serialize> Voted<'_, O> {
         if !is_sound && self.sealed.mechanisms.on(Mechanism::Seal) {
             return Err(OpenError::Damaged);
         }
-        if self.lease.is_some_and(|lease| !lease.holds()) {
-            return Err(OpenError::LeaseLost);
+        match self.lease.map_or(Confirmation::Yes, |lease| lease.holds()) {
+            Confirmation::Yes => Ok(value),
+            Confirmation::No => Err(OpenError::LeaseLost),
+            Confirmation::CannotTell => Err(OpenError::LeaseUnknown),
         }
-        Ok(value)
     }
 
     /// Damages the value after the vote, for fault injection.
@@ -191,6 +192,8 @@ pub enum OpenError {
     /// The arbiter no longer confirms this channel. The other one drives: leave shared
     /// actuators alone, and put those wired to this channel only into their safe position.
     LeaseLost,
+    /// The arbiter cannot tell now whether this channel owns: hold the last output, as if nothing had been released.
+    LeaseUnknown,
 }
 
 impl core::fmt::Display for OpenError {
@@ -198,6 +201,7 @@ impl core::fmt::Display for OpenError {
         f.write_str(match self {
             Self::Damaged => "the output changed after the vote",
             Self::LeaseLost => "the arbiter no longer confirms this channel",
+            Self::LeaseUnknown => "the arbiter cannot tell whether this channel owns",
         })
     }
 }

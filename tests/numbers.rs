@@ -12,7 +12,7 @@ use bench::{A, B, Bench, HOME, memory};
 use std::cell::Cell;
 use support::{Servo, sensor};
 use twinstep::wire::MAX_FRAME_BYTES;
-use twinstep::{Arbiter, ChannelId, Claim, ClaimWord, Epoch, Grounds, Mode, SharedClaim};
+use twinstep::{Arbiter, ChannelId, Claim, ClaimWord, Confirmation, Epoch, Grounds, Instant, Mode, SharedClaim};
 
 const LAST: u32 = u32::MAX >> 1;
 
@@ -24,16 +24,20 @@ struct OverBus<'w> {
 }
 
 impl Arbiter for OverBus<'_> {
-    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
-        self.word.claim(from, to, grounds)
+    fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        self.word.claim(now, from, to, grounds)
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
         self.word.confirms(epoch, me)
     }
 
-    fn newest(&self) -> Epoch {
-        self.reads.get().unwrap_or(self.word.newest())
+    fn release(&mut self, epoch: Epoch, me: ChannelId) {
+        self.word.release(epoch, me);
+    }
+
+    fn remembered(&self) -> Option<Epoch> {
+        self.reads.get().or(self.word.remembered())
     }
 }
 

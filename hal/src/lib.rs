@@ -32,7 +32,7 @@ mod updater;
 
 pub use clock::Clock;
 pub use link::Link;
-pub use lockstep::{Lockstep, Verdict};
+pub use lockstep::Lockstep;
 pub use mail::{Mail, NoMail};
 pub use mailbox::{MailboxError, MailboxLink};
 pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};

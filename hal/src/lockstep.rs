@@ -5,13 +5,13 @@ mod upgrade;
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::mail::{Mail, NoMail};
-use core::ops::Deref;
 #[cfg(feature = "defmt")]
 use twinstep::Faults;
 use twinstep::journal::Entry;
 use twinstep::memory::Cells;
+use twinstep::verdict::Unbound;
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
-use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, MayUpgrade, Mode, NoUpgrades, Node, Program, Release};
+use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, MayUpgrade, Mode, NoUpgrades, Node, Program, Verdict};
 
 /// One channel with its link and its arbiter.
 ///
@@ -73,7 +73,7 @@ where
                 "the link takes shorter frames than FRAME"
             )
         }
-        if config.solo_boot_after_us.is_some() && !arbiter.allows_solo_boot() {
+        if config.solo_boot_after_us.is_some() && arbiter.remembered().is_none() {
             return Err(ConfigError::SoloBootNeedsArbiter);
         }
         Ok(Self {
@@ -126,7 +126,7 @@ where
             self.send_parcel(clock, mail)?;
             let _ = self.turn(clock, mail)?;
         }
-        self.node.begin(clock.now(), sample())?;
+        let _ = self.node.begin(clock.now(), sample())?; // whatever has begun, its verdict comes next
         let health = core::mem::take(&mut self.health);
         if !health.is_empty() {
             self.node.raise_health(health);
@@ -136,9 +136,10 @@ where
                 break verdict;
             }
         };
+        let verdict = verdict.bind(&self.arbiter);
         #[cfg(feature = "defmt")]
-        self.log(&verdict);
-        Ok(Verdict { verdict, arbiter: &self.arbiter })
+        log(&self.node, &mut self.logged_mode, &verdict);
+        Ok(verdict)
     }
 
     /// Returns the core, to read its mode, `counters`, `first_fault`, `lost_events` and `buckets`, the
@@ -210,7 +211,7 @@ where
         &mut self,
         clock: &mut C,
         mail: &mut M,
-    ) -> Result<Option<twinstep::Verdict<P::Output>>, BufferTooSmall> {
+    ) -> Result<Option<Unbound<P::Output>>, BufferTooSmall> {
         let mut calls = self.node.calls(clock.now());
         for _ in 0..FRAMES_AT_ONCE {
             match self.link.receive() {
@@ -228,7 +229,7 @@ where
                 Err(_) => self.link_errors = self.link_errors.saturating_add(1),
             }
         }
-        let verdict = calls.poll_verdict(clock.now(), &mut self.arbiter);
+        let verdict = calls.poll_verdict(clock.now(), &mut self.arbiter).map(Verdict::unbind);
         for _ in 0..FRAMES_AT_ONCE {
             // A joiner's blocks take their time on a slow line: the next cycle comes first.
             let is_late = clock.now().shifted_us(self.longest_send_us) >= calls.next_start();
@@ -271,40 +272,22 @@ where
         }
         self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
     }
+}
 
-    #[cfg(feature = "defmt")]
-    fn log(&mut self, verdict: &twinstep::Verdict<P::Output>) {
-        let faults = verdict.fault().unwrap_or_default();
-        if !faults.is_empty() {
-            defmt::warn!("{} in cycle {=u32}: {}", self.node.channel(), verdict.cycle().0, faults);
-        }
-        if let Some(refused) = self.node.copy_refused().filter(|_| faults.contains(Faults::COPY_REFUSED)) {
-            defmt::warn!("{}: {}", self.node.channel(), refused);
-        }
-        if self.logged_mode.replace(verdict.mode()) != Some(verdict.mode()) {
-            defmt::info!("{} in cycle {=u32}: now {}", self.node.channel(), verdict.cycle().0, verdict.mode());
-        }
+#[cfg(feature = "defmt")]
+fn log<P: Program, const FRAME: usize, U: MayUpgrade<P>>(
+    node: &Node<'_, P, FRAME, U>,
+    logged_mode: &mut Option<Mode>,
+    verdict: &Verdict<'_, P::Output>,
+) {
+    let faults = verdict.fault().unwrap_or_default();
+    if !faults.is_empty() {
+        defmt::warn!("{} in cycle {=u32}: {}", node.channel(), verdict.cycle().0, faults);
     }
-}
-
-/// A cycle's verdict together with the arbiter under which its output may be opened.
-#[must_use = "the verdict holds the output to be driven"]
-pub struct Verdict<'l, O> {
-    verdict: twinstep::Verdict<O>,
-    arbiter: &'l dyn Arbiter,
-}
-
-impl<'l, O> Verdict<'l, O> {
-    /// Hands out what is to be driven, oldest first; nothing means: hold the last output.
-    pub fn release(self) -> Release<'l, O> {
-        self.verdict.release(self.arbiter)
+    if let Some(refused) = node.copy_refused().filter(|_| faults.contains(Faults::COPY_REFUSED)) {
+        defmt::warn!("{}: {}", node.channel(), refused);
     }
-}
-
-impl<O> Deref for Verdict<'_, O> {
-    type Target = twinstep::Verdict<O>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.verdict
+    if logged_mode.replace(verdict.mode()) != Some(verdict.mode()) {
+        defmt::info!("{} in cycle {=u32}: now {}", node.channel(), verdict.cycle().0, verdict.mode());
     }
 }

@@ -114,7 +114,8 @@ pub struct Outputs<P: Program, T> {
     program: core::marker::PhantomData<fn() -> P>,
 }
 
-/// Why an output was not driven. By then every actuator has been told the safe output.
+/// Why an output was not driven. By then every actuator has been told the safe output; but where the arbiter
+/// [cannot tell](OpenError::LeaseUnknown) who owns, all stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DriveError {
@@ -156,13 +157,18 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
     ///
     /// # Errors
     /// [`DriveError`] of the first thing that failed, once every actuator has been told the
-    /// safe output, also those before the failed one and whatever else fails meanwhile.
+    /// safe output, also those before the failed one and whatever else fails meanwhile. On
+    /// [`OpenError::LeaseUnknown`] nothing is touched.
     pub fn drive(&mut self, released: Release<'_, P::Output>) -> Result<(), DriveError> {
         if released.is_out_of_service() {
             return self.make_safe();
         }
         for voted in released {
-            let driven = voted.open().map_err(DriveError::Open).and_then(|output| self.follow(&output));
+            let opened = voted.open();
+            if matches!(opened, Err(OpenError::LeaseUnknown)) {
+                return Err(DriveError::Open(OpenError::LeaseUnknown)); // nobody says that another one owns
+            }
+            let driven = opened.map_err(DriveError::Open).and_then(|output| self.follow(&output));
             if driven.is_err() {
                 let _ = self.make_safe(); // the first error is the one to report
                 return driven;

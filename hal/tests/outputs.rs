@@ -8,10 +8,12 @@ use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinTran
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmTransaction};
 use postcard::experimental::max_size::MaxSize;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use twinstep::sim::{Pair, Setup, Storage};
 use twinstep::{
-    Agreement, Arbiter, ChannelId, Claim, Config, Cycle, Epoch, Grounds, Instant, Node, OpenError, Outcome,
+    Agreement, Arbiter, ChannelId, Claim, Config, Confirmation, Cycle, Epoch, Grounds, Instant, Node, OpenError,
+    Outcome,
 };
 use twinstep::{Program, Tracked, Verdict};
 use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
@@ -42,46 +44,49 @@ impl Program for Heater {
 
 /// Lets the channel have the outputs, as long as `holds`.
 struct Always {
-    holds: bool,
+    holds: Cell<Confirmation>,
+}
+
+const fn always(holds: Confirmation) -> Always {
+    Always { holds: Cell::new(holds) }
 }
 
 impl Arbiter for Always {
-    fn claim(&mut self, _: Epoch, _: Epoch, _: Grounds) -> Claim {
+    fn claim(&mut self, _: Instant, _: Epoch, _: Epoch, _: Grounds) -> Claim {
         Claim::Granted
     }
-    fn confirms(&self, _: Epoch, _: ChannelId) -> bool {
-        self.holds
+    fn confirms(&self, _: Epoch, _: ChannelId) -> Confirmation {
+        self.holds.get()
     }
-    fn allows_solo_boot(&self) -> bool {
-        true
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+    fn remembered(&self) -> Option<Epoch> {
+        Some(Epoch::NONE)
     }
 }
 
 /// Runs a channel that starts alone up to its first output.
-fn verdict(input: u16) -> Verdict<Drive> {
+fn verdict(input: u16, arbiter: &mut Always) -> Verdict<'_, Drive> {
     let mut storage = Storage::new();
     let config = Config { nonce: 1, solo_boot_after_us: Some(0), ..Config::DEFAULT };
     let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
-    let mut arbiter = Always { holds: true };
     for period in 0..5 {
         let now = Instant::from_micros(period * 100_000);
         node.begin(now, input).unwrap();
-        let verdict = node.poll_verdict(now, &mut arbiter).unwrap();
+        let verdict = node.poll_verdict(now, arbiter).unwrap().unbind();
+        let verdict = verdict.bind(arbiter);
         if verdict.outcome() == Outcome::Alone {
-            return verdict;
+            return verdict.unbind().bind(arbiter);
         }
     }
     panic!("the channel did not start");
 }
-
-const HOLDS: Always = Always { holds: true };
 
 /// The order of the actuators is valve, heater, fan; `fails` is where the hardware fails.
 fn drive(
     valve: &[PinTransaction],
     heater: &[PwmTransaction],
     fan: &[PinTransaction],
-    arbiter: &Always,
+    holds: Confirmation,
     damage: bool,
 ) -> Result<(), DriveError> {
     let (mut valve, mut heater, mut fan) = (Pin::new(valve), Pwm::new(heater), Pin::new(fan));
@@ -90,7 +95,10 @@ fn drive(
         DutyOutput::new(heater.clone(), |drive: &Drive| Duty::permille(drive.heater_permille)),
         PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan)),
     ));
-    let released = verdict(500).release(arbiter);
+    let mut arbiter = always(Confirmation::Yes);
+    let verdict = verdict(500, &mut arbiter).unbind();
+    arbiter.holds.set(holds);
+    let released = verdict.bind(&arbiter).release();
     let result = outputs.drive(match damage {
         true => released.damaged_by(|drive| drive.heater_permille = 999),
         false => released,
@@ -122,21 +130,21 @@ fn failing_duty(to: u16) -> [PwmTransaction; 2] {
 
 #[test]
 fn a_voted_output_is_driven_in_order() {
-    let result = drive(&[pin(State::High)], &duty(1000), &[pin(State::Low)], &HOLDS, false);
+    let result = drive(&[pin(State::High)], &duty(1000), &[pin(State::Low)], Confirmation::Yes, false);
     assert_eq!(result, Ok(()));
 }
 
 #[test]
 fn the_first_actuator_fails() {
     let valve = [failing(pin(State::High)), pin(State::Low)];
-    let result = drive(&valve, &duty(0), &[pin(State::High)], &HOLDS, false);
+    let result = drive(&valve, &duty(0), &[pin(State::High)], Confirmation::Yes, false);
     assert!(matches!(result, Err(DriveError::Actuator { index: 0, error: ActuatorError::Pin(_) })));
 }
 
 #[test]
 fn the_second_actuator_fails() {
     let heater = [failing_duty(1000), duty(0)].concat();
-    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &[pin(State::High)], &HOLDS, false);
+    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &[pin(State::High)], Confirmation::Yes, false);
     assert!(matches!(result, Err(DriveError::Actuator { index: 1, error: ActuatorError::Pwm(_) })));
 }
 
@@ -144,7 +152,7 @@ fn the_second_actuator_fails() {
 fn the_last_actuator_fails() {
     let heater = [duty(1000), duty(0)].concat();
     let fan = [failing(pin(State::Low)), pin(State::High)];
-    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &fan, &HOLDS, false);
+    let result = drive(&[pin(State::High), pin(State::Low)], &heater, &fan, Confirmation::Yes, false);
     assert!(matches!(result, Err(DriveError::Actuator { index: 2, error: ActuatorError::Pin(_) })));
 }
 
@@ -152,20 +160,25 @@ fn the_last_actuator_fails() {
 fn a_failure_while_making_safe_does_not_spare_the_others() {
     // Every operation on the valve and the heater fails; the fan is told all the same.
     let valve = [failing(pin(State::High)), failing(pin(State::Low))];
-    let result = drive(&valve, &failing_duty(0), &[pin(State::High)], &HOLDS, false);
+    let result = drive(&valve, &failing_duty(0), &[pin(State::High)], Confirmation::Yes, false);
     assert!(matches!(result, Err(DriveError::Actuator { index: 0, .. })), "the first error is reported");
 }
 
 #[test]
 fn a_value_damaged_after_the_vote_is_a_fault_and_no_movement() {
-    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], &HOLDS, true);
+    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], Confirmation::Yes, true);
     assert_eq!(result, Err(DriveError::Open(OpenError::Damaged)));
 }
 
 #[test]
+fn an_arbiter_that_cannot_tell_lets_the_outputs_stay() {
+    let result = drive(&[], &[], &[], Confirmation::CannotTell, false);
+    assert_eq!(result, Err(DriveError::Open(OpenError::LeaseUnknown)));
+}
+
+#[test]
 fn without_the_lease_nothing_but_the_safe_output_is_driven() {
-    let lost = Always { holds: false };
-    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], &lost, false);
+    let result = drive(&[pin(State::Low)], &duty(0), &[pin(State::High)], Confirmation::No, false);
     assert_eq!(result, Err(DriveError::Open(OpenError::LeaseLost)));
 }
 
@@ -174,7 +187,7 @@ fn a_channel_that_starts_makes_its_outputs_safe() {
     let mut storage = Storage::new();
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
-    let mut arbiter = Always { holds: true };
+    let mut arbiter = always(Confirmation::Yes);
     node.begin(Instant::from_micros(0), 500).unwrap();
     let verdict = node.poll_verdict(Instant::from_micros(0), &mut arbiter).unwrap();
     assert_eq!(verdict.outcome(), Outcome::Waiting);
@@ -182,7 +195,7 @@ fn a_channel_that_starts_makes_its_outputs_safe() {
     let mut fan = Pin::new(&[pin(State::High)]);
     let follow = |drive: &Drive| PinState::from(drive.fan);
     let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(fan.clone(), follow),));
-    assert_eq!(outputs.drive(verdict.release(&arbiter)), Ok(()));
+    assert_eq!(outputs.drive(verdict.release()), Ok(()));
     fan.done();
 }
 
@@ -197,12 +210,13 @@ fn nothing_released_in_service_means_hold() {
     let now = pair.local_time(ChannelId::A);
     let node = pair.node(ChannelId::A).unwrap();
     let _ = node.begin(now.plus_us(200_000), 500).unwrap();
-    let verdict = node.poll_verdict(now.plus_us(300_000), &mut Always { holds: true }).unwrap();
+    let mut arbiter = always(Confirmation::Yes);
+    let verdict = node.poll_verdict(now.plus_us(300_000), &mut arbiter).unwrap();
     assert_eq!(verdict.outcome(), Outcome::Held);
 
     let mut untouched = Pin::new(&[]);
     let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
-    assert_eq!(outputs.drive(verdict.release(&HOLDS)), Ok(()));
+    assert_eq!(outputs.drive(verdict.release()), Ok(()));
     untouched.done();
 }
 

@@ -8,12 +8,12 @@ use crate::lease::Arbiter;
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::vote::{self, Sealed};
 use core::ops::ControlFlow;
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    pub(super) fn poll_simplex(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_simplex(&mut self, now: Instant) -> Option<Unbound<P::Output>> {
         if !self.schedule.is_open() || self.control.turn.is_settled() {
             return None;
         }
@@ -46,7 +46,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// A donor serves alone, and between two cycles it cuts over once all blocks are there.
-    pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_donor<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         if let ControlFlow::Break(verdict) = self.claim_for_joiner(now, arbiter) {
             return verdict;
         }

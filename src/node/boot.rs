@@ -8,11 +8,11 @@ use crate::ids::{ChannelId, Epoch, Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mode::ModeEvent;
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::wire::{Cut, Kind, Reject};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_starting<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         self.advance_boot(now, arbiter);
         self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
     }
@@ -74,7 +74,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Claims the first ownership of epoch `to`; a refusal leads back to listening.
     fn claim_first<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch) -> bool {
-        match self.ask(arbiter, to, Grounds::First) {
+        match self.ask(now, arbiter, to, Grounds::First) {
             Claim::Granted => true,
             Claim::Pending => {
                 self.schedule.poll_again_soon(now, &self.control.config);
@@ -99,7 +99,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let free = remembered == Epoch::NONE || remembered.owner() == self.control.config.me();
         if due
             && free
-            && arbiter.allows_solo_boot()
+            && arbiter.remembered().is_some()
             && !self.control.suspicion.is_barred(self.control.config.me())
             && !self.leaves()
         {

@@ -41,8 +41,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
     }
 
     /// As [`Node::poll_verdict`].
-    pub fn poll_verdict<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
-        self.0.poll(now, arbiter)
+    pub fn poll_verdict<'a, A: Arbiter>(&mut self, now: Instant, arbiter: &'a mut A) -> Option<Verdict<'a, P::Output>> {
+        self.0.poll(now, arbiter).map(|verdict| verdict.bind(arbiter))
     }
 
     /// As [`Node::poll_transmit`].

@@ -7,18 +7,18 @@ use crate::journal::Event;
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::vote::{self, Sealed};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Latches the safe state.
-    pub(super) fn fatal(&mut self, now: Instant, faults: Faults) -> Verdict<P::Output> {
+    pub(super) fn fatal(&mut self, now: Instant, faults: Faults) -> Unbound<P::Output> {
         self.fault(faults);
         self.change_mode(now, ModeEvent::Fatal);
         self.safe_verdict()
     }
 
-    pub(super) fn safe_verdict(&mut self) -> Verdict<P::Output> {
+    pub(super) fn safe_verdict(&mut self) -> Unbound<P::Output> {
         let drives = !self.control.config.drives_as_owner() || self.control.owns();
         let safe = if drives { vote::safe::<P>(self.control.turn.cycle()) } else { None };
         let holder = self.control.config.drives_as_owner().then_some(self.control.config.me());
@@ -31,18 +31,18 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         outcome: Outcome,
         released: [Option<Sealed<P::Output>>; 2],
         holder: Option<ChannelId>,
-    ) -> Verdict<P::Output> {
+    ) -> Unbound<P::Output> {
         self.schedule.close_slot();
         let (faults, diagnosis) = self.record.take_for_verdict();
         // Without the lease mechanism (a negative control) outputs open unconditionally.
         let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
         let (mode, cycle, epoch, mechanisms) =
             (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
-        Verdict { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
+        Unbound { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 
     /// The deadline passed without a result: the last output stays, the cycle goes on.
-    pub(super) fn hold(&mut self) -> Verdict<P::Output> {
+    pub(super) fn hold(&mut self) -> Unbound<P::Output> {
         self.control.turn.hold();
         self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
@@ -50,7 +50,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Takes this channel out of service: the peer goes on.
-    pub(super) fn leave(&mut self, now: Instant) -> Verdict<P::Output> {
+    pub(super) fn leave(&mut self, now: Instant) -> Unbound<P::Output> {
         self.exclude_myself(now);
         self.verdict(Outcome::Waiting, [None, None], None)
     }

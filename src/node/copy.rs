@@ -14,7 +14,7 @@ use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::reintegrate::{CopyProgress, CopyRefused, Donor, Joiner, Ledger, Search};
 use crate::upgrade::VersionRelation;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::wire::{
     AckPayload, BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload, Standing,
 };
@@ -195,7 +195,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         &mut self,
         now: Instant,
         arbiter: &mut A,
-    ) -> ControlFlow<Option<Verdict<P::Output>>> {
+    ) -> ControlFlow<Option<Unbound<P::Output>>> {
         let left = self.mirror.uncopied_blocks();
         // The arbiter is asked when the rest will be there within the cycle, and early in it, so
         // that its answer is there before the next one.
@@ -212,7 +212,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let Some(to) = self.control.claim.on(Grounds::PeerJoins) else { return ControlFlow::Continue(()) };
         // Its outputs open in the new epoch only from the moment of the grant, whose time
         // nobody knows: nothing is released while the answer is on its way.
-        match self.ask(arbiter, to, Grounds::PeerJoins) {
+        match self.ask(now, arbiter, to, Grounds::PeerJoins) {
             Claim::Granted => {
                 self.control.standing.adopt(to);
                 self.control.claim.end();

@@ -13,11 +13,11 @@ use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::vote::{self, Sealed};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_duplex<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         // A step on damaged memory would be the peer's to suffer.
         if self.control.turn.progress() == Progress::Sampled && self.samples.has_theirs() && !self.mending.waits() {
             match self.step_both() {
@@ -64,7 +64,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// The deadline passed without a result.
-    pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         let patience_is_over = self.control.turn.held() >= self.control.config.patience();
         if self.has_let_go() && patience_is_over {
             self.claim_outputs(Grounds::TakesBack);
@@ -166,7 +166,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Votes: releases what both computed. If the votes differ, both channels examine the cycle, and
     /// the verdict waits for the peer's evidence.
-    fn compare(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
+    fn compare(&mut self, now: Instant) -> Option<Unbound<P::Output>> {
         let compare = self.mechanisms.on(Mechanism::Vote);
         let (mine, theirs) =
             self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()))?;
@@ -197,7 +197,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         now: Instant,
         sealed: Sealed<P::Output>,
         state_digest: u32,
-    ) -> Verdict<P::Output> {
+    ) -> Unbound<P::Output> {
         if !self.complete(now, state_digest) {
             return self.leave(now); // the peer goes on with what both voted for
         }

@@ -23,7 +23,7 @@ use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::vote;
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
@@ -108,7 +108,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Diagnoses the cycle, both sides' evidence being there, and acts on it; `None`: later.
-    pub(super) fn conclude<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn conclude<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         if !self.second_votes_are_sound(now) {
             return None;
         }
@@ -134,7 +134,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         &mut self,
         now: Instant,
         arbiter: &mut A,
-    ) -> Option<Verdict<P::Output>> {
+    ) -> Option<Unbound<P::Output>> {
         if !self.control.owns() && newest_of(arbiter).counter() > self.control.standing.epoch().counter() {
             // The peer has come to its conclusion and went on without this channel.
             self.fault(Faults::OVERTAKEN);
@@ -150,7 +150,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         now: Instant,
         diagnosis: Diagnosis,
         arbiter: &mut A,
-    ) -> Option<Verdict<P::Output>> {
+    ) -> Option<Unbound<P::Output>> {
         match diagnosis {
             Diagnosis::Faulty(channel, _)
                 if channel == self.control.config.me() && self.mechanisms.on(Mechanism::LettingGo) =>

@@ -22,6 +22,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             copying: self.copying.clone(),
             mending: self.mending.clone(),
             drop_resend_at: self.drop_resend_at,
+            leased: self.leased,
             upgrade: self.upgrade.copied(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
@@ -54,6 +55,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             copying,
             mending,
             drop_resend_at,
+            leased: _, // only told to the arbiter
             upgrade,
             schedule,
             outgoing,

@@ -18,22 +18,22 @@ use crate::journal::Event;
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::wire::{self, BufferTooSmall, Header, Kind, Reject};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Lets go of the outputs, or takes those that were left to this channel.
-    pub(super) fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_handover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         let Some(to) = self.left_outputs() else {
             if !self.control.claim.has_let_go() && self.hands_over() {
-                arbiter.let_go(self.control.standing.epoch(), self.control.config.me());
                 self.control.claim.let_go();
+                self.release_lease(arbiter);
                 self.drop_resend_at = now;
                 self.happened(Event::LetGo);
             }
             return None;
         };
-        match self.ask(arbiter, to, Grounds::HandedOver) {
+        match self.ask(now, arbiter, to, Grounds::HandedOver) {
             Claim::Granted => {
                 self.go_on_in(now, to);
                 None

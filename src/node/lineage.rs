@@ -1,8 +1,8 @@
 //! Lineage: which epoch comes next, and what the arbiter says to it.
 
 use super::{MayUpgrade, Node};
-use crate::ids::Epoch;
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::ids::{Epoch, Instant};
+use crate::lease::{Arbiter, Claim, Confirmation, Grounds};
 use crate::mechanism::Mechanism;
 use crate::program::Program;
 
@@ -12,7 +12,7 @@ const BLOCK: u32 = 4;
 /// Returns the epoch that an arbiter lets through, as far as it makes sense: the last number of all
 /// is what a dead bus reads, and following it would leave none to claim.
 pub(super) fn newest_of(arbiter: &impl Arbiter) -> Epoch {
-    let newest = arbiter.newest();
+    let newest = arbiter.remembered().unwrap_or(Epoch::NONE);
     let is_last = newest.successor(newest.owner()).counter() == newest.counter();
     if is_last { Epoch::NONE } else { newest }
 }
@@ -40,14 +40,29 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
     }
 
-    pub(super) fn ask<A: Arbiter>(&mut self, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
-        let claim = arbiter.claim(self.control.standing.epoch(), to, grounds);
+    pub(super) fn ask<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
+        let claim = arbiter.claim(now, self.control.standing.epoch(), to, grounds);
         if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
     }
 
-    pub(super) fn confirmed<A: Arbiter>(&self, arbiter: &A) -> bool {
-        !self.mechanisms.on(Mechanism::Lease)
-            || arbiter.confirms(self.control.standing.epoch(), self.control.config.me())
+    /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step of an upgrade, too.
+    pub fn leads(&self) -> bool {
+        self.control.standing.mode().serves() && self.control.owns() && !self.has_let_go()
+    }
+
+    /// Tells the arbiter, once, that this channel has lost the lease that it held.
+    pub(super) fn release_lease<A: Arbiter>(&mut self, arbiter: &mut A) {
+        let holds = self.leads();
+        if self.leased != Epoch::NONE && !holds {
+            arbiter.release(self.leased, self.control.config.me());
+        }
+        self.leased = if holds { self.control.standing.epoch() } else { Epoch::NONE };
+    }
+
+    /// Whether the arbiter says that somebody else owns.
+    pub(super) fn is_denied<A: Arbiter>(&self, arbiter: &A) -> bool {
+        let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
+        self.mechanisms.on(Mechanism::Lease) && arbiter.confirms(epoch, me) == Confirmation::No
     }
 
     /// Whether a claim is on its way with which this channel would go on without the peer.

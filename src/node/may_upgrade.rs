@@ -11,7 +11,7 @@ use crate::lease::Arbiter;
 use crate::program::{Program, program_hash};
 use crate::succession::Succession;
 use crate::upgrade::{StepEvent, VersionRelation};
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 use crate::wire::{BufferTooSmall, Hello, OrderPayload, Reject, Standing, UpgradePayload};
 
 /// A node whose program changes only while its half is off.
@@ -161,13 +161,13 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
         node: &mut Node<'_, P, FRAME, Self>,
         _: Instant,
         _: &mut A,
-    ) -> Option<Verdict<P::Output>> {
+    ) -> Option<Unbound<P::Output>> {
         node.schedule.is_open().then(|| node.safe_verdict()) // no mode of such a channel
     }
 
     /// Gives the outputs up rather than go on alone, if this channel has not passed its trial.
     #[doc(hidden)]
-    fn gives_up<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: Instant) -> Option<Verdict<P::Output>> {
+    fn gives_up<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: Instant) -> Option<Unbound<P::Output>> {
         None
     }
 
@@ -219,10 +219,5 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Whether this channel is about to restart: it takes part in nothing.
     pub(super) fn leaves(&self) -> bool {
         U::IS_ON && self.control.undertaking.leaves()
-    }
-
-    /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step of an upgrade, too.
-    pub fn leads(&self) -> bool {
-        self.control.standing.mode().serves() && self.control.owns() && !self.has_let_go()
     }
 }

@@ -16,7 +16,7 @@ use super::stepped::Stepped;
 use super::{MayUpgrade, Node, Upgrades};
 use crate::agree::Samples;
 use crate::config::{Config, ConfigError};
-use crate::ids::{ChannelId, Instant};
+use crate::ids::{ChannelId, Epoch, Instant};
 use crate::mechanism::Mechanisms;
 use crate::memory::Cells;
 use crate::mirror::Mirror;
@@ -95,6 +95,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             mending: Mending::default(),
             upgrade: U::NONE,
             drop_resend_at: Instant::from_micros(0),
+            leased: Epoch::NONE,
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             record: Record::new(),

@@ -10,7 +10,7 @@ use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::upgrade::StepEvent;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Resolves to go on without the peer; `poll_takeover` asks.
@@ -22,7 +22,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Asks the arbiter for the outputs, to go on without the peer.
-    pub(super) fn poll_takeover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_takeover<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         let (to, grounds) = self.takeover_claim()?;
         if to.counter() <= self.control.standing.epoch().counter() {
             return Some(self.refused(now, Epoch::NONE)); // there is no newer number left
@@ -44,7 +44,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.mending.forget();
             self.control.claim.back();
         }
-        match self.ask(arbiter, to, grounds) {
+        match self.ask(now, arbiter, to, grounds) {
             // The answer took its time, in which memory may have been hit again.
             Claim::Granted if was_backed && !self.is_all_sound() || self.mending.waits() => {
                 Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED))
@@ -73,7 +73,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// The outputs are somebody else's: stands by.
-    fn refused(&mut self, now: Instant, newest: Epoch) -> Verdict<P::Output> {
+    fn refused(&mut self, now: Instant, newest: Epoch) -> Unbound<P::Output> {
         self.control.standing.saw(newest.counter());
         self.control.claim.end();
         self.fault(Faults::LEASE_REFUSED);
@@ -96,7 +96,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// 1. the dead owner's last cycle, unless its next sample proves that it was driven;
     /// 2. this cycle, re-executed from a verified checkpoint: a first result that nobody
     ///    compared may itself be the fault. With both samples the agreed input is final.
-    fn take_over(&mut self, now: Instant, to: Epoch) -> Verdict<P::Output> {
+    fn take_over(&mut self, now: Instant, to: Epoch) -> Unbound<P::Output> {
         let was_owner = self.control.owns();
         let proven_driven = self.samples.has_theirs();
         self.control.standing.adopt(to);
@@ -128,7 +128,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
-    pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Verdict<P::Output>> {
+    pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         if !self.schedule.is_open() {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Arbiters for the simulated pair.
 
-use crate::ids::{ChannelId, Epoch};
-use crate::lease::{Arbiter, Claim, Grounds, Preferred};
+use crate::ids::{ChannelId, Epoch, Instant};
+use crate::lease::{Arbiter, Claim, Confirmation, Grounds, Preferred};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -53,7 +53,7 @@ impl SimArbiter {
     /// Whether `epoch` owns through `me`, whatever this end reads.
     pub(super) fn lets_through(&self, epoch: Epoch, me: ChannelId) -> bool {
         match self {
-            Self::Preferred(rule) => rule.confirms(epoch, me),
+            Self::Preferred(rule) => rule.confirms(epoch, me) == Confirmation::Yes,
             Self::Relay { through, .. } => through.get() == epoch && epoch.owner() == me,
         }
     }
@@ -71,9 +71,9 @@ impl SimArbiter {
 }
 
 impl Arbiter for SimArbiter {
-    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+    fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
         match self {
-            Self::Preferred(rule) => rule.claim(from, to, grounds),
+            Self::Preferred(rule) => rule.claim(now, from, to, grounds),
             Self::Relay { through, asks, asked, .. } => {
                 // The relay acts on the first ask; its answer takes a while to come back.
                 if to.counter() > through.get().counter() {
@@ -90,21 +90,24 @@ impl Arbiter for SimArbiter {
         }
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
         match self {
             Self::Preferred(rule) => rule.confirms(epoch, me),
             Self::Relay { misread, .. } => {
                 let is_misread = misread.get() > 0;
                 misread.set(misread.get().saturating_sub(1));
-                !is_misread && self.lets_through(epoch, me)
+                (!is_misread && self.lets_through(epoch, me)).into()
             }
         }
     }
 
-    fn newest(&self) -> Epoch {
+    /// The relay waits for the next claim.
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
         match self {
-            Self::Preferred(rule) => rule.newest(),
-            Self::Relay { through, .. } => through.get(),
+            Self::Preferred(rule) => rule.remembered(),
+            Self::Relay { through, .. } => Some(through.get()),
         }
     }
 
@@ -113,9 +116,5 @@ impl Arbiter for SimArbiter {
             Self::Preferred(rule) => rule.first_owner(),
             Self::Relay { .. } => ChannelId::A,
         }
-    }
-
-    fn allows_solo_boot(&self) -> bool {
-        matches!(self, Self::Relay { .. })
     }
 }

@@ -1,6 +1,6 @@
 //! Channels that stop: dead at a byte of what they send, or hung for a while.
 
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 
 /// How a channel stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,5 +21,5 @@ pub(super) struct Hung<O> {
     pub(super) until: Option<u64>,
     pub(super) hears: bool,
     /// What it was about to drive.
-    pub(super) verdicts: [Option<Verdict<O>>; 2],
+    pub(super) verdicts: [Option<Unbound<O>>; 2],
 }

@@ -1,6 +1,6 @@
 //! A channel that sends: as with a blocking driver, it waits until the UART has taken the frame.
 
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 use std::vec::Vec;
 
 /// Frames that a channel sends before it looks at its cycle again, as `twinstep-hal`'s loop does.
@@ -14,7 +14,7 @@ pub(super) struct Sending<O> {
     /// When the channel looked at its cycle.
     looked_at: u64,
     /// What is driven once all is sent.
-    pub(super) verdicts: [Option<Verdict<O>>; 2],
+    pub(super) verdicts: [Option<Unbound<O>>; 2],
     /// Frames that may still be sent in this turn.
     pub(super) frames_left: u32,
     /// The frame that the UART is taking.
@@ -23,7 +23,7 @@ pub(super) struct Sending<O> {
 
 impl<O> Sending<O> {
     /// A turn that has sent nothing yet.
-    pub(super) fn new(now: u64, verdicts: [Option<Verdict<O>>; 2]) -> Self {
+    pub(super) fn new(now: u64, verdicts: [Option<Unbound<O>>; 2]) -> Self {
         Self { looked_at: now, verdicts, frames_left: FRAMES_AT_ONCE, leaving: None }
     }
 

@@ -7,7 +7,7 @@ use crate::support::{Servo, sensor};
 use std::cell::Cell;
 use std::rc::Rc;
 use twinstep::wire::{Hello, Kind, MAX_FRAME_BYTES, Payload, Standing};
-use twinstep::{Arbiter, ChannelId, Claim, Epoch, Faults, Grounds, Mode};
+use twinstep::{Arbiter, ChannelId, Claim, Confirmation, Epoch, Faults, Grounds, Instant, Mode};
 
 /// A switch that a person turns: the outputs are that channel's, and the other one waits.
 #[derive(Clone)]
@@ -18,13 +18,19 @@ struct Switch {
 }
 
 impl Arbiter for Switch {
-    fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
+    fn claim(&mut self, _: Instant, _: Epoch, to: Epoch, _: Grounds) -> Claim {
         assert_eq!(to.owner(), self.me);
         if self.stands_at.get() == Some(self.me) { Claim::Granted } else { Claim::Pending }
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        self.stands_at.get() == Some(me) && epoch.owner() == me
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        (self.stands_at.get() == Some(me) && epoch.owner() == me).into()
+    }
+
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
+        None
     }
 
     fn first_owner(&self) -> ChannelId {

@@ -29,7 +29,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ),
     // The rooms.
     ("ballot", "", "mechanisms my_vote peer_vote record"),
-    ("proof", "turn", "case mechanisms my_vote peer_vote record"),
+    ("proof", "config turn", "case mechanisms my_vote peer_vote record"),
     ("memory", "config standing turn", "mechanisms mending mirror record"),
     ("hello", "config standing turn", "copying meeting outgoing upgrade"),
     ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
@@ -43,7 +43,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     // What the rooms have in common.
     ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
-    ("lineage", "claim config standing", "mechanisms"),
+    ("lineage", "claim config standing", "leased mechanisms"),
     ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
     (
         "ways",
@@ -51,7 +51,7 @@ const PLATES: &[(&str, &str, &str)] = &[
         "case copying meeting mirror my_vote outgoing peer_vote record samples schedule stepped",
     ),
     ("closing", "config standing turn", "mechanisms record schedule"),
-    ("may_upgrade", "config standing undertaking", "schedule"),
+    ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
     ("receive", "config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
     ("upgrade/hooks", "standing undertaking", "upgrade"),
@@ -61,7 +61,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     (
         "fingerprint",
         "",
-        "case copies copying drop_resend_at injected mechanisms meeting mending mirror my_vote outgoing peer_vote record \
+        "case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record \
          samples schedule stepped upgrade",
     ),
 ];

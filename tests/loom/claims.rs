@@ -5,7 +5,11 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 use twinstep::sync::{revive, stop_after};
-use twinstep::{Arbiter, ChannelId, Claim, ClaimWord, ClaimWords, Epoch, Grounds, SharedClaim, SplitClaim};
+use twinstep::{
+    Arbiter, ChannelId, Claim, ClaimWord, ClaimWords, Confirmation, Epoch, Grounds, Instant, SharedClaim, SplitClaim,
+};
+
+const NOW: Instant = Instant::from_micros(0);
 
 /// What each core leaves for the other one before it claims; loom watches who touches it.
 struct Notes([UnsafeCell<()>; 2]);
@@ -40,7 +44,7 @@ struct Answer {
 /// Claims until there is an answer. It does not yield: so the other core may stand still for all of it.
 fn claim(arbiter: &mut impl Arbiter, to: Epoch) -> Answer {
     for asks in 1..=ASKS {
-        let claim = arbiter.claim(Epoch::NONE, to, Grounds::Silence);
+        let claim = arbiter.claim(NOW, Epoch::NONE, to, Grounds::Silence);
         if claim != Claim::Pending {
             return Answer { claim, asks };
         }
@@ -55,9 +59,9 @@ fn compete(notes: &Notes, me: ChannelId, arbiter: &mut impl Arbiter) -> Answer {
     let to = Epoch::new(1, me);
     let answer = claim(arbiter, to);
     for _ in 0..2 {
-        assert_eq!(arbiter.confirms(to, me), answer.claim == Claim::Granted, "owns exactly what was granted");
+        assert_eq!(arbiter.confirms(to, me), (answer.claim == Claim::Granted).into(), "owns exactly what was granted");
     }
-    notes.read(me, arbiter.newest());
+    notes.read(me, arbiter.remembered().unwrap());
     answer
 }
 
@@ -99,8 +103,8 @@ pub(crate) fn takeover() {
         let owner = Epoch::new(1, ChannelId::A);
         let mut split = SplitClaim::new(&shared.1, ChannelId::A).with_looks(LOOKS);
         let first = [
-            SharedClaim::new(&shared.0).claim(Epoch::NONE, owner, Grounds::First),
-            split.claim(Epoch::NONE, owner, Grounds::First),
+            SharedClaim::new(&shared.0).claim(NOW, Epoch::NONE, owner, Grounds::First),
+            split.claim(NOW, Epoch::NONE, owner, Grounds::First),
         ];
         assert_eq!(first, [Claim::Granted; 2]);
         let theirs = shared.clone();
@@ -116,7 +120,7 @@ pub(crate) fn takeover() {
             assert!([mine, theirs] != [Claim::Granted; 2], "number 2 was granted twice");
         }
         // The old epoch is over as soon as the new one was granted to either.
-        let is_over = !split.confirms(owner, ChannelId::A);
+        let is_over = split.confirms(owner, ChannelId::A) != Confirmation::Yes;
         assert_eq!(is_over, mine[1] == Claim::Granted || theirs[1] == Claim::Granted);
     });
 }
@@ -132,6 +136,7 @@ pub(crate) fn a_claimant_stops() {
             let stopping = thread::spawn(move || {
                 stop_after(writes);
                 let _ = SplitClaim::new(&theirs, me).with_looks(LOOKS).claim(
+                    NOW,
                     Epoch::NONE,
                     Epoch::new(1, me),
                     Grounds::Silence,
@@ -144,15 +149,15 @@ pub(crate) fn a_claimant_stops() {
             let mut arbiter = SplitClaim::new(&words, survivor).with_looks(LOOKS);
             let mine = claim(&mut arbiter, Epoch::new(1, survivor)).claim;
             assert_ne!(mine, Claim::Pending, "a core that stopped holds up the other one");
-            if mine == Claim::Granted && arbiter.newest().counter() == 1 {
-                let owns = arbiter.confirms(Epoch::new(1, survivor), survivor);
-                assert!(owns || arbiter.newest().counter() > 1, "owns what was granted");
+            if mine == Claim::Granted && arbiter.remembered().unwrap().counter() == 1 {
+                let owns = arbiter.confirms(Epoch::new(1, survivor), survivor) == Confirmation::Yes;
+                assert!(owns || arbiter.remembered().unwrap().counter() > 1, "owns what was granted");
             }
             let booted = stopping.join().unwrap();
-            let newest = arbiter.newest();
+            let newest = arbiter.remembered().unwrap();
             let next = Epoch::new(newest.counter() + 1, survivor);
             assert_eq!(claim(&mut arbiter, next).claim, Claim::Granted, "{mine:?}, {booted:?}, {newest}");
-            assert!(arbiter.confirms(next, survivor));
+            assert_eq!(arbiter.confirms(next, survivor), Confirmation::Yes);
         });
     }
 }

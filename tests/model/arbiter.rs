@@ -1,7 +1,7 @@
 //! Arbiters as plain values, so that a state of the model holds all of them.
 
 use std::hash::Hash;
-use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, Preferred};
+use twinstep::{Arbiter, ChannelId, Claim, Confirmation, Epoch, Grounds, Instant, Preferred};
 
 /// Which arbiter the pair has.
 #[derive(Clone, Copy, Debug, PartialEq, Hash)]
@@ -33,11 +33,11 @@ impl Arbiters {
         End { all: self, at }
     }
 
-    pub fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+    pub fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
         match self.kind {
-            Kind::Relay { .. } | Kind::Forgetful => self.through == epoch && epoch.owner() == me,
+            Kind::Relay { .. } | Kind::Forgetful => (self.through == epoch && epoch.owner() == me).into(),
             Kind::Preferred(first) => Preferred(first).confirms(epoch, me),
-            Kind::AnyoneAlone => epoch.owner() == me,
+            Kind::AnyoneAlone => (epoch.owner() == me).into(),
         }
     }
 }
@@ -49,10 +49,10 @@ pub struct End<'a> {
 }
 
 impl Arbiter for End<'_> {
-    fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+    fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
         let Arbiters { kind, through, asked } = self.all;
         match *kind {
-            Kind::Preferred(first) => Preferred(first).claim(from, to, grounds),
+            Kind::Preferred(first) => Preferred(first).claim(now, from, to, grounds),
             Kind::AnyoneAlone => Claim::Granted,
             Kind::Forgetful => {
                 *through = to;
@@ -73,14 +73,16 @@ impl Arbiter for End<'_> {
         }
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
         self.all.confirms(epoch, me)
     }
 
-    fn newest(&self) -> Epoch {
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
         match self.all.kind {
-            Kind::Relay { .. } | Kind::Forgetful => self.all.through,
-            Kind::Preferred(_) | Kind::AnyoneAlone => Epoch::NONE,
+            Kind::Relay { .. } | Kind::Forgetful => Some(self.all.through),
+            Kind::Preferred(_) | Kind::AnyoneAlone => None,
         }
     }
 

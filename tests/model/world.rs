@@ -11,8 +11,8 @@ use std::hash::{Hash, Hasher};
 use twinstep::memory::{Cells, blocks};
 use twinstep::wire::Kind;
 use twinstep::{
-    Begun, ChannelId, Config, Drive, Event, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome, PairId, Site,
-    Verdict,
+    Begun, ChannelId, Config, Confirmation, Drive, Event, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome,
+    PairId, Site, Verdict,
 };
 
 pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -373,7 +373,7 @@ impl World {
         }
         self.read_journal(at, evidence, log)?;
         let Some(node) = &mut self.nodes[at] else { return Ok(true) };
-        let mut verdicts = [node.poll_verdict(now, &mut self.arbiter.end(at)), None];
+        let mut verdicts = [node.poll_verdict(now, &mut self.arbiter.end(at)).map(Verdict::unbind), None];
         if wakes && now >= node.next_start() {
             let cycle = if node.settled_cycle().is_some() { node.cycle().next().0 } else { node.cycle().0 };
             let attempts = &mut self.attempts[at];
@@ -384,9 +384,9 @@ impl World {
             if let Begun::New(cycle) = begun {
                 self.ghost.sampled(at, cycle.0, sample);
             }
-            verdicts[1] = node.poll_verdict(now, &mut self.arbiter.end(at));
+            verdicts[1] = node.poll_verdict(now, &mut self.arbiter.end(at)).map(Verdict::unbind);
         }
-        let verdicts = verdicts.map(|verdict| verdict.map(|verdict| Drawn::of(verdict, &mut self.arbiter.end(at))));
+        let verdicts = verdicts.map(|verdict| verdict.map(|verdict| Drawn::of(verdict.bind(&self.arbiter.end(at)))));
         for drawn in verdicts.iter().flatten() {
             let cycle = drawn.outputs.iter().flatten().last().map_or(0, |(cycle, _)| *cycle);
             if self.ghost.is_unprotected(at, drawn.outcome, cycle) {
@@ -492,7 +492,7 @@ impl World {
     pub fn owns(&self, at: usize) -> bool {
         self.nodes[at].as_ref().is_some_and(|node| {
             let claims = node.mode().serves() && node.epoch().owner() == CHANNELS[at];
-            claims && self.arbiter.confirms(node.epoch(), CHANNELS[at])
+            claims && self.arbiter.confirms(node.epoch(), CHANNELS[at]) == Confirmation::Yes
         })
     }
 
@@ -528,10 +528,10 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn of(verdict: Verdict<u16>, arbiter: &mut dyn twinstep::Arbiter) -> Self {
+    fn of(verdict: Verdict<'_, u16>) -> Self {
         let (outcome, epoch, faults) = (verdict.outcome(), verdict.epoch(), verdict.fault().unwrap_or_default());
         let mut outputs = [None; 2];
-        for (place, voted) in outputs.iter_mut().zip(verdict.release(arbiter)) {
+        for (place, voted) in outputs.iter_mut().zip(verdict.release()) {
             let cycle = voted.cycle().0;
             *place = voted.open().ok().map(|output| (cycle, output));
         }

@@ -12,7 +12,6 @@ use twinstep::sim::Storage;
 use twinstep::wire::{BufferTooSmall, Keys, Kind, MAX_FRAME_BYTES};
 use twinstep::{
     Arbiter, Begun, ChannelId, Config, Cycle, Drive, Epoch, Instant, Mode, Node, Outcome, PairId, Preferred, Program,
-    Verdict,
 };
 
 pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -190,16 +189,14 @@ impl<'m, P: Program, const FRAME: usize, R: Arbiter> Bench<'m, P, FRAME, R> {
 
     pub fn poll(&mut self, at: usize) {
         let now = self.now();
-        if let Some(verdict) = self.nodes[at].poll_verdict(now, &mut self.arbiters[at]) {
-            self.take(at, verdict);
-        }
+        let Some(verdict) = self.nodes[at].poll_verdict(now, &mut self.arbiters[at]) else { return };
+        let outcome = verdict.outcome();
+        let opened = verdict.release().map(|voted| (voted.cycle(), bytes_of(&voted.open().unwrap()))).collect();
+        self.take(at, outcome, opened);
     }
 
-    fn take(&mut self, at: usize, verdict: Verdict<P::Output>) {
-        let outcome = verdict.outcome();
-        for voted in verdict.release(&self.arbiters[at]) {
-            let cycle = voted.cycle();
-            let output = bytes_of(&voted.open().unwrap());
+    fn take(&mut self, at: usize, outcome: Outcome, opened: Vec<(Cycle, Vec<u8>)>) {
+        for (cycle, output) in opened {
             let node = &self.nodes[at];
             let is_this_cycle = cycle == node.cycle();
             match outcome {

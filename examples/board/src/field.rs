@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use embedded_io::{Read, ReadReady, Write};
 use tank::Reading;
 use tank::field_bus::{DutyCode, Image, MAX_MESSAGE_BYTES, OrderCode, Side, ToBoard, ToPlant};
-use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds};
+use twinstep::{Arbiter, ChannelId, Claim, Confirmation, Epoch, Grounds, Instant};
 use twinstep_hal::{Link, SerialLink};
 
 /// The bus to the plant side, shared by the loop and its arbiter.
@@ -158,7 +158,7 @@ impl<U: Read + ReadReady + Write> Inner<U> {
 pub struct Relay<'b, U>(pub &'b FieldBus<U>);
 
 impl<U: Read + ReadReady + Write> Arbiter for Relay<'_, U> {
-    fn claim(&mut self, _from: Epoch, to: Epoch, _grounds: Grounds) -> Claim {
+    fn claim(&mut self, _now: Instant, _from: Epoch, to: Epoch, _grounds: Grounds) -> Claim {
         let claim = self.0.with(|inner| {
             if inner.listened().answered == Some(to) {
                 return if inner.through == to { Claim::Granted } else { Claim::Refused };
@@ -173,11 +173,17 @@ impl<U: Read + ReadReady + Write> Arbiter for Relay<'_, U> {
         claim.unwrap_or(Claim::Pending)
     }
 
-    fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-        epoch.owner() == me && self.0.with(|inner| inner.listened().through) == Some(epoch)
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        match self.0.with(|inner| inner.listened().through) {
+            Some(through) => (epoch.owner() == me && through == epoch).into(),
+            None => Confirmation::CannotTell,
+        }
     }
 
-    fn newest(&self) -> Epoch {
-        self.0.with(|inner| inner.listened().through).unwrap_or(Epoch::NONE)
+    /// The relay waits for the next claim.
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
+        Some(self.0.with(|inner| inner.listened().through).unwrap_or(Epoch::NONE))
     }
 }

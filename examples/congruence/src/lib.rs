@@ -89,7 +89,7 @@ fn run_program<P: Program>(
             continue;
         }
         let cycle = verdict.cycle().0;
-        for voted in verdict.release(&arbiter) {
+        for voted in verdict.release() {
             let output = voted.open().ok().and_then(|output| canonical::digest(&output));
             digest.extend(&output.unwrap_or_default().to_le_bytes());
         }

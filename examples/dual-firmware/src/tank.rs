@@ -70,22 +70,26 @@ impl Link for Ringing<'_> {
 
 #[cfg(feature = "broken-claim")]
 mod broken_claim {
-    use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, SharedClaim};
+    use twinstep::{Arbiter, ChannelId, Claim, Confirmation, Epoch, Grounds, Instant, SharedClaim};
 
     /// Claims as it should, and does not look whether the outputs are still its own.
     pub(super) struct Unfenced<'m>(pub(super) SharedClaim<'m>);
 
     impl Arbiter for Unfenced<'_> {
-        fn claim(&mut self, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
-            self.0.claim(from, to, grounds)
+        fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+            self.0.claim(now, from, to, grounds)
         }
 
-        fn confirms(&self, epoch: Epoch, me: ChannelId) -> bool {
-            epoch.owner() == me
+        fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+            (epoch.owner() == me).into()
         }
 
-        fn newest(&self) -> Epoch {
-            self.0.newest()
+        fn release(&mut self, epoch: Epoch, me: ChannelId) {
+            self.0.release(epoch, me);
+        }
+
+        fn remembered(&self) -> Option<Epoch> {
+            self.0.remembered()
         }
     }
 }

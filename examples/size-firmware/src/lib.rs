@@ -5,7 +5,7 @@
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use twinstep::{Arbiter, ChannelId, Claim, Epoch, Grounds, Instant};
+use twinstep::{Arbiter, ChannelId, Claim, Confirmation, Epoch, Grounds, Instant};
 use twinstep_hal::Clock;
 use workloads::reference::{Mode, Signals};
 
@@ -95,18 +95,20 @@ impl Clock for Ticks {
 pub struct Relay;
 
 impl Arbiter for Relay {
-    fn claim(&mut self, _: Epoch, to: Epoch, _: Grounds) -> Claim {
+    fn claim(&mut self, _: Instant, _: Epoch, to: Epoch, _: Grounds) -> Claim {
         THROUGH.store(to.counter() << 1 | to.owner().index() as u32, Relaxed);
         if READY.load(Relaxed) == 0 { Claim::Pending } else { Claim::Granted }
     }
 
-    fn confirms(&self, epoch: Epoch, _: ChannelId) -> bool {
-        self.newest() == epoch
+    fn confirms(&self, epoch: Epoch, _: ChannelId) -> Confirmation {
+        (self.remembered() == Some(epoch)).into()
     }
 
-    fn newest(&self) -> Epoch {
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
         let bits = THROUGH.load(Relaxed);
-        Epoch::new(bits >> 1, if bits & 1 == 0 { ChannelId::A } else { ChannelId::B })
+        Some(Epoch::new(bits >> 1, if bits & 1 == 0 { ChannelId::A } else { ChannelId::B }))
     }
 }
 

@@ -111,7 +111,8 @@ impl<'m> Pair<'m> {
                 let _ = calls.handle_frame(now, frame);
             }
         }
-        let verdict = calls.poll_verdict(now, &mut { ARBITER });
+        let mut arbiter = ARBITER;
+        let verdict = calls.poll_verdict(now, &mut arbiter);
         while let Some(frame) = outbox.frames.get_mut(outbox.count)
             && let Ok(Some(length)) = calls.poll_transmit(now, &mut frame.bytes)
         {
@@ -124,7 +125,7 @@ impl<'m> Pair<'m> {
         *wakes_at = timeout.map_or(node.next_start(), |at| at.min(node.next_start()));
         let Some(verdict) = verdict else { return false };
         let is_agreed = verdict.outcome() == Outcome::Agreed;
-        for voted in verdict.release(&ARBITER) {
+        for voted in verdict.release() {
             self.opened += u32::from(is_agreed && black_box(voted.open()).is_ok());
         }
         true

@@ -136,9 +136,11 @@ impl<'m> Live<'m> {
 
     fn poll(&mut self) {
         let before = self.checkpoint();
-        let Channel { node, arbiter, now, .. } = &mut self.channel;
-        if let Some(verdict) = node.poll_verdict(*now, arbiter) {
-            self.judge(&before, verdict);
+        let mut arbiter = self.channel.arbiter;
+        let verdict = self.channel.node.poll_verdict(self.channel.now, &mut arbiter).map(Verdict::unbind);
+        self.channel.arbiter = arbiter;
+        if let Some(verdict) = verdict {
+            self.judge(&before, verdict.bind(&arbiter));
         }
     }
 
@@ -152,10 +154,9 @@ impl<'m> Live<'m> {
     }
 
     /// Judges what is released by running the program once more.
-    fn judge(&mut self, before: &Plant, verdict: Verdict<Drive>) {
+    fn judge(&mut self, before: &Plant, verdict: Verdict<'_, Drive>) {
         let (outcome, mode) = (verdict.outcome(), verdict.mode());
-        let arbiter = self.channel.arbiter;
-        for voted in verdict.release(&arbiter) {
+        for voted in verdict.release() {
             let cycle = voted.cycle();
             let output = voted.open().expect("neither damaged nor without a lease");
             let node = &self.channel.node;

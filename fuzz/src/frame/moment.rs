@@ -229,7 +229,7 @@ impl<'m> Both<'m> {
 
     fn poll(&mut self, me: ChannelId, now: Instant) {
         let Some(verdict) = self.nodes[me.index()].poll_verdict(now, &mut self.arbiter) else { return };
-        for voted in verdict.release(&self.arbiter) {
+        for voted in verdict.release() {
             let cycle = voted.cycle();
             self.driven[me.index()] = voted.open().ok().map(|output| (cycle, output));
         }

@@ -12,7 +12,7 @@ use crate::program::Program;
 use crate::reintegrate::{Joiner, Serial};
 use crate::succession::CannotMigrate;
 use crate::upgrade::VersionRelation;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::wire::{BlockPayload, BufferTooSmall, ComparePayload, Cut, Header, Hello, Kind, Reject, SamePayload};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
@@ -163,7 +163,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Ok(())
     }
 
-    pub(in crate::node) fn poll_joining(&mut self, now: Instant) -> Option<Verdict<P::Output>> {
+    pub(in crate::node) fn poll_joining(&mut self, now: Instant) -> Option<Unbound<P::Output>> {
         let silence_us = self.control.config.period_us().saturating_mul(SILENT_PERIODS);
         let heard = self.copying.joiner.as_ref().map(Joiner::heard_at);
         if heard.is_none_or(|heard| now >= heard.plus_us(silence_us)) {

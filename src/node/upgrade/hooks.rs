@@ -9,7 +9,7 @@ use crate::node::{MayUpgrade, Node};
 use crate::program::Program;
 use crate::succession::Succession;
 use crate::upgrade::{Step, StepEvent, VersionRelation};
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 use crate::wire::{BufferTooSmall, Hello, OrderPayload, Reject, Standing, UpgradePayload};
 
 type Upgraded<'m, P, const FRAME: usize> = Node<'m, P, FRAME, Upgrades<P>>;
@@ -129,11 +129,11 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         node: &mut Upgraded<'_, P, FRAME>,
         now: Instant,
         arbiter: &mut A,
-    ) -> Option<Verdict<P::Output>> {
+    ) -> Option<Unbound<P::Output>> {
         node.poll_trial(now, arbiter)
     }
 
-    fn gives_up<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) -> Option<Verdict<P::Output>> {
+    fn gives_up<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, now: Instant) -> Option<Unbound<P::Output>> {
         node.may_not_go_on_alone().then(|| node.give_up_failed(now))
     }
 

@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::node::turn::Progress;
 use crate::program::Program;
 use crate::upgrade::{Counts, Duty, Likeness, Order, Step, StepEvent};
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound};
 use crate::vote;
 
 impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
@@ -30,7 +30,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         &mut self,
         now: Instant,
         arbiter: &mut A,
-    ) -> Option<Verdict<P::Output>> {
+    ) -> Option<Unbound<P::Output>> {
         if let Some(verdict) = self.poll_handover(now, arbiter) {
             return Some(verdict);
         }
@@ -119,7 +119,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// Leaves the outputs to nobody rather than to a version that has not passed its trial. One that owns them drives what is
     /// safe; one that does not goes back to the old version, which begins anew.
-    pub(in crate::node) fn give_up_failed(&mut self, now: Instant) -> Verdict<P::Output> {
+    pub(in crate::node) fn give_up_failed(&mut self, now: Instant) -> Unbound<P::Output> {
         if self.control.owns() {
             return self.fatal(now, Faults::TRIAL_FAILED);
         }
@@ -129,7 +129,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     }
 
     /// Both versions' outputs of the cycle are there: compares them, commits, and releases one.
-    fn settle_trial(&mut self, now: Instant) -> Verdict<P::Output> {
+    fn settle_trial(&mut self, now: Instant) -> Unbound<P::Output> {
         let owns = self.control.owns();
         let is_new = self.control.undertaking.is_new();
         let mut likeness = Likeness::Same;

@@ -9,7 +9,7 @@ use crate::sim::arbiter::SimArbiter;
 use crate::sim::disturbance::Disturbance;
 use crate::sim::failure::{Failure, Hung};
 use crate::sim::report::count;
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use std::boxed::Box;
 
@@ -45,7 +45,7 @@ impl<'m, P: Program> Pair<'m, P> {
         channel: ChannelId,
         for_us: Option<u64>,
         hears: bool,
-        verdicts: [Option<Verdict<P::Output>>; 2],
+        verdicts: [Option<Unbound<P::Output>>; 2],
     ) {
         let until = for_us.map(|for_us| self.now + for_us);
         self.hung[channel.index()] = Some(Hung { until, hears, verdicts });

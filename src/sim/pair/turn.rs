@@ -10,7 +10,7 @@ use crate::sim::failure::Failure;
 use crate::sim::oracle::{Judgement, encoded};
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::vote::OpenError;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use core::ops::ControlFlow;
@@ -48,14 +48,14 @@ impl<P: Program> Pair<'_, P> {
     }
 
     /// Takes frames, looks at the cycle, and begins the next one when it is time.
-    fn look(&mut self, channel: ChannelId) -> [Option<Verdict<P::Output>>; 2] {
+    fn look(&mut self, channel: ChannelId) -> [Option<Unbound<P::Output>>; 2] {
         let (at, local) = (channel.index(), self.local_time(channel));
         let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             let _ = node.handle_frame(local, &frame); // counted by the node
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Received);
-        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]), None];
+        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
         if local >= node.next_start() {
             let next = match node.mode() {
                 Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
@@ -67,7 +67,7 @@ impl<P: Program> Pair<'_, P> {
                 self.oracle.sampled(channel, cycle, sample);
             }
             flip_if_due(node, &mut self.flipping[at], Moment::Begun);
-            verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]);
+            verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind);
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Polled);
         verdicts
@@ -154,15 +154,16 @@ impl<P: Program> Pair<'_, P> {
     }
 
     /// Drives what a verdict releases, in front of the oracle.
-    pub(super) fn take(&mut self, channel: ChannelId, verdict: Verdict<P::Output>) {
+    pub(super) fn take(&mut self, channel: ChannelId, verdict: Unbound<P::Output>) {
+        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
+        let verdict = verdict.bind(&arbiter);
         let outcome = verdict.outcome();
         if self.trace.is_some() {
             let (cycle, mode, diagnosis) = (verdict.cycle(), verdict.mode(), verdict.diagnosis());
             let faults = verdict.fault().unwrap_or_default();
             self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
         }
-        let arbiter = self.arbiters[channel.index()].clone(); // the same relay
-        for voted in verdict.release(&arbiter) {
+        for voted in verdict.release() {
             let voted = match self.damage[channel.index()].take() {
                 Some(damage) => voted.damaged_by(damage),
                 None => voted,
@@ -172,7 +173,7 @@ impl<P: Program> Pair<'_, P> {
                 Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
                 Ok(output) => self.drive(channel, outcome, cycle, &output),
                 Err(OpenError::Damaged) => self.report.damaged += 1,
-                Err(OpenError::LeaseLost) => self.report.cut_off += 1,
+                Err(OpenError::LeaseLost | OpenError::LeaseUnknown) => self.report.cut_off += 1,
             }
         }
     }

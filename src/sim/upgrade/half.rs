@@ -13,7 +13,7 @@ use crate::sim::report::{Report, count};
 use crate::sim::setup::Setup;
 use crate::succession::{Succession, Successor};
 use crate::upgrade::{Candidate, Duty, Order, Refusal, Status};
-use crate::verdict::Verdict;
+use crate::verdict::{Unbound, Verdict};
 use crate::wire::MAX_FRAME_BYTES;
 
 /// Which version.
@@ -133,8 +133,8 @@ where
         either!(self, node => node.restart_failed(now));
     }
 
-    pub(super) fn poll(&mut self, now: Instant, arbiter: &mut SimArbiter) -> Option<Verdict<O::Output>> {
-        either!(self, node => node.poll_verdict(now, arbiter))
+    pub(super) fn poll(&mut self, now: Instant, arbiter: &mut SimArbiter) -> Option<Unbound<O::Output>> {
+        either!(self, node => node.poll_verdict(now, arbiter).map(Verdict::unbind))
     }
 
     pub(super) fn begin(&mut self, now: Instant, sample: O::Input) -> Begun {

@@ -12,7 +12,7 @@ use crate::sim::pair::Moment;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::succession::Successor;
-use crate::verdict::Verdict;
+use crate::verdict::Unbound;
 use crate::vote::OpenError;
 use crate::wire::MAX_FRAME_BYTES;
 use core::ops::ControlFlow;
@@ -43,7 +43,7 @@ where
     }
 
     /// Takes frames, looks at the cycle, and begins the next one when it is time.
-    fn look(&mut self, channel: ChannelId) -> [Option<Verdict<O::Output>>; 2] {
+    fn look(&mut self, channel: ChannelId) -> [Option<Unbound<O::Output>>; 2] {
         let (at, local) = (channel.index(), self.local_time(channel));
         let Some(half) = self.halves[at].as_mut() else { return [None, None] };
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
@@ -137,11 +137,12 @@ where
     }
 
     /// Drives what a verdict releases, in front of the oracle.
-    pub(super) fn take(&mut self, channel: ChannelId, verdict: Verdict<O::Output>) {
+    pub(super) fn take(&mut self, channel: ChannelId, verdict: Unbound<O::Output>) {
         let Some(version) = self.version(channel).or(self.memory[channel.index()].ran) else { return };
-        let (outcome, mode) = (verdict.outcome(), verdict.mode());
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
-        for voted in verdict.release(&arbiter) {
+        let verdict = verdict.bind(&arbiter);
+        let (outcome, mode) = (verdict.outcome(), verdict.mode());
+        for voted in verdict.release() {
             let cycle = voted.cycle();
             match voted.open() {
                 Ok(_) if mode == Mode::Safe => self.report.safe += 1,
@@ -156,7 +157,7 @@ where
                     });
                 }
                 Err(OpenError::Damaged) => self.report.damaged += 1,
-                Err(OpenError::LeaseLost) => self.report.cut_off += 1,
+                Err(OpenError::LeaseLost | OpenError::LeaseUnknown) => self.report.cut_off += 1,
             }
         }
     }

@@ -1,0 +1,211 @@
+//! A node used by hand as a newcomer might: what is wrong has its answer, and the pair serves on.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/bench.rs"]
+mod bench;
+#[path = "support/frames.rs"]
+mod frames;
+mod support;
+
+use bench::{A, B, Bench, HOME, ServoBench, TICK_US, memory};
+use std::cell::RefCell;
+use std::rc::Rc;
+use support::{Sample, Servo, sensor};
+use twinstep::wire::MAX_FRAME_BYTES;
+use twinstep::{
+    Arbiter, Begun, ChannelId, Claim, Confirmation, Epoch, Faults, Grounds, Instant, Mode, Outcome, Preferred,
+    SharedClaim,
+};
+
+const SAMPLE: Sample = Sample { position: 1, limit: None };
+
+/// Begins a cycle more often than one ends, and looks at no deadline; the peer is dead.
+#[test]
+fn begin_before_the_verdict_leaves_the_first_deadline() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(1));
+    bench.boot();
+    bench.run_cycles(3);
+    let (mut verdicts, mut refused) = (0, 0);
+    for half in 1..=100 {
+        // The vote window is 60 ms, the period 100 ms.
+        let now = Instant::from_micros(bench.now_us + half * 50_000);
+        let begun = bench.nodes[A].begin(now, SAMPLE).unwrap();
+        refused += u32::from(matches!(begun, Begun::VerdictDue(_)));
+        verdicts += u32::from(bench.nodes[A].poll_verdict(now, &mut bench.arbiters[A]).is_some());
+    }
+    assert_eq!(bench.nodes[A].mode(), Mode::Simplex);
+    assert!(verdicts >= 49 && refused >= 1, "{verdicts} verdicts, {refused} times nothing begun");
+}
+
+/// A sample that was not used is not the cycle's.
+#[test]
+fn a_sample_that_comes_too_early_is_not_used() {
+    let mut memory = memory::<Servo>();
+    let mut bench = ServoBench::new(&mut memory, HOME, sensor(2));
+    bench.boot();
+    bench.run_cycles(3);
+    bench.cut_in_mid_cycle();
+    let (cycle, deadline) = (bench.nodes[A].cycle(), bench.nodes[A].poll_timeout());
+    let now = bench.now();
+    let begun = bench.nodes[A].begin(now, Sample { position: 900, limit: Some(true) });
+    assert_eq!(begun, Ok(Begun::VerdictDue(cycle)));
+    assert_eq!(bench.nodes[A].poll_timeout(), deadline);
+    bench.is_cut = false;
+    bench.run_cycles(3); // judged by the samples that were taken
+}
+
+/// What an arbiter was told.
+#[derive(Debug, Default)]
+struct Told {
+    released: Vec<(Epoch, ChannelId)>,
+    cannot_tell: bool,
+}
+
+/// An arbiter that lets through whatever is newest, and notes what it is told.
+#[derive(Clone)]
+struct Noting<'w> {
+    word: SharedClaim<'w>,
+    told: Rc<RefCell<Told>>,
+}
+
+impl Arbiter for Noting<'_> {
+    fn claim(&mut self, now: Instant, from: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        self.word.claim(now, from, to, grounds)
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        if self.told.borrow().cannot_tell { Confirmation::CannotTell } else { self.word.confirms(epoch, me) }
+    }
+
+    fn release(&mut self, epoch: Epoch, me: ChannelId) {
+        self.told.borrow_mut().released.push((epoch, me));
+    }
+
+    fn remembered(&self) -> Option<Epoch> {
+        self.word.remembered()
+    }
+}
+
+type NotingBench<'m, 'w> = Bench<'m, Servo, MAX_FRAME_BYTES, Noting<'w>>;
+
+fn with_noting(then: impl FnOnce(&mut NotingBench<'_, '_>, &[Rc<RefCell<Told>>; 2])) {
+    let word = twinstep::ClaimWord::new();
+    let told = [Rc::default(), Rc::default()];
+    let arbiters =
+        told.each_ref().map(|told: &Rc<RefCell<Told>>| Noting { word: SharedClaim::new(&word), told: told.clone() });
+    let mut memory = memory::<Servo>();
+    let mut bench = NotingBench::with_arbiters(&mut memory, HOME, arbiters, sensor(3));
+    bench.boot();
+    bench.run_cycles(3);
+    then(&mut bench, &told);
+}
+
+/// Whichever way a channel leaves service, its arbiter is told so once, with the epoch that it owned.
+#[test]
+fn the_lease_is_released_on_each_way_out() {
+    // Overtaken by the other one behind a cut link: it stands by.
+    with_noting(|bench, told| {
+        let epoch = bench.nodes[A].epoch();
+        assert!(told[A].borrow().released.is_empty());
+        bench.is_judged = false;
+        bench.arbiters[B].word.claim(
+            bench.now(),
+            epoch,
+            Epoch::new(epoch.counter() + 5, ChannelId::B),
+            Grounds::Silence,
+        );
+        for _ in 0..500 {
+            bench.tick();
+        }
+        assert_eq!(told[A].borrow().released, [(epoch, ChannelId::A)]);
+        assert!(told[B].borrow().released.is_empty(), "it owned nothing before");
+    });
+    // Beyond repair: it starts over, the other one serves.
+    with_noting(|bench, told| {
+        let epoch = bench.nodes[A].epoch();
+        bench.is_judged = false;
+        bench.loses.push(twinstep::wire::Kind::Block); // no repair from the peer
+        bench.nodes[A].memory().flip_checkpoint_bit(77);
+        bench.nodes[A].memory().flip_working_bit(77);
+        for _ in 0..1_500 {
+            bench.tick();
+        }
+        assert!(bench.nodes[A].counters().self_exclusions > 0);
+        assert_eq!(told[A].borrow().released, [(epoch, ChannelId::A)]);
+    });
+    // A lasting difference that nobody can be blamed for: the safe state, and released once the safe output is out.
+    with_noting(|bench, told| {
+        let epoch = bench.nodes[A].epoch();
+        bench.is_judged = false;
+        bench.nodes[A].flip(twinstep::Site::StuckOutput, 3);
+        bench.run_until("the safe state", 3_000, |bench| bench.mode(A) == Mode::Safe);
+        for _ in 0..300 {
+            bench.tick();
+        }
+        assert_eq!(told[A].borrow().released, [(epoch, ChannelId::A)]);
+    });
+}
+
+/// An arbiter that cannot be read is none that says no: the channel stays in service, and nothing opens meanwhile.
+#[test]
+fn an_arbiter_that_cannot_tell_costs_no_lease() {
+    with_noting(|bench, told| {
+        bench.is_judged = false;
+        told[A].borrow_mut().cannot_tell = true;
+        let epoch = bench.nodes[A].epoch();
+        // As the bench would, but for the outputs.
+        for _ in 0..20 {
+            bench.now_us += TICK_US;
+            let now = bench.now();
+            let verdict = bench.nodes[A].poll_verdict(now, &mut bench.arbiters[A]);
+            for voted in verdict.into_iter().flat_map(|verdict| verdict.release()) {
+                assert_eq!(voted.open().err(), Some(twinstep::OpenError::LeaseUnknown));
+            }
+        }
+        assert_eq!((bench.nodes[A].epoch(), bench.nodes[A].mode()), (epoch, Mode::Duplex));
+        assert!(told[A].borrow().released.is_empty());
+        let faults = bench.nodes[A].first_fault().map_or(Faults::empty(), |first| first.faults);
+        assert!(!faults.contains(Faults::LEASE_LOST));
+    });
+}
+
+/// Of an arbiter without a memory nobody starts alone, whatever the configuration says.
+#[test]
+fn without_a_memory_nobody_starts_alone() {
+    for (arbiter, starts) in [(None, false), (Some(Epoch::NONE), true)] {
+        let mut storage = twinstep::sim::Storage::new();
+        let config = twinstep::Config { nonce: 1, solo_boot_after_us: Some(0), ..twinstep::Config::DEFAULT };
+        let mut node = twinstep::Node::<Servo>::new(ChannelId::A, storage.cells(), config).unwrap();
+        let mut arbiter = Recalls(arbiter);
+        let mut alone = false;
+        for period in 0..10 {
+            let now = Instant::from_micros(period * 100_000);
+            let _ = node.begin(now, SAMPLE).unwrap();
+            let verdict = node.poll_verdict(now, &mut arbiter).unwrap();
+            alone |= verdict.outcome() == Outcome::Alone;
+        }
+        assert_eq!(alone, starts);
+    }
+    assert_eq!(Preferred(ChannelId::A).remembered(), None);
+}
+
+/// Grants everything, and remembers what it is told to.
+struct Recalls(Option<Epoch>);
+
+impl Arbiter for Recalls {
+    fn claim(&mut self, _: Instant, _: Epoch, _: Epoch, _: Grounds) -> Claim {
+        Claim::Granted
+    }
+
+    fn confirms(&self, _: Epoch, _: ChannelId) -> Confirmation {
+        Confirmation::Yes
+    }
+
+    fn release(&mut self, _: Epoch, _: ChannelId) {}
+
+    fn remembered(&self) -> Option<Epoch> {
+        self.0
+    }
+}
