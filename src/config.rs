@@ -81,12 +81,12 @@ pub struct Config {
     /// 7.4 ms at 115200 baud, 0.9 ms at 921600. If not even one fits, the other channel never
     /// joins, and nothing here can see it: 115200 baud needs cycles of 15 ms and more.
     pub copy_blocks: u16,
-    /// Cycles that a copy may take. It takes at most about `blocks / (copy_blocks - blocks written
+    /// How long a copy may take. In cycles it takes at most about `blocks / (copy_blocks - blocks written
     /// each cycle) + 1`, and more if frames are lost: 8 KiB, 3 sent, 1 written: 65 cycles. It is
     /// refused, with the figures, if after 8 cycles that estimate is above the limit or the blocks
     /// written are as many as those sent, and if for 64 cycles nothing was gained. It cannot be
     /// changed while the only channel with the state serves: choose it generously.
-    pub copy_limit_cycles: u32,
+    pub copy_limit_ms: u32,
     /// Clean cycles of duplex, or of a trial, before a channel that has joined may own the outputs on the other
     /// one's silence; 0 lets it at once. Until then that one's silent death stops the outputs.
     /// What the other one says itself, that it is empty or stands by, always counts.
@@ -99,8 +99,8 @@ pub struct Config {
     /// between the channels it is only reported ([`PATH_FAULTY`](crate::Faults::PATH_FAULTY)). Counts and
     /// bars are in RAM: a reboot of both channels forgets them.
     pub transient_limit: u8,
-    /// Cycles of duplex after which one transient fault is forgotten; 0: none ever is.
-    pub transient_leak_cycles: u32,
+    /// Time in duplex after which one transient fault is forgotten, rounded down to whole periods, one at least; 0: none ever is.
+    pub transient_leak_ms: u32,
     /// Time without any word of the peer after which an empty channel starts alone;
     /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
@@ -126,11 +126,11 @@ impl Config {
         drive: Drive::Owner,
         scrub_blocks: 4,
         copy_blocks: 4,
-        copy_limit_cycles: 36_000,
+        copy_limit_ms: 3_600_000,
         probation_cycles: 8,
         unattributed: Unattributed::Safe,
         transient_limit: 3,
-        transient_leak_cycles: 36_000,
+        transient_leak_ms: 3_600_000,
         solo_boot_after_us: None,
         trial_cycles: 1_000,
         trial_differences: 0,
@@ -182,11 +182,25 @@ impl Config {
         }
         // Even if nothing is written meanwhile.
         let need_cycles = blocks.div_ceil(self.copy_blocks as u32) + 1;
-        let limit_cycles = self.copy_limit_cycles;
+        let limit_cycles = self.cycles_in(self.copy_limit_ms);
         if need_cycles > limit_cycles {
             return Err(ConfigError::CopyTooSlow { blocks, copy_blocks: self.copy_blocks, need_cycles, limit_cycles });
         }
         Ok(())
+    }
+
+    /// Returns how many whole periods so many milliseconds have.
+    pub(crate) const fn cycles_in(&self, ms: u32) -> u32 {
+        match (ms as u64 * 1_000).checked_div(self.period_us as u64) {
+            Some(cycles) if cycles < u32::MAX as u64 => cycles as u32,
+            _ => u32::MAX,
+        }
+    }
+
+    /// Returns every how many cycles a transient fault is forgotten; 0: none is.
+    pub(crate) const fn leak_cycles(&self) -> u32 {
+        let cycles = self.cycles_in(self.transient_leak_ms);
+        if cycles == 0 && self.transient_leak_ms > 0 { 1 } else { cycles }
     }
 
     /// Returns the hash of what both channels must have in common.
@@ -198,7 +212,7 @@ impl Config {
             Unattributed::Prefer(ChannelId::B) => 4,
         };
         let policy = u32::from(self.patience) << 8 | u32::from(matches!(self.drive, Drive::Owner)) | preferred;
-        let limits = [self.transient_limit.into(), self.transient_leak_cycles];
+        let limits = [self.transient_limit.into(), self.transient_leak_ms];
         for number in [self.period_us, self.vote_window_us, self.retransmit_us, policy].into_iter().chain(limits) {
             digest.extend(&number.to_le_bytes());
         }
@@ -352,8 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_times_whatever_the_period() {
+        let ten_khz = Config { period_us: 100, ..Config::DEFAULT };
+        assert_eq!((Config::DEFAULT.leak_cycles(), ten_khz.leak_cycles()), (36_000, 36_000_000));
+        assert_eq!(Config { transient_leak_ms: 0, ..ten_khz }.leak_cycles(), 0);
+        assert_eq!(Config { transient_leak_ms: 1, ..Config::DEFAULT }.leak_cycles(), 1, "shorter than a period");
+        assert_eq!(Config { period_us: 0, ..Config::DEFAULT }.cycles_in(1), u32::MAX);
+        assert_eq!(Config { period_us: 1, ..Config::DEFAULT }.cycles_in(u32::MAX), u32::MAX);
+    }
+
+    #[test]
     fn a_copy_that_cannot_end_in_time_is_refused_with_its_figures() {
-        let good = Config { nonce: 1, copy_blocks: 8, copy_limit_cycles: 9, ..Config::DEFAULT };
+        let good = Config { nonce: 1, copy_blocks: 8, copy_limit_ms: 900, ..Config::DEFAULT };
         assert_eq!(good.check_copy(64), Ok(()));
         assert_eq!(
             good.check_copy(65),

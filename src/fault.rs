@@ -44,7 +44,7 @@ bitflags::bitflags! {
         /// the cause if it comes again.
         const MEMORY_DAMAGED = 1 << 15;
         /// The copy to a joining peer cannot end in time: see `copy_refused`. This channel serves
-        /// on alone. Tried again after 1000 cycles, by `retry_copy`, or at the peer's next boot.
+        /// on alone. Tried again after 100 seconds, by `retry_copy`, or at the peer's next boot.
         const COPY_REFUSED = 1 << 16;
         /// A copy came to nothing: the peer did not answer, or its memory did not have the digest
         /// in the end. It is begun again when the peer says that it is there.

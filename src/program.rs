@@ -40,7 +40,7 @@ pub trait Program {
     /// [`Build`].
     const BUILD: Build;
 
-    /// Bytes of the longest encoding of an input. A frame too small for it does not compile: see [`frame`].
+    /// Bytes of the longest encoding of an input. A frame too small for it does not compile: see [`frame`](crate::frame).
     const INPUT_BYTES: usize = <Self::Input as Message>::MAX_BYTES;
 
     /// The same of an output.

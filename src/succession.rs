@@ -23,7 +23,7 @@ pub trait Successor: Program {
     const OLD_LAYOUT: u32;
 
     /// Its [`SAFE`](Program::SAFE), if that was another one. If it is not what it was, the old version is not recognised, and
-    /// the new one goes back by itself after 1000 cycles.
+    /// the new one goes back by itself after 100 seconds.
     const OLD_SAFE: Self::Output = Self::SAFE;
 
     /// Makes the new state of the old one, in place, on zeroed memory. Any bit pattern may come in. It runs

@@ -18,11 +18,13 @@
 //! is to do in each, and what speaks against beginning. It sends nothing and changes nothing.
 #![doc = include_str!("upgrade/guide.md")]
 
+mod answers;
 mod duty;
 mod readiness;
 mod refusal;
 mod trial;
 
+pub use answers::{Ordered, Retry, RunningImage};
 pub use duty::{Duty, VersionRelation};
 pub(crate) use duty::{Follower, duty_of};
 pub use readiness::NotReady;

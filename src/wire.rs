@@ -56,7 +56,7 @@
 //! config hash    value digest of (period_us, vote_window_us, retransmit_us,
 //!                patience << 8 | 1 if only the owner drives | 2 or 4 if an unattributed
 //!                divergence is decided for A or for B, transient_limit,
-//!                transient_leak_cycles), each a u32
+//!                transient_leak_ms), each a u32
 //! predecessor    value digest of (program hash, layout hash) of the version before, each a u32, but 1 for 0; 0 if there is none
 //! ```
 //!
@@ -107,7 +107,8 @@
 //! it, or its Settled came. One that does not acknowledge is answered at once, also of the cycle before. Settled answers an Evidence of a
 //! cycle that the sender has committed without one: findings 1 (and 4), health 0; its phase is `4 * cycle + 3`, its ack
 //! field 0. A channel that leaves or goes on alone by the evidence waits for its acknowledgement, until the deadline
-//! at most. Of each bucket the fuller one of both sides counts, and each cycle of duplex whose number `transient_leak_cycles` divides
+//! at most. Of each bucket the fuller one of both sides counts, and each cycle of duplex whose number is divided by the whole
+//! periods in `transient_leak_ms`
 //! takes one off.
 //!
 //! # The copy

@@ -94,6 +94,8 @@ fn line(config: &Config) -> LineModel {
     LineModel { baud: 3_000_000, latency_us: config.link_delay_us - SAMPLE_US, ..LineModel::UART_115200 }
 }
 
+const PERIOD_MS: u32 = Config::DEFAULT.period_us / 1_000;
+
 fn with_budget(copy_blocks: u16) -> Config {
     Config { copy_blocks, ..Config::DEFAULT }
 }
@@ -166,17 +168,17 @@ fn a_copy_that_cannot_converge_is_refused_with_the_figures() {
 
 #[test]
 fn a_copy_above_the_limit_is_refused_with_the_figures() {
-    let tight = Config { copy_limit_cycles: 30, ..with_budget(64) };
+    let tight = Config { copy_limit_ms: 30 * PERIOD_MS, ..with_budget(64) };
     let refused = copy(tight, LinkFaults::NONE).err().unwrap();
     println!("{refused}");
     assert!(refused.contains("cycles to go, 30 allowed in all"), "{refused}");
     // At the formula's figure it is let through.
-    copy(Config { copy_limit_cycles: formula(64), ..with_budget(64) }, LinkFaults::NONE).unwrap();
+    copy(Config { copy_limit_ms: formula(64) * PERIOD_MS, ..with_budget(64) }, LinkFaults::NONE).unwrap();
 }
 
 #[test]
 fn a_limit_that_no_copy_can_keep_is_a_configuration_error() {
-    let config = Config { copy_limit_cycles: 10, ..with_budget(102) };
+    let config = Config { copy_limit_ms: 10 * PERIOD_MS, ..with_budget(102) };
     let setup = Setup { config, ..Setup::default() };
     let mut memory = [Storage::new(), Storage::new()];
     let made = Pair::<Scatter>::new(&setup, &mut memory, |_: ChannelId, _: Cycle| 0);
@@ -184,7 +186,7 @@ fn a_limit_that_no_copy_can_keep_is_a_configuration_error() {
     assert_eq!(made.err(), Some(expected));
 }
 
-/// A refused joiner is not tried again and again, but on request it is, and after 1000 cycles.
+/// A refused joiner is not tried again and again, but on request it is, and after 100 seconds.
 #[test]
 fn a_refused_copy_is_tried_again_on_request_or_much_later() {
     let config = with_budget(51);

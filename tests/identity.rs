@@ -68,7 +68,7 @@ fn turn<P: Program<Input = u16>>(
     poll(node);
     if now >= node.next_start() {
         let cycle = node.cycle().next().0 as u16;
-        node.begin(now, 990 + cycle).unwrap();
+        let _ = node.begin(now, 990 + cycle).unwrap();
         poll(node);
     }
     let mut buffer = [0; 655];

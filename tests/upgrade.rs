@@ -120,7 +120,8 @@ fn bring_to<const FLAW: u8>(pair: &mut Pair<'_, FLAW>, to: Step) {
         return;
     }
     if to == Step::Abort {
-        return pair.order(other, Order::Abort).unwrap();
+        pair.order(other, Order::Abort).unwrap();
+        return;
     }
     pair.run(30);
     pair.order(other, Order::Commit).unwrap();

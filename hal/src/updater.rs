@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::images::{ImageHeader, Images, Refusal};
 use crate::link::Link;
 use crate::lockstep::Lockstep;
-use twinstep::upgrade::{Candidate, Duty};
+use twinstep::upgrade::{Candidate, Duty, Retry, RunningImage};
 use twinstep::{Arbiter, Program, Upgrades};
 
 /// The images of one half and the core, brought together. [`begin`](Self::begin) before the first cycle, and
@@ -83,8 +83,12 @@ impl<I: Images> Updater<I> {
         A: Arbiter,
     {
         let status = self.images.status();
-        let (is_confirmed, floor) = status.map_or((false, u32::MAX), |status| (!status.is_on_trial(), status.floor));
-        pair.running_image(is_confirmed, floor);
+        let (image, floor) = match status {
+            Ok(status) if !status.is_on_trial() => (RunningImage::Confirmed, status.floor),
+            Ok(status) => (RunningImage::OnTrial, status.floor),
+            Err(_) => (RunningImage::OnTrial, u32::MAX),
+        };
+        pair.running_image(image, floor);
         status.map(|_| ())
     }
 
@@ -123,7 +127,7 @@ impl<I: Images> Updater<I> {
             }),
         };
         if marked.is_err() {
-            pair.restart_failed(clock);
+            pair.restart_failed(clock, Retry::Never);
         }
         marked.map(|()| Next::Reset)
     }

@@ -71,7 +71,7 @@ fn verdict(input: u16, arbiter: &mut Always) -> Verdict<'_, Drive> {
     let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
     for period in 0..5 {
         let now = Instant::from_micros(period * 100_000);
-        node.begin(now, input).unwrap();
+        let _ = node.begin(now, input).unwrap();
         let verdict = node.poll_verdict(now, arbiter).unwrap().unbind();
         let verdict = verdict.bind(arbiter);
         if verdict.outcome() == Outcome::Alone {
@@ -188,7 +188,7 @@ fn a_channel_that_starts_makes_its_outputs_safe() {
     let config = Config { nonce: 1, ..Config::DEFAULT };
     let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
     let mut arbiter = always(Confirmation::Yes);
-    node.begin(Instant::from_micros(0), 500).unwrap();
+    let _ = node.begin(Instant::from_micros(0), 500).unwrap();
     let verdict = node.poll_verdict(Instant::from_micros(0), &mut arbiter).unwrap();
     assert_eq!(verdict.outcome(), Outcome::Waiting);
 

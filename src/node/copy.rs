@@ -6,7 +6,7 @@ use super::lineage::newest_of;
 use super::meeting::Cutting;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
-use crate::ids::{Cycle, Instant, Phase, Stage};
+use crate::ids::{Instant, Phase, Stage};
 use crate::lease::{Arbiter, Claim, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mirror::Range;
@@ -25,14 +25,15 @@ const SILENT_PERIODS: u32 = 10;
 /// A start further ahead than this many periods is none.
 const FURTHEST_START_PERIODS: u32 = 2;
 
-/// Cycles after which a refused copy is tried again.
-const RETRY_CYCLES: i32 = 1000;
+/// Time after which a refused copy is tried again.
+const RETRY_US: u32 = 100_000_000;
 
 /// A joiner that was refused.
 #[derive(Clone, Hash)]
 struct Refused {
     nonce: u32,
-    in_cycle: Cycle,
+    /// No other copy to this boot of the peer is begun before.
+    until: Instant,
     refused: CopyRefused,
 }
 
@@ -86,7 +87,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Returns why the copy to the peer was refused, if it was; another one to this boot of the
-    /// peer is begun after 1000 cycles, or on [`retry_copy`](Self::retry_copy).
+    /// peer is begun after 100 seconds, or on [`retry_copy`](Self::retry_copy).
     pub fn copy_refused(&self) -> Option<&CopyRefused> {
         self.copying.refused.as_ref().map(|refused| &refused.refused)
     }
@@ -113,8 +114,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Begins a copy to a peer that owns nothing, on its fresh word.
     pub(super) fn donate(&mut self, now: Instant, hello: &Hello, standing: Standing) {
         let is_refused = self.copying.refused.as_ref().is_some_and(|refused| {
-            let cycles = self.control.turn.cycle().since(refused.in_cycle);
-            refused.nonce == hello.nonce && (0..RETRY_CYCLES).contains(&cycles)
+            let left_us = refused.until.since_us(now);
+            refused.nonce == hello.nonce && (1..=RETRY_US.cast_signed()).contains(&left_us)
         });
         // A claim on its way has to be seen through: the arbiter may have moved on already.
         let is_claiming = self.control.claim.is_under_way();
@@ -165,11 +166,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let Some(donor) = &mut self.copying.donor else { return };
         if let Err(refused) = donor.committed(written, &self.mirror.copy_set(), total) {
             self.fault(Faults::COPY_REFUSED);
-            self.copying.refused = Some(Refused {
-                nonce: self.control.standing.peer_nonce(),
-                in_cycle: self.control.turn.cycle(),
-                refused,
-            });
+            self.copying.refused =
+                Some(Refused { nonce: self.control.standing.peer_nonce(), until: now.plus_us(RETRY_US), refused });
             self.change_mode(now, ModeEvent::CopyEnded);
         }
     }

@@ -4,7 +4,7 @@ use crate::config::{Config, Drive, Unattributed};
 use crate::ids::{ChannelId, PairId};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A part of the control data. The fields are those of [`Config`].
+/// A part of the control data. The fields are those of [`Config`]; its milliseconds are cycles here.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Settings {
@@ -41,7 +41,7 @@ const PREFERS_B: u8 = 2;
 impl Settings {
     pub(super) fn new(me: ChannelId, config: &Config) -> Self {
         let Config { nonce, period_us, vote_window_us, retransmit_us, hello_us, link_delay_us, .. } = *config;
-        let Config { copy_limit_cycles, transient_leak_cycles, trial_cycles, trial_differences, .. } = *config;
+        let Config { trial_cycles, trial_differences, .. } = *config;
         let Config { scrub_blocks, copy_blocks, probation_cycles, patience, transient_limit, .. } = *config;
         Self {
             nonce,
@@ -52,8 +52,8 @@ impl Settings {
             retransmit_us,
             hello_us,
             link_delay_us,
-            copy_limit_cycles,
-            transient_leak_cycles,
+            copy_limit_cycles: config.cycles_in(config.copy_limit_ms),
+            transient_leak_cycles: config.leak_cycles(),
             solo_boot_after_us: config.solo_boot_after_us.unwrap_or_default(),
             trial_cycles,
             trial_differences,

@@ -46,7 +46,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(super) fn look_for_duty(&mut self, now: Instant) {
         if self.leads()
             || self.control.undertaking.leaves()
-            || self.upgrade.departure.stays()
+            || self.upgrade.departure.stays(now)
             || self.control.standing.mode() == Mode::Safe
         {
             return;
@@ -100,8 +100,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             && !self.control.undertaking.leaves();
         let is_on_trial = self.upgrade.versions.succession().is_some()
             && !self.control.undertaking.is_confirmed()
-            && !self.upgrade.departure.stays();
-        if self.upgrade.departure.count_unmet(is_alone && is_on_trial) {
+            && !self.upgrade.departure.stays(now);
+        if self.upgrade.departure.count_unmet(is_alone && is_on_trial, &self.control.config) {
             self.fault(Faults::PEER_DIFFERS);
             self.leave_to(now, Duty::RestartIntoOld);
         }

@@ -32,7 +32,7 @@ use crate::mode::Mode;
 use crate::node::Site;
 use crate::program::Program;
 use crate::succession::Successor;
-use crate::upgrade::{Duty, Order, Refusal, Status};
+use crate::upgrade::{Duty, Order, Ordered, Refusal, Status};
 use fastrand::Rng;
 use std::boxed::Box;
 use std::vec::Vec;
@@ -184,7 +184,7 @@ where
     ///
     /// # Errors
     /// [`Refusal`], also if the half is off.
-    pub fn order(&mut self, channel: ChannelId, order: Order) -> Result<(), Refusal> {
+    pub fn order(&mut self, channel: ChannelId, order: Order) -> Result<Ordered, Refusal> {
         let now = self.local_time(channel);
         self.halves[channel.index()].as_mut().map_or(Err(Refusal::NoOwner), |half| half.order(now, order))
     }

@@ -34,4 +34,14 @@ bitflags::bitflags! {
     }
 }
 
+impl NotReady {
+    /// Those that do not pass by themselves: another image, another configuration or a person's decision takes them away.
+    pub const LASTING: Self = Self::FAULT_LATCHED
+        .union(Self::BARRED)
+        .union(Self::NO_SUCCESSOR)
+        .union(Self::LAYOUT_DIFFERS)
+        .union(Self::BELOW_FLOOR)
+        .union(Self::BOTH_DRIVE);
+}
+
 flags_are_named!(NotReady, u16);

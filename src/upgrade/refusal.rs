@@ -1,6 +1,6 @@
 //! Why an order is not carried out.
 
-use super::{NotReady, Step};
+use super::{NotReady, Retry, Step};
 
 /// Why an order was refused. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +28,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Returns whether the same order may be accepted later, without anything else being done.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::NotReady(reasons) if reasons.intersects(NotReady::LASTING) => Retry::Never,
+            Self::NotReady(_) | Self::TrialNotDone { .. } | Self::Busy | Self::NoOwner => Retry::Later,
+            Self::OutOfOrder(_) | Self::TrialFailed | Self::NoWayBack | Self::Unknown => Retry::Never,
+        }
+    }
+
     /// Returns it as it is sent.
     pub(crate) fn encoded(self) -> (u8, u16) {
         match self {
@@ -78,6 +87,16 @@ impl core::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_is_worth_another_try() {
+        assert_eq!(Refusal::NotReady(NotReady::UNSETTLED | NotReady::NOT_IN_DUPLEX).retry(), Retry::Later);
+        for reason in NotReady::LASTING.iter() {
+            assert_eq!(Refusal::NotReady(reason | NotReady::UNSETTLED).retry(), Retry::Never, "{reason}");
+        }
+        assert_eq!(Refusal::TrialNotDone { cycles_left: 3 }.retry(), Retry::Later);
+        assert_eq!(Refusal::TrialFailed.retry(), Retry::Never);
+    }
 
     #[test]
     fn what_is_sent_comes_back() {

@@ -4,6 +4,7 @@ use crate::bench::{A, HOME, ServoBench};
 use crate::by_hand::with_bench;
 use crate::support::{Sample, Servo};
 use twinstep::sim::Storage;
+use twinstep::upgrade::{Retry, RunningImage};
 use twinstep::{ChannelId, Config, Health, Instant, Node, Site, Upgrades};
 
 type Call = fn(&mut ServoBench<'_>);
@@ -40,9 +41,9 @@ type Upgraded<'m> = Node<'m, Servo, 128, Upgrades<Servo>>;
 fn so_does_each_of_an_upgrade() {
     type Call = fn(&mut Upgraded<'_>);
     let calls: [(&str, Call); 3] = [
-        ("running_image", |node| node.running_image(true, 0)),
+        ("running_image", |node| node.running_image(RunningImage::Confirmed, 0)),
         ("image_confirmed", |node| node.image_confirmed()),
-        ("restart_failed", |node| node.restart_failed(Instant::from_micros(0))),
+        ("restart_failed", |node| node.restart_failed(Instant::from_micros(0), Retry::Never)),
     ];
     for (name, call) in calls {
         for word in 0..Site::CONTROL_BITS / 32 {
@@ -86,7 +87,7 @@ fn a_cycle_begins_with_a_check_of_the_second_copy() {
     for word in 2 * Site::CONTROL_BITS / 32..3 * Site::CONTROL_BITS / 32 {
         let mended = mended_by(word, |bench| {
             let now = bench.now();
-            bench.nodes[A].begin(now, Sample { position: 1, limit: None }).unwrap();
+            let _ = bench.nodes[A].begin(now, Sample { position: 1, limit: None }).unwrap();
         });
         assert_eq!(mended, 1, "word {word}");
     }

@@ -20,7 +20,7 @@ fn err(pair: &mut Pair<'_, Servo>, channel: ChannelId) {
 #[test]
 fn what_does_not_come_again_is_forgotten_by_both_in_the_same_cycle() {
     for every in [1, 10, 0] {
-        let config = Config { transient_leak_cycles: every, transient_limit: 9, ..config() };
+        let config = Config { transient_leak_ms: every * config().period_us / 1_000, transient_limit: 9, ..config() };
         let setup = Setup { seed: 3, config, line: LINE, ..Setup::default() };
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(3)).unwrap();

@@ -17,9 +17,9 @@ pub(super) fn go_on(pair: &mut Pair<'_, SOUND>, context: &str) -> Version {
             && let Some(status) = pair.status(owner)
         {
             match status.step {
-                Step::Prepare => pair.order(owner, Order::Abort).unwrap(),
-                Step::OldDrives if status.has_failed => pair.order(owner, Order::Abort).unwrap(),
-                Step::OldDrives if status.is_ready => pair.order(owner, Order::Switchover).unwrap(),
+                Step::Prepare => assert!(pair.order(owner, Order::Abort).is_ok()),
+                Step::OldDrives if status.has_failed => assert!(pair.order(owner, Order::Abort).is_ok()),
+                Step::OldDrives if status.is_ready => assert!(pair.order(owner, Order::Switchover).is_ok()),
                 Step::NewDrives if pair.mode(owner) != Some(Mode::Trial) || status.counts.cycles > 5 => {
                     pair.order(owner, Order::Commit).unwrap();
                 }

@@ -4,7 +4,7 @@
 use super::faults::go_on;
 use super::successor::SOUND;
 use super::*;
-use twinstep::upgrade::{Candidate, NotReady, Refusal};
+use twinstep::upgrade::{Candidate, NotReady, Ordered, Refusal};
 use twinstep::{Program, Successor};
 
 type New = ServoV2<SOUND>;
@@ -51,7 +51,7 @@ fn what_is_not_ready_says_all_its_reasons_and_nothing_changes() {
             assert_eq!(pair.half(owner).unwrap().readiness(), reasons, "{candidates:?}");
             let ordered = pair.order(owner, Order::Prepare);
             let refused = Err(Refusal::NotReady(reasons));
-            assert_eq!(ordered, if reasons.is_empty() { Ok(()) } else { refused }, "{candidates:?}");
+            assert_eq!(ordered, if reasons.is_empty() { Ok(Ordered::Done) } else { refused }, "{candidates:?}");
             pair.run(20);
             let expected = if reasons.is_empty() { Step::Prepare } else { Step::Idle };
             assert_eq!([A, B].map(|channel| step(pair, channel)), [Some(expected); 2]);
@@ -100,7 +100,7 @@ fn orders_out_of_their_turn_are_refused() {
             );
             let before = pair.status(owner).unwrap();
             match pair.order(owner, order) {
-                Ok(()) => assert!(is_its_turn, "{order:?} in {at}"),
+                Ok(_) => assert!(is_its_turn, "{order:?} in {at}"),
                 Err(Refusal::TrialNotDone { cycles_left }) => {
                     assert_eq!((at, order), (Step::OldDrives, Order::Switchover));
                     assert!((1..=TRIAL_CYCLES as u16).contains(&cycles_left));
@@ -126,7 +126,7 @@ fn of_two_that_order_the_owner_decides() {
         let other = owner.other();
         pair.order(owner, Order::Prepare).unwrap();
         pair.run(5);
-        pair.order(other, Order::Split).unwrap(); // on its way
+        assert_eq!(pair.order(other, Order::Split), Ok(Ordered::PassedOn));
         assert_eq!(pair.order(other, Order::Abort), Err(Refusal::Busy));
         pair.order(owner, Order::Abort).unwrap();
         pair.run(5);

@@ -6,7 +6,7 @@ use crate::serve::short;
 use embedded_io::{Read, ReadReady, Write};
 use tank::field_bus::{Candidate, DutyCode, Image, ToPlant};
 use tank::{Drive, Reading};
-use twinstep::upgrade::{self, Duty, Order};
+use twinstep::upgrade::{self, Duty, Order, Retry, RunningImage};
 use twinstep::{Arbiter, Program, Upgrades};
 use twinstep_hal::{Clock, Link, Lockstep};
 
@@ -32,7 +32,7 @@ impl Upgrading {
         image: Image,
     ) {
         let Image { is_confirmed, floor, candidate } = image;
-        pair.running_image(is_confirmed, floor);
+        pair.running_image(if is_confirmed { RunningImage::Confirmed } else { RunningImage::OnTrial }, floor);
         pair.offer_candidate(candidate.map(|candidate| {
             let Candidate { version, takes_version, takes_layout } = candidate;
             upgrade::Candidate { version, takes_version, takes_layout, floor }
@@ -63,7 +63,7 @@ impl Upgrading {
             Some(DutyCode::RestartIntoNew | DutyCode::RestartIntoOld) | None => {}
         }
         if bus.has_restart_failed() {
-            pair.restart_failed(clock);
+            pair.restart_failed(clock, Retry::Never);
         }
         if let Some(order) = bus.order() {
             let refusal = pair.order(clock, order.into()).err();

@@ -4,7 +4,7 @@ use super::Lockstep;
 use crate::clock::Clock;
 use crate::link::Link;
 use twinstep::memory::Cells;
-use twinstep::upgrade::{Candidate, Duty, Order, Refusal};
+use twinstep::upgrade::{Candidate, Duty, Order, Ordered, Refusal, Retry, RunningImage};
 use twinstep::{Arbiter, ChannelId, Config, ConfigError, Node, Program, Succession, Upgrades};
 
 impl<'m, P, L, A, const FRAME: usize> Lockstep<'m, P, L, A, FRAME, Upgrades<P>>
@@ -36,17 +36,17 @@ where
         self.node.offer_candidate(candidate);
     }
 
-    /// Says of the running image whether it is confirmed, and the oldest version that may be installed.
-    pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
-        self.node.running_image(is_confirmed, floor);
+    /// Says what is known of the running image, and the oldest version that may be installed.
+    pub fn running_image(&mut self, image: RunningImage, floor: u32) {
+        self.node.running_image(image, floor);
     }
 
     /// Gives an order of an upgrade. The channel that owns carries it out at once; the other one passes it on, and
     /// `node().upgrade()` tells what the owner said.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing has changed.
-    pub fn order<C: Clock>(&mut self, clock: &mut C, order: Order) -> Result<(), Refusal> {
+    /// [`Refusal`]; nothing has changed. It says whether another try is worth it: [`Refusal::retry`].
+    pub fn order<C: Clock>(&mut self, clock: &mut C, order: Order) -> Result<Ordered, Refusal> {
         self.node.order(clock.now(), order)
     }
 
@@ -66,8 +66,9 @@ where
         self.node.floor_raised();
     }
 
-    /// Says that this half could not be restarted as asked: it joins again as it is.
-    pub fn restart_failed<C: Clock>(&mut self, clock: &mut C) {
-        self.node.restart_failed(clock.now());
+    /// Says that this half could not be restarted as asked: it joins again as it is. It is asked again after ten seconds, or not
+    /// in this boot.
+    pub fn restart_failed<C: Clock>(&mut self, clock: &mut C, retry: Retry) {
+        self.node.restart_failed(clock.now(), retry);
     }
 }

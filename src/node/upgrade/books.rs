@@ -5,13 +5,17 @@ use super::super::settings::Settings;
 use crate::ids::Instant;
 use crate::program::Program;
 use crate::succession::Succession;
-use crate::upgrade::{Candidate, Counts, Order, Refusal, Step, Trial};
+use crate::upgrade::{Candidate, Counts, Order, Refusal, Retry, Step, Trial};
 use crate::wire::{OrderPayload, Part};
 
 /// Without an upgrade under way words are exchanged more seldom, by this factor.
 const IDLE_INTERVALS: u32 = 16;
-/// Slots after which an unconfirmed image that nobody takes for a successor goes back by itself.
-const UNMET_SLOTS: u16 = 1_000;
+/// Time after which an unconfirmed image that nobody takes for a successor goes back by itself.
+const UNMET_US: u32 = 100_000_000;
+/// Time after which a restart that failed is asked for once more.
+const LATER_US: u32 = 10_000_000;
+/// Of one that is not asked for again.
+const FOR_THIS_BOOT: Instant = Instant::from_micros(u64::MAX);
 /// Times that the other half may come back in the old version after the commit.
 const RETURNS: u8 = 3;
 /// Slots in which a channel that is about to restart says so.
@@ -305,16 +309,16 @@ fn interval_us(config: &Settings) -> u32 {
 pub(in crate::node) struct Departure {
     /// Slots until it does, in which the peer is to hear of it.
     farewell: u8,
-    /// It could not be restarted as asked, and does not try again in this boot.
-    stays: bool,
-    /// Slots in which it has not met anybody.
-    unmet: u16,
+    /// It could not be restarted as asked, and does not try again before then.
+    stays_until: Option<Instant>,
+    /// How long it has not met anybody, in slots.
+    unmet_us: u32,
     /// Times that the other half came back in the old version after the commit.
     returns: u8,
 }
 
 impl Departure {
-    const NONE: Self = Self { farewell: 0, stays: false, unmet: 0, returns: 0 };
+    const NONE: Self = Self { farewell: 0, stays_until: None, unmet_us: 0, returns: 0 };
 
     /// Leaves, after the peer has been told.
     pub(super) fn begin(&mut self) {
@@ -328,7 +332,7 @@ impl Departure {
 
     /// The peer was heard: one more word of this channel's reaches it.
     pub(super) fn met(&mut self) {
-        (self.unmet, self.farewell) = (0, self.farewell.min(1));
+        (self.unmet_us, self.farewell) = (0, self.farewell.min(1));
     }
 
     /// Whether the peer has been told.
@@ -336,18 +340,29 @@ impl Departure {
         self.farewell == 0
     }
 
-    pub(super) fn stay(&mut self) {
-        self.stays = true;
+    /// Stays for a while, or for this boot.
+    pub(super) fn stay(&mut self, now: Instant, retry: Retry) {
+        self.stays_until = Some(match retry {
+            Retry::Later => now.plus_us(LATER_US),
+            Retry::Never => FOR_THIS_BOOT,
+        });
     }
 
-    pub(super) fn stays(&self) -> bool {
-        self.stays
+    pub(super) fn stays(&self, now: Instant) -> bool {
+        self.stays_until.is_some_and(|until| now < until)
     }
 
-    /// Counts a slot in which an image on trial has not met anybody; true if there were too many in a row.
-    pub(super) fn count_unmet(&mut self, is_unmet: bool) -> bool {
-        self.unmet = if is_unmet { self.unmet.saturating_add(1) } else { 0 };
-        self.unmet > UNMET_SLOTS
+    /// Takes back a time that is further ahead than any can be.
+    pub(super) fn bound(&mut self, now: Instant) {
+        if self.stays_until != Some(FOR_THIS_BOOT) {
+            self.stays_until = self.stays_until.map(|until| until.min(now.plus_us(LATER_US)));
+        }
+    }
+
+    /// Counts a slot in which an image on trial has not met anybody; true if that has been so for too long.
+    pub(super) fn count_unmet(&mut self, is_unmet: bool, config: &Settings) -> bool {
+        self.unmet_us = if is_unmet { self.unmet_us.saturating_add(config.period_us()) } else { 0 };
+        self.unmet_us > UNMET_US
     }
 
     /// The other half came back in the old version; true if it did too often.

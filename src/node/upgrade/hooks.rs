@@ -108,6 +108,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
     fn bound(&mut self, now: Instant, config: &Settings) {
         self.words.bound(now, config);
         self.orders.bound(now, config);
+        self.departure.bound(now);
     }
 
     fn may_donate<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, hello: &Hello, standing: Standing) -> bool {

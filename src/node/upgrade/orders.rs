@@ -6,7 +6,8 @@ use crate::node::{Node, Upgrades};
 use crate::program::Program;
 use crate::succession::Succession;
 use crate::upgrade::{
-    Candidate, Duty, FirstDifference, NotReady, Order, Refusal, Status, Step, StepEvent, VersionRelation,
+    Candidate, Duty, FirstDifference, NotReady, Order, Ordered, Refusal, Retry, RunningImage, Status, Step, StepEvent,
+    VersionRelation,
 };
 use crate::wire::{BufferTooSmall, Kind, OrderPayload, Part, Reject};
 
@@ -27,12 +28,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.upgrade.words.owe();
     }
 
-    /// Says of the running image whether it is confirmed, and what the oldest version is that may be installed.
+    /// Says what is known of the running image, and what the oldest version is that may be installed.
     /// Without a word of it, nobody keeps a floor, and the image counts as confirmed, unless it is a
     /// [successor](Self::succeed): that counts as on trial.
-    pub fn running_image(&mut self, is_confirmed: bool, floor: u32) {
+    pub fn running_image(&mut self, image: RunningImage, floor: u32) {
         self.within(|node| {
-            node.control.undertaking.confirm(is_confirmed);
+            node.control.undertaking.confirm(image == RunningImage::Confirmed);
             node.upgrade.versions.set_floor(floor);
         });
     }
@@ -66,13 +67,19 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         reasons
     }
 
-    /// Gives an order. The channel that owns carries it out at once; on the other one `Ok` means that it is on its way, and
+    /// Gives an order. The channel that owns carries it out at once; the other one passes it on, and
     /// [`upgrade`](Self::upgrade) tells what the owner said.
     ///
     /// # Errors
-    /// [`Refusal`]; nothing has changed.
-    pub fn order(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
-        self.within_at(now, |node| if node.leads() { node.carry_out(now, order) } else { node.pass_on(order) })
+    /// [`Refusal`]; nothing has changed. It says whether another try is worth it: [`Refusal::retry`].
+    pub fn order(&mut self, now: Instant, order: Order) -> Result<Ordered, Refusal> {
+        self.within_at(now, |node| {
+            if node.leads() {
+                node.carry_out(now, order).map(|()| Ordered::Done)
+            } else {
+                node.pass_on(order).map(|()| Ordered::PassedOn)
+            }
+        })
     }
 
     /// Returns how the upgrade stands.
@@ -141,11 +148,12 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.upgrade.versions.raise_floor();
     }
 
-    /// Says that this half could not be restarted as asked: it joins again as it is.
-    pub fn restart_failed(&mut self, now: Instant) {
+    /// Says that this half could not be restarted as asked: it joins again as it is. It is asked again after ten seconds, or not
+    /// in this boot.
+    pub fn restart_failed(&mut self, now: Instant, retry: Retry) {
         self.within_at(now, |node| {
             node.control.undertaking.stay();
-            node.upgrade.departure.stay();
+            node.upgrade.departure.stay(now, retry);
             node.meeting.renew();
             node.outgoing.say_hello_at(now);
         });

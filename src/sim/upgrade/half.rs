@@ -12,7 +12,7 @@ use crate::sim::pair::{Moment, flip_if_due};
 use crate::sim::report::{Report, count};
 use crate::sim::setup::Setup;
 use crate::succession::{Succession, Successor};
-use crate::upgrade::{Candidate, Duty, Order, Refusal, Status};
+use crate::upgrade::{Candidate, Duty, Order, Ordered, Refusal, Retry, RunningImage, Status};
 use crate::verdict::{Unbound, Verdict};
 use crate::wire::MAX_FRAME_BYTES;
 
@@ -113,7 +113,7 @@ where
         let _ = either!(self, node => node.handle_frame(now, frame)); // counted by the node
     }
 
-    pub(super) fn order(&mut self, now: Instant, order: Order) -> Result<(), Refusal> {
+    pub(super) fn order(&mut self, now: Instant, order: Order) -> Result<Ordered, Refusal> {
         either!(self, node => node.order(now, order))
     }
 
@@ -130,7 +130,7 @@ where
     }
 
     pub(super) fn restart_failed(&mut self, now: Instant) {
-        either!(self, node => node.restart_failed(now));
+        either!(self, node => node.restart_failed(now, Retry::Never));
     }
 
     pub(super) fn poll(&mut self, now: Instant, arbiter: &mut SimArbiter) -> Option<Unbound<O::Output>> {
@@ -214,14 +214,14 @@ impl<'m, O: Program, N: Successor<OldState = O::State>> Spare<'m, O, N> {
         loader: &Bootloader,
     ) -> Result<Half<'m, O, N>, ConfigError> {
         let config = Config { pair, nonce, ..setup.config };
-        let is_confirmed = loader.is_confirmed();
+        let image = if loader.is_confirmed() { RunningImage::Confirmed } else { RunningImage::OnTrial };
         Ok(match version {
             Version::Old => {
                 let mut node = Node::with_upgrades(me, self.old.take().expect("the half is off"), config)?;
                 if let Some(mechanism) = setup.off {
                     node.switch_off(mechanism);
                 }
-                node.running_image(is_confirmed, loader.floor());
+                node.running_image(image, loader.floor());
                 node.offer_candidate(Some(Candidate {
                     version: N::VERSION,
                     takes_version: N::OLD_VERSION,
@@ -236,7 +236,7 @@ impl<'m, O: Program, N: Successor<OldState = O::State>> Spare<'m, O, N> {
                     node.switch_off(mechanism);
                 }
                 node.succeed(Succession::new());
-                node.running_image(is_confirmed, loader.floor());
+                node.running_image(image, loader.floor());
                 Half::New(node)
             }
         })

@@ -99,10 +99,10 @@ impl Plan {
             patience: rng.u8(0..3),
             scrub_blocks: SCRUB_BLOCKS,
             copy_blocks: 8,
-            copy_limit_cycles: 200,
+            copy_limit_ms: 4_000, // 200 cycles
             probation_cycles: PROBATION_CYCLES,
             // Injections come far more often than faults do: each is forgotten before the next.
-            transient_leak_cycles: 3,
+            transient_leak_ms: 60,
             ..Config::DEFAULT
         };
         let drift_ppm = [rng.i32(-200..=200), rng.i32(-200..=200)];

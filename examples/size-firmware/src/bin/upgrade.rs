@@ -5,7 +5,7 @@
 use core::mem::MaybeUninit;
 use cortex_m as _;
 use size_firmware::{FRAME, Port, Relay, Ticks};
-use twinstep::upgrade::{Candidate, Duty, Order};
+use twinstep::upgrade::{Candidate, Duty, Order, Retry, RunningImage};
 use twinstep::{ChannelId, Config, Memory, Node, Succession, Upgrades, blocks};
 use twinstep_hal::{Lockstep, SerialLink};
 use workloads::reference::{Reference2, State};
@@ -42,7 +42,7 @@ fn main() -> ! {
 fn serve(pair: &mut Pair) -> ! {
     let (mut port, mut clock) = (Port, Ticks);
     pair.succeed(Succession::new());
-    pair.running_image(port.command() == 1, 1);
+    pair.running_image(if port.command() == 1 { RunningImage::Confirmed } else { RunningImage::OnTrial }, 1);
     pair.offer_candidate(Some(Candidate { version: 3, takes_version: 2, takes_layout: 0, floor: 1 }));
     loop {
         let Ok(verdict) = pair.cycle(&mut clock, || port.sample()) else { loop {} };
@@ -69,7 +69,7 @@ fn serve(pair: &mut Pair) -> ! {
             None => {}
             Some(Duty::Confirm) => pair.image_confirmed(),
             Some(Duty::RaiseFloor) => pair.floor_raised(),
-            Some(Duty::RestartIntoNew | Duty::RestartIntoOld) => pair.restart_failed(&mut clock),
+            Some(Duty::RestartIntoNew | Duty::RestartIntoOld) => pair.restart_failed(&mut clock, Retry::Never),
         }
         port.tell(pair.node().upgrade().counts.cycles);
     }
