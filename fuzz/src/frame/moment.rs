@@ -212,7 +212,7 @@ impl<'m> Both<'m> {
             self.poll(me, now);
             let node = &mut self.nodes[me.index()];
             if now >= node.next_start() {
-                node.begin(now, sample(me, node.cycle().next())).expect("samples fit a frame");
+                let _ = node.begin(now, sample(me, node.cycle().next())).expect("samples fit a frame");
                 self.poll(me, now);
             }
             let mut buffer = [0; MAX_FRAME_BYTES];
