@@ -26,6 +26,7 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES, 
     arbiter: A,
     buffer: [u8; FRAME],
     link_errors: u32,
+    period_us: u32,
     /// How long the link took for a frame at most.
     longest_send_us: i32,
     /// Parcels that may still be sent in this cycle.
@@ -82,6 +83,7 @@ where
             arbiter,
             buffer: [0; FRAME],
             link_errors: 0,
+            period_us: config.period_us,
             longest_send_us: 0,
             parcels_left: 0,
             health: Health::empty(),
@@ -201,6 +203,16 @@ where
         &self.arbiter
     }
 
+    /// Returns the link, to look at what only its own type knows.
+    pub fn link(&self) -> &L {
+        &self.link
+    }
+
+    /// Returns the link, to change what only its own type can. Frames are the loop's.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
     /// Returns how many times the link reported an error.
     pub fn link_errors(&self) -> u32 {
         self.link_errors
@@ -226,7 +238,10 @@ where
                     None => drop(calls.handle_frame(clock.now(), frame)),
                 },
                 Ok(None) => break,
-                Err(_) => self.link_errors = self.link_errors.saturating_add(1),
+                Err(_) => {
+                    self.link_errors = self.link_errors.saturating_add(1);
+                    self.link.recover();
+                }
             }
         }
         let verdict = calls.poll_verdict(clock.now(), &mut self.arbiter).map(Verdict::unbind);
@@ -267,8 +282,11 @@ where
     fn send<C: Clock>(&mut self, clock: &mut C, length: usize) {
         let frame = self.buffer.get(..length).unwrap_or_default();
         let before = clock.now();
-        if self.link.send(frame).is_err() {
+        let left_us = self.node.next_start().since_us(before);
+        let within_us = if left_us > 0 { left_us.cast_unsigned() } else { self.period_us };
+        if self.link.send(frame, within_us).is_err() {
             self.link_errors = self.link_errors.saturating_add(1);
+            self.link.recover();
         }
         self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
     }

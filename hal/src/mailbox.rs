@@ -20,7 +20,7 @@ use twinstep::mailbox::{Coherence, Coherent, Port, ReceiveError, SendError};
 /// let mut link = MailboxLink::new(FRAMES.attach(ChannelId::A));
 /// let arbiter = SharedClaim::new(&OWNER);
 /// # let mut peer = MailboxLink::new(FRAMES.attach(ChannelId::B));
-/// # link.send(&[1, 2, 3]).unwrap();
+/// # link.send(&[1, 2, 3], 1_000).unwrap();
 /// # assert_eq!(peer.receive(), Ok(Some(&[1, 2, 3][..])));
 /// ```
 ///
@@ -75,7 +75,8 @@ impl<const SLOTS: usize, const WORDS: usize, C: Coherence> Link for MailboxLink<
     type Error = MailboxError;
     const FRAME_BYTES: usize = WORDS * 4;
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
+    /// Never waits.
+    fn send(&mut self, frame: &[u8], _within_us: u32) -> Result<(), Self::Error> {
         match self.port.send(frame) {
             // As on a wire to a board that is off: lost, and no error of the link.
             Err(SendError::Absent) => Ok(()),

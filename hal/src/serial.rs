@@ -63,6 +63,17 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
         Self { stream, decoder: DecoderState::Idle, incoming: Vec::new(), is_complete: false, is_skipping: false }
     }
 
+    /// Returns the stream, to look at what only its own type knows.
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Returns the stream, to clear an error flag or to change the baud rate. Bytes of a frame that are read or written past the link
+    /// are missing from it.
+    pub const fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Gives the stream back.
     pub fn into_inner(self) -> S {
         self.stream
@@ -118,7 +129,7 @@ impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRA
     type Error = SerialError<S::Error>;
     const FRAME_BYTES: usize = FRAME;
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
+    fn send(&mut self, frame: &[u8], _within_us: u32) -> Result<(), Self::Error> {
         let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
         if frame.len() > FRAME.min(MAX_FRAME_BYTES) {
             return Err(too_long);
@@ -227,7 +238,7 @@ mod tests {
             for byte in [|_| 0, |_| 255, |i| (i % 3) as u8, |i| (i % 255) as u8] {
                 let frame: Bytes<u8> = (0..length).map(byte).collect();
                 let mut link = link();
-                link.send(&frame).unwrap();
+                link.send(&frame, 1_000).unwrap();
                 assert!(received(&mut link) == [Ok(frame)], "length {length}");
             }
         }
@@ -236,7 +247,7 @@ mod tests {
     #[test]
     fn a_short_frame_takes_two_bytes_more() {
         let mut link = link();
-        link.send(&[0; 40]).unwrap();
+        link.send(&[0; 40], 1_000).unwrap();
         assert_eq!(link.stream.bytes.len(), 42);
     }
 
@@ -246,7 +257,7 @@ mod tests {
         for _ in 0..2_000 {
             let mut link = link();
             for frame in 0..4_u8 {
-                link.send(&[frame, 0, frame, 1]).unwrap();
+                link.send(&[frame, 0, frame, 1], 1_000).unwrap();
             }
             // Each frame takes six bytes; damage those of the first.
             match rng.u8(0..3) {
@@ -262,10 +273,10 @@ mod tests {
     #[test]
     fn too_long_is_refused_both_ways() {
         let mut link = SerialLink::<Wire, 8>::new(Wire { takes_at_once: 99, ..Wire::default() });
-        assert_eq!(link.send(&[1; 9]), Err(SerialError::TooLong { need_bytes: 9, have_bytes: 8 }));
+        assert_eq!(link.send(&[1; 9], 1_000), Err(SerialError::TooLong { need_bytes: 9, have_bytes: 8 }));
         assert!(link.stream.bytes.is_empty(), "nothing was sent");
         link.stream.bytes.extend([11, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]);
-        link.send(&[5; 8]).unwrap();
+        link.send(&[5; 8], 1_000).unwrap();
         assert_eq!(received(&mut link), [Err(()), Ok([5; 8].to_vec())]);
     }
 
@@ -273,9 +284,9 @@ mod tests {
     fn the_streams_errors_are_reported() {
         let mut link = link();
         link.stream.fails = true;
-        assert_eq!(link.send(&[1]), Err(SerialError::Stream(ErrorKind::Other)));
+        assert_eq!(link.send(&[1], 1_000), Err(SerialError::Stream(ErrorKind::Other)));
         link.stream = Wire::default();
-        assert_eq!(link.send(&[1]), Err(SerialError::Stalled));
+        assert_eq!(link.send(&[1], 1_000), Err(SerialError::Stalled));
     }
 
     #[test]

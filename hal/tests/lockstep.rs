@@ -74,7 +74,7 @@ impl Peer<'_> {
 impl Link for Peer<'_> {
     type Error = Infallible;
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), Infallible> {
+    fn send(&mut self, frame: &[u8], _: u32) -> Result<(), Infallible> {
         self.time.pass(self.frame_us);
         if self.reboots.get() {
             self.node = self.rebooted.take().unwrap_or_else(|| panic!("reboots once"));
@@ -231,4 +231,77 @@ fn solo_boot_is_refused_without_an_arbiter_that_remembers() {
     let config = Config { solo_boot_after_us: Some(1), ..CONFIG };
     let pair = Lockstep::<Counter, _, _>::new(ChannelId::A, memory.cells(), peer, ARBITER, config);
     assert_eq!(pair.err(), Some(ConfigError::SoloBootNeedsArbiter));
+}
+
+/// A receiver that reports one overrun and is deaf until its flag is cleared.
+struct Overrun<'m> {
+    peer: Peer<'m>,
+    receives: u32,
+    is_deaf: bool,
+    is_mended: bool,
+    /// The least and the most time that a frame was given.
+    within_us: (u32, u32),
+}
+
+#[derive(Debug)]
+struct Overran;
+
+const OVERRUN_AT: u32 = 4_000;
+
+impl Link for Overrun<'_> {
+    type Error = Overran;
+
+    fn send(&mut self, frame: &[u8], within_us: u32) -> Result<(), Overran> {
+        self.within_us = (self.within_us.0.min(within_us), self.within_us.1.max(within_us));
+        self.peer.send(frame, within_us).map_err(|never| match never {})
+    }
+
+    fn receive(&mut self) -> Result<Option<&[u8]>, Overran> {
+        self.receives += 1;
+        if self.receives == OVERRUN_AT {
+            self.is_deaf = true;
+            return Err(Overran);
+        }
+        let frame = self.peer.receive().map_err(|never| match never {})?;
+        Ok(frame.filter(|_| !self.is_deaf))
+    }
+
+    fn recover(&mut self) {
+        self.is_deaf &= !self.is_mended;
+    }
+}
+
+/// Runs a channel whose receiver overruns once; returns its mode, and the least and the most time that a frame was given.
+fn run_with_overrun(is_mended: bool) -> (Mode, u32, (u32, u32)) {
+    let time = Time(Rc::new(Cell::new(0)));
+    let (mut mine, mut theirs) = (Storage::new(), Storage::new());
+    let node = Node::new(ChannelId::B, theirs.cells(), Config { nonce: 2, ..CONFIG }).unwrap();
+    let peer = Peer {
+        node,
+        time: time.clone(),
+        frame: [0; MAX_FRAME_BYTES],
+        is_dead: Rc::default(),
+        boots_at_us: 0,
+        rebooted: None,
+        reboots: Rc::default(),
+        frame_us: 0,
+    };
+    let link = Overrun { peer, receives: 0, is_deaf: false, is_mended, within_us: (u32::MAX, 0) };
+    let mut pair = Lockstep::<Counter, _, _>::new(ChannelId::A, mine.cells(), link, ARBITER, CONFIG).unwrap();
+    for _ in 0..60 {
+        let _ = pair.cycle(&mut time.clone(), || 1).unwrap();
+    }
+    assert!(pair.link().receives > OVERRUN_AT, "{}", pair.link().receives);
+    assert_eq!(pair.link_mut().is_deaf, !is_mended);
+    (pair.node().mode(), pair.link_errors(), pair.link().within_us)
+}
+
+#[test]
+fn a_link_is_brought_back_after_an_error() {
+    let (mode, errors, (least_us, most_us)) = run_with_overrun(true);
+    assert_eq!((mode, errors), (Mode::Duplex, 1));
+    assert!(least_us > 0 && most_us <= CONFIG.period_us, "{least_us} to {most_us} us for a frame");
+    // Control: one that stays deaf costs the pair.
+    let (mode, errors, _) = run_with_overrun(false);
+    assert_eq!((mode, errors), (Mode::Simplex, 1));
 }

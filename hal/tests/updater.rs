@@ -32,7 +32,7 @@ struct NoLink;
 impl Link for NoLink {
     type Error = ();
 
-    fn send(&mut self, _: &[u8]) -> Result<(), ()> {
+    fn send(&mut self, _: &[u8], _: u32) -> Result<(), ()> {
         Ok(())
     }
 

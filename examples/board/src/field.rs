@@ -125,7 +125,7 @@ impl<U: Read + ReadReady + Write> Inner<U> {
         let mut buffer = [0; MAX_MESSAGE_BYTES];
         let bytes = message.encode(&mut buffer).and_then(|length| buffer.get(..length));
         // A message lost here is a cycle the plant side misses, and reports.
-        let _ = self.link.send(bytes.unwrap_or_default());
+        let _ = self.link.send(bytes.unwrap_or_default(), tank::TIMING.period_us);
     }
 
     /// Takes in all messages that have arrived.

@@ -57,8 +57,8 @@ impl Link for Ringing<'_> {
     type Error = <MailboxLink<'static, MAILBOX_SLOTS, MAILBOX_WORDS> as Link>::Error;
     const FRAME_BYTES: usize = MailboxLink::<MAILBOX_SLOTS, MAILBOX_WORDS>::FRAME_BYTES;
 
-    fn send(&mut self, frame: &[u8]) -> Result<(), Self::Error> {
-        let sent = self.link.send(frame);
+    fn send(&mut self, frame: &[u8], within_us: u32) -> Result<(), Self::Error> {
+        let sent = self.link.send(frame, within_us);
         self.tether.ring();
         sent
     }
