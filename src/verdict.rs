@@ -14,7 +14,7 @@
 use crate::diagnose::Diagnosis;
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle, Epoch};
-use crate::lease::{Arbiter, Lease};
+use crate::lease::{Arbiter, Confirmation, Lease};
 use crate::mechanism::Mechanisms;
 use crate::mode::Mode;
 use crate::vote::{Sealed, Voted};
@@ -110,7 +110,7 @@ impl<'l, O> Verdict<'l, O> {
         let lease = holder.map(|me| Lease { arbiter: self.arbiter, epoch, me });
         let is_out_of_service = matches!(mode, Mode::Starting | Mode::Joining | Mode::Standby);
         let under = |sealed: Sealed<O>| sealed.under(lease, mechanisms);
-        Release { voted: released.map(|sealed| sealed.map(under)), is_out_of_service }
+        Release { voted: released.map(|sealed| sealed.map(under)), lease, is_out_of_service }
     }
 
     /// Takes it apart from its arbiter.
@@ -125,6 +125,7 @@ impl<'l, O> Verdict<'l, O> {
 #[must_use = "what is released must be driven"]
 pub struct Release<'l, O> {
     voted: [Option<Voted<'l, O>>; 2],
+    lease: Option<Lease<'l>>,
     is_out_of_service: bool,
 }
 
@@ -133,6 +134,12 @@ impl<O> Release<'_, O> {
     /// their safe position, for it neither drives nor holds them.
     pub fn is_out_of_service(&self) -> bool {
         self.is_out_of_service
+    }
+
+    /// Whether the arbiter confirms now that the outputs are this channel's: only then may it write to actuators that the other
+    /// channel can write to as well, be it the safe output.
+    pub fn owns(&self) -> bool {
+        self.lease.is_some_and(|lease| lease.holds() == Confirmation::Yes)
     }
 
     /// Damages the values after the vote, for fault injection.

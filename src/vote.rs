@@ -161,6 +161,11 @@ impl<O: serde::Serialize> Voted<'_, O> {
     /// # Errors
     /// [`OpenError`]: what to drive instead depends on which.
     pub fn open(self) -> Result<O, OpenError> {
+        match self.lease.map_or(Confirmation::Yes, |lease| lease.holds()) {
+            Confirmation::Yes => {}
+            Confirmation::No => return Err(OpenError::LeaseLost),
+            Confirmation::CannotTell => return Err(OpenError::LeaseUnknown),
+        }
         // Without the black box the optimiser sees that nothing changed the value since it
         // was sealed, and removes the check.
         let value = black_box(self.sealed.value);
@@ -168,11 +173,7 @@ impl<O: serde::Serialize> Voted<'_, O> {
         if !is_sound && self.sealed.mechanisms.on(Mechanism::Seal) {
             return Err(OpenError::Damaged);
         }
-        match self.lease.map_or(Confirmation::Yes, |lease| lease.holds()) {
-            Confirmation::Yes => Ok(value),
-            Confirmation::No => Err(OpenError::LeaseLost),
-            Confirmation::CannotTell => Err(OpenError::LeaseUnknown),
-        }
+        Ok(value)
     }
 
     /// Damages the value after the vote, for fault injection.
@@ -187,7 +188,7 @@ impl<O: serde::Serialize> Voted<'_, O> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum OpenError {
-    /// The value changed after the vote: drive the safe output instead.
+    /// The value changed after the vote: drive the safe output instead. The outputs are this channel's.
     Damaged,
     /// The arbiter no longer confirms this channel. The other one drives: leave shared
     /// actuators alone, and put those wired to this channel only into their safe position.

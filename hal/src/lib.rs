@@ -35,6 +35,8 @@ pub use link::Link;
 pub use lockstep::Lockstep;
 pub use mail::{Mail, NoMail};
 pub use mailbox::{MailboxError, MailboxLink};
-pub use outputs::{Actuator, ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
+pub use outputs::{
+    Actuator, ActuatorError, Actuators, DriveError, Duty, DutyOutput, FailsAlone, Outputs, PinOutput, WhenItFails,
+};
 pub use serial::{SerialError, SerialLink};
 pub use updater::{Next, Updater};

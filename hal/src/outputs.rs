@@ -13,6 +13,34 @@ pub trait Actuator<O> {
     /// # Errors
     /// What the hardware reports.
     fn follow(&mut self, output: &O) -> Result<(), ActuatorError>;
+
+    /// What becomes of the other actuators when this one fails. By default all go to the safe output.
+    fn when_it_fails(&self) -> WhenItFails {
+        WhenItFails::AllSafe
+    }
+}
+
+/// What becomes of the other actuators when one fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum WhenItFails {
+    /// All of them follow the safe output: a plant that one missing actuator makes unsafe.
+    AllSafe,
+    /// It alone is told the safe output, and the others go on: a lamp, a fan, a display.
+    ItAlone,
+}
+
+/// An actuator whose failure leaves the others as they are.
+pub struct FailsAlone<A>(pub A);
+
+impl<O, A: Actuator<O>> Actuator<O> for FailsAlone<A> {
+    fn follow(&mut self, output: &O) -> Result<(), ActuatorError> {
+        self.0.follow(output)
+    }
+
+    fn when_it_fails(&self) -> WhenItFails {
+        WhenItFails::ItAlone
+    }
 }
 
 /// What an actuator's hardware reported.
@@ -102,32 +130,46 @@ impl<O, Pwm: SetDutyCycle, Part: Fn(&O) -> Duty> Actuator<O> for DutyOutput<Pwm,
     }
 }
 
-/// All actuators of a program that are wired to this board. Takes nothing but voted outputs.
+/// To which channels the actuators listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Wiring {
+    Private,
+    Shared,
+}
+
+/// All actuators of a program that this channel can write to. Takes nothing but voted outputs.
 ///
-/// On any error, and while the channel starts, joins or stands by, every one of them is told the
-/// safe output. That is right for pins of this board behind a relay or a combining gate; for
-/// a bus that both boards write, and for whatever both cores of one chip reach, use
-/// [`Voted::open`](twinstep::Voted::open) and leave it alone when that fails: there a channel that starts would make the
-/// owner's actuator safe. Call [`make_safe`](Self::make_safe) once before the loop.
+/// [`private`](Self::private) ones are wired to this channel alone, such as pins of this board behind a relay or a combining gate: on any
+/// error, and while the channel starts, joins or stands by, every one of them is told the safe output. [`shared`](Self::shared) ones
+/// can be written by both channels, such as drives on a bus, and whatever both cores of one chip reach: a channel that does not
+/// own them leaves them alone, since its safe output would be the owner's actuator made safe.
 pub struct Outputs<P: Program, T> {
     actuators: T,
+    wiring: Wiring,
+    /// Calls in a row in which nothing was released, and how many of them are borne.
+    held: u16,
+    hold_limit: Option<u16>,
     program: core::marker::PhantomData<fn() -> P>,
 }
 
-/// Why an output was not driven. By then every actuator has been told the safe output; but where the arbiter
-/// [cannot tell](OpenError::LeaseUnknown) who owns, all stay as they are.
+/// Why an output was not driven, and what the actuators were told instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DriveError {
-    /// The voted output did not open.
+    /// The voted output did not open. On [`OpenError::Damaged`] all actuators were told the safe output; on
+    /// [`OpenError::LeaseLost`] the private ones were; on [`OpenError::LeaseUnknown`] all stay as they are.
     Open(OpenError),
-    /// An actuator reported an error.
+    /// An actuator reported an error. All were told the safe output, or it alone: see [`WhenItFails`].
     Actuator {
         /// Its place among the actuators, from 0.
         index: usize,
         /// What it reported.
         error: ActuatorError,
     },
+    /// Nothing was released for longer than the hold limit: private actuators, and shared ones that this channel owns, were told
+    /// the safe output. They follow again with the next release.
+    HeldTooLong,
 }
 
 impl core::fmt::Display for DriveError {
@@ -135,6 +177,7 @@ impl core::fmt::Display for DriveError {
         match self {
             Self::Open(error) => write!(f, "output not driven: {error}"),
             Self::Actuator { index, error } => write!(f, "actuator {index} failed: {error:?}"),
+            Self::HeldTooLong => f.write_str("nothing was released for longer than the hold limit"),
         }
     }
 }
@@ -142,9 +185,26 @@ impl core::fmt::Display for DriveError {
 impl core::error::Error for DriveError {}
 
 impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
-    /// Puts actuators together: a tuple of up to eight.
-    pub const fn new(actuators: T) -> Self {
-        Self { actuators, program: core::marker::PhantomData }
+    /// Puts actuators together that are wired to this channel alone: a tuple of up to eight. Call [`make_safe`](Self::make_safe) once
+    /// before the loop.
+    pub const fn private(actuators: T) -> Self {
+        Self::wired(actuators, Wiring::Private)
+    }
+
+    /// Puts actuators together that both channels can write to: a tuple of up to eight.
+    pub const fn shared(actuators: T) -> Self {
+        Self::wired(actuators, Wiring::Shared)
+    }
+
+    const fn wired(actuators: T, wiring: Wiring) -> Self {
+        Self { actuators, wiring, held: 0, hold_limit: None, program: core::marker::PhantomData }
+    }
+
+    /// Lets a hold end: after so many periods in a row in which nothing was released, the actuators are told the safe output. Without it the
+    /// last output stays for as long as a hold lasts.
+    #[must_use]
+    pub fn hold_limit(self, periods: u16) -> Self {
+        Self { hold_limit: Some(periods), ..self }
     }
 
     /// Gives the actuators back.
@@ -152,29 +212,42 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
         self.actuators
     }
 
-    /// Drives what a verdict released, in order. With nothing released the outputs stay,
-    /// except in a channel that is out of service: there they go to the safe output.
+    /// Drives what a verdict released, in order. With nothing released the outputs stay, up to the hold limit; private ones of a channel
+    /// that is out of service go to the safe output.
     ///
     /// # Errors
-    /// [`DriveError`] of the first thing that failed, once every actuator has been told the
-    /// safe output, also those before the failed one and whatever else fails meanwhile. On
-    /// [`OpenError::LeaseUnknown`] nothing is touched.
+    /// [`DriveError`] of the first thing that failed, and what was done instead; whatever else fails meanwhile, every
+    /// actuator that is to be safe has been told so, also those before the failed one.
     pub fn drive(&mut self, released: Release<'_, P::Output>) -> Result<(), DriveError> {
+        let is_private = self.wiring == Wiring::Private;
         if released.is_out_of_service() {
-            return self.make_safe();
+            self.held = 0;
+            return if is_private { self.make_safe() } else { Ok(()) };
         }
+        let owns = released.owns();
+        let (mut result, mut is_held) = (Ok(()), true);
         for voted in released {
-            let opened = voted.open();
-            if matches!(opened, Err(OpenError::LeaseUnknown)) {
-                return Err(DriveError::Open(OpenError::LeaseUnknown)); // nobody says that another one owns
-            }
-            let driven = opened.map_err(DriveError::Open).and_then(|output| self.follow(&output));
-            if driven.is_err() {
-                let _ = self.make_safe(); // the first error is the one to report
-                return driven;
+            is_held = false;
+            let driven = match voted.open() {
+                Ok(output) => self.follow(&output),
+                Err(error) => {
+                    if error == OpenError::Damaged || error == OpenError::LeaseLost && is_private {
+                        let _ = self.make_safe(); // the first error is the one to report
+                    }
+                    Err(DriveError::Open(error))
+                }
+            };
+            result = result.and(driven);
+            if result.is_err() {
+                break;
             }
         }
-        Ok(())
+        self.held = if is_held { self.held.saturating_add(1) } else { 0 };
+        if self.hold_limit.is_some_and(|limit| self.held > limit) && (is_private || owns) {
+            let _ = self.make_safe();
+            return Err(DriveError::HeldTooLong);
+        }
+        result
     }
 
     /// Tells every actuator the safe output, whatever fails.
@@ -183,7 +256,7 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
     /// [`DriveError`] of the first actuator that failed.
     pub fn make_safe(&mut self) -> Result<(), DriveError> {
         let mut result = Ok(());
-        self.actuators.each(&P::SAFE, &mut |index, driven| {
+        self.actuators.each(&P::SAFE, &mut |index, driven, _| {
             if let (Err(error), true) = (driven, result.is_ok()) {
                 result = Err(DriveError::Actuator { index, error });
             }
@@ -193,26 +266,52 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
     }
 
     fn follow(&mut self, output: &P::Output) -> Result<(), DriveError> {
-        let mut result = Ok(());
-        self.actuators.each(output, &mut |index, driven| {
-            result = driven.map_err(|error| DriveError::Actuator { index, error });
-            result.is_ok()
+        let (mut result, mut alone) = (Ok(()), 0_u8);
+        self.actuators.each(output, &mut |index, driven, when_it_fails| {
+            let Err(error) = driven else { return true };
+            let is_alone = when_it_fails == WhenItFails::ItAlone;
+            alone |= u8::from(is_alone).wrapping_shl(index as u32);
+            if result.is_ok() || !is_alone {
+                result = Err(DriveError::Actuator { index, error });
+            }
+            is_alone
         });
+        match result {
+            Err(DriveError::Actuator { index, .. }) if alone & 1_u8.wrapping_shl(index as u32) == 0 => {
+                let _ = self.make_safe(); // the first error is the one to report
+            }
+            _ if alone != 0 => self.actuators.some(&P::SAFE, alone),
+            _ => {}
+        }
         result
     }
 }
 
 /// A tuple of actuators.
 pub trait Actuators<O> {
-    /// Lets each follow `output` in order and tells `done` how it went; stops when it says `false`.
-    fn each(&mut self, output: &O, done: &mut dyn FnMut(usize, Result<(), ActuatorError>) -> bool);
+    /// Lets each follow `output` in order and tells `done` how it went, and what becomes of the others if it failed; stops
+    /// when that says `false`.
+    fn each(&mut self, output: &O, done: &mut dyn FnMut(usize, Result<(), ActuatorError>, WhenItFails) -> bool);
+
+    /// Lets those follow `output` whose bit is set, whatever comes of it: bit `n` for the actuator at place `n`.
+    fn some(&mut self, output: &O, places: u8);
 }
 
 macro_rules! tuples {
     ($(($($name:ident $index:tt)+))+) => {$(
         impl<O, $($name: Actuator<O>),+> Actuators<O> for ($($name,)+) {
-            fn each(&mut self, output: &O, done: &mut dyn FnMut(usize, Result<(), ActuatorError>) -> bool) {
-                let _ = $(done($index, self.$index.follow(output)) &&)+ true;
+            fn each(
+                &mut self,
+                output: &O,
+                done: &mut dyn FnMut(usize, Result<(), ActuatorError>, WhenItFails) -> bool,
+            ) {
+                let _ = $(done($index, self.$index.follow(output), self.$index.when_it_fails()) &&)+ true;
+            }
+
+            fn some(&mut self, output: &O, places: u8) {
+                $(if places >> $index & 1 == 1 {
+                    let _ = self.$index.follow(output);
+                })+
             }
         }
     )+};

@@ -16,7 +16,7 @@ use twinstep::{
     Outcome,
 };
 use twinstep::{Program, Tracked, Verdict};
-use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, Outputs, PinOutput};
+use twinstep_hal::{ActuatorError, DriveError, Duty, DutyOutput, FailsAlone, Outputs, PinOutput};
 
 struct Heater;
 
@@ -90,7 +90,7 @@ fn drive(
     damage: bool,
 ) -> Result<(), DriveError> {
     let (mut valve, mut heater, mut fan) = (Pin::new(valve), Pwm::new(heater), Pin::new(fan));
-    let mut outputs = Outputs::<Heater, _>::new((
+    let mut outputs = Outputs::<Heater, _>::private((
         PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
         DutyOutput::new(heater.clone(), |drive: &Drive| Duty::permille(drive.heater_permille)),
         PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan)),
@@ -194,30 +194,127 @@ fn a_channel_that_starts_makes_its_outputs_safe() {
 
     let mut fan = Pin::new(&[pin(State::High)]);
     let follow = |drive: &Drive| PinState::from(drive.fan);
-    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(fan.clone(), follow),));
+    let mut outputs = Outputs::<Heater, _>::private((PinOutput::new(fan.clone(), follow),));
     assert_eq!(outputs.drive(verdict.release()), Ok(()));
     fan.done();
 }
 
-/// A held cycle: the peer is silent, and the patience is not yet used up.
 #[test]
-fn nothing_released_in_service_means_hold() {
+fn a_channel_that_starts_leaves_shared_actuators_alone() {
+    let mut storage = Storage::new();
+    let config = Config { nonce: 1, ..Config::DEFAULT };
+    let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
+    let mut arbiter = always(Confirmation::Yes);
+    let _ = node.begin(Instant::from_micros(0), 500).unwrap();
+    let verdict = node.poll_verdict(Instant::from_micros(0), &mut arbiter).unwrap();
+    let mut untouched = Pin::new(&[]);
+    let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
+    assert_eq!(outputs.drive(verdict.release()), Ok(()));
+    untouched.done();
+}
+
+/// Of a lease that is lost the other channel drives: its actuators are none of this one's business, its own pins are.
+#[test]
+fn shared_actuators_are_left_to_the_new_owner() {
+    for (holds, error) in
+        [(Confirmation::No, OpenError::LeaseLost), (Confirmation::CannotTell, OpenError::LeaseUnknown)]
+    {
+        let mut arbiter = always(Confirmation::Yes);
+        let verdict = verdict(500, &mut arbiter).unbind();
+        arbiter.holds.set(holds);
+        let mut untouched = Pin::new(&[]);
+        let follow = |drive: &Drive| PinState::from(drive.valve);
+        let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(untouched.clone(), follow),));
+        assert_eq!(outputs.drive(verdict.bind(&arbiter).release()), Err(DriveError::Open(error)));
+        untouched.done();
+    }
+}
+
+/// A fan whose failure is nobody else's concern.
+#[test]
+fn one_that_fails_alone_leaves_the_others_as_they_are() {
+    let (mut fan, mut valve) = (Pin::new(&[failing(pin(State::Low)), pin(State::High)]), Pin::new(&[pin(State::High)]));
+    let mut outputs = Outputs::<Heater, _>::private((
+        FailsAlone(PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan))),
+        PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
+    ));
+    let mut arbiter = always(Confirmation::Yes);
+    let result = outputs.drive(verdict(500, &mut arbiter).release());
+    assert!(matches!(result, Err(DriveError::Actuator { index: 0, error: ActuatorError::Pin(_) })), "{result:?}");
+    fan.done();
+    valve.done();
+}
+
+/// One that takes all with it, behind one that fails alone.
+#[test]
+fn a_failure_that_makes_all_safe_is_the_one_that_is_reported() {
+    let mut fan = Pin::new(&[failing(pin(State::Low)), pin(State::High)]);
+    let mut valve = Pin::new(&[failing(pin(State::High)), pin(State::Low)]);
+    let mut outputs = Outputs::<Heater, _>::private((
+        FailsAlone(PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan))),
+        PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
+    ));
+    let mut arbiter = always(Confirmation::Yes);
+    let result = outputs.drive(verdict(500, &mut arbiter).release());
+    assert!(matches!(result, Err(DriveError::Actuator { index: 1, error: ActuatorError::Pin(_) })), "{result:?}");
+    fan.done();
+    valve.done();
+}
+
+/// Calls `then` with verdicts of held cycles, one after the other: the peer is silent, and the patience is not yet used up.
+fn with_held(periods: u32, arbiter: &mut Always, mut then: impl FnMut(Verdict<'_, Drive>)) {
     let mut storages = [Storage::new(), Storage::new()];
-    let config = Config { patience: 5, ..Config::DEFAULT };
+    let config = Config { patience: 50, ..Config::DEFAULT };
     let setup = Setup { config, ..Setup::default() };
     let mut pair = Pair::<Heater>::new(&setup, &mut storages, |_: ChannelId, _: Cycle| 500).unwrap();
     pair.run(20);
-    let now = pair.local_time(ChannelId::A);
+    let mut now = pair.local_time(ChannelId::A);
     let node = pair.node(ChannelId::A).unwrap();
-    let _ = node.begin(now.plus_us(200_000), 500).unwrap();
-    let mut arbiter = always(Confirmation::Yes);
-    let verdict = node.poll_verdict(now.plus_us(300_000), &mut arbiter).unwrap();
-    assert_eq!(verdict.outcome(), Outcome::Held);
+    for _ in 0..periods {
+        now = now.plus_us(200_000);
+        let _ = node.begin(now, 500).unwrap();
+        let verdict = node.poll_verdict(now.plus_us(100_000), arbiter).unwrap();
+        assert_eq!(verdict.outcome(), Outcome::Held);
+        then(verdict);
+    }
+}
 
+#[test]
+fn nothing_released_in_service_means_hold() {
     let mut untouched = Pin::new(&[]);
-    let mut outputs = Outputs::<Heater, _>::new((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
-    assert_eq!(outputs.drive(verdict.release()), Ok(()));
+    let mut outputs = Outputs::<Heater, _>::private((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
+    with_held(10, &mut always(Confirmation::Yes), |verdict| assert_eq!(outputs.drive(verdict.release()), Ok(())));
     untouched.done();
+}
+
+/// After the limit the safe output is told, in each period, and the next release is followed again.
+#[test]
+fn a_hold_has_an_end() {
+    let mut valve = Pin::new(&[pin(State::Low), pin(State::Low), pin(State::High)]);
+    let follow = |drive: &Drive| PinState::from(drive.valve);
+    let mut outputs = Outputs::<Heater, _>::private((PinOutput::new(valve.clone(), follow),)).hold_limit(3);
+    let mut results = Vec::new();
+    with_held(5, &mut always(Confirmation::Yes), |verdict| results.push(outputs.drive(verdict.release())));
+    let too_long = Err(DriveError::HeldTooLong);
+    assert_eq!(results, [Ok(()), Ok(()), Ok(()), too_long, too_long]);
+    let mut arbiter = always(Confirmation::Yes);
+    assert_eq!(outputs.drive(verdict(500, &mut arbiter).release()), Ok(()));
+    valve.done();
+}
+
+/// What both channels can write is made safe by the one that owns it, and by nobody else.
+#[test]
+fn the_end_of_a_hold_is_the_owners_to_write() {
+    for (holds, owns) in [(Confirmation::Yes, true), (Confirmation::CannotTell, false)] {
+        let told = if owns { vec![pin(State::Low)] } else { vec![] };
+        let mut valve = Pin::new(&told);
+        let follow = |drive: &Drive| PinState::from(drive.valve);
+        let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(valve.clone(), follow),)).hold_limit(1);
+        let mut last = Ok(());
+        with_held(2, &mut always(holds), |verdict| last = outputs.drive(verdict.release()));
+        assert_eq!(last, if owns { Err(DriveError::HeldTooLong) } else { Ok(()) });
+        valve.done();
+    }
 }
 
 #[test]
@@ -230,7 +327,7 @@ fn a_bad_duty_does_not_panic() {
         (Duty::OFF, 0),
     ] {
         let pwm = Pwm::new(&duty(expected));
-        let mut outputs = Outputs::<Heater, _>::new((DutyOutput::new(pwm, move |_: &Drive| part),));
+        let mut outputs = Outputs::<Heater, _>::private((DutyOutput::new(pwm, move |_: &Drive| part),));
         assert_eq!(outputs.make_safe(), Ok(()));
         outputs.into_inner().0.into_inner().done();
     }

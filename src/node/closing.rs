@@ -46,7 +46,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.turn.hold();
         self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
-        self.verdict(Outcome::Held, [None, None], None)
+        let holder = self.leads().then_some(self.control.config.me()); // whose actuators stay as they are
+        self.verdict(Outcome::Held, [None, None], holder)
     }
 
     /// Takes this channel out of service: the peer goes on.
