@@ -281,7 +281,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     #[inline(never)]
     fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         self.schedule.polled();
-        self.release_lease(arbiter);
+        if self.control.standing.mode() == Mode::Safe {
+            self.release_lease(arbiter); // the safe output is out
+        }
         let may_own = self.control.standing.mode().serves() && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
@@ -301,7 +303,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Safe => self.schedule.is_open().then(|| self.safe_verdict()),
         };
         if self.control.standing.mode() != Mode::Safe {
-            self.release_lease(arbiter); // in the safe state, once the safe output is out
+            self.release_lease(arbiter);
         }
         verdict
     }
