@@ -51,9 +51,10 @@ impl Grounds {
 pub enum Claim {
     /// The outputs are the claimant's from now on, and nobody else's.
     Granted,
-    /// They are not.
+    /// They are not. The claimant stands by, and while the peer stays silent it does not ask again: an arbiter that may yet grant, such as
+    /// one that waits for the other channel's pin to drop, answers [`Pending`](Self::Pending) meanwhile.
     Refused,
-    /// The answer is on its way: ask again.
+    /// The answer is on its way: the node asks again, and holds the cycle until it comes.
     Pending,
 }
 
@@ -101,6 +102,8 @@ pub trait Arbiter {
     /// The channel that owned `epoch` owns it no more. It is told once on every way out of service: when it stands by, starts over
     /// or is in the safe state, one poll after the safe output was released; and when it lets go of the outputs in favour of the
     /// other channel, which claims them next: at the switchover of an upgrade, and at an abort once the new version drives.
+    ///
+    /// It is told, too, of the epoch of a claim that is given up while it is pending, or that was granted too late to be used.
     ///
     /// For arbiters that have to do something about it, such as a pin to be released: from then on they confirm `epoch` no longer. One
     /// with a memory waits for the next claim. Of an epoch that it does not let through an arbiter does nothing.

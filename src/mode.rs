@@ -34,7 +34,8 @@ pub enum Mode {
     Joining,
     /// Healthy, but not allowed to own the outputs.
     Standby,
-    /// Drives the safe output if it owns the outputs, or if both channels drive; else releases nothing.
+    /// Releases the safe output if it owns the outputs, or if both channels drive; else nothing. The arbiter is told one poll later that
+    /// the lease is released, so one that denies it from then on is [`LeaseLost`](crate::OpenError::LeaseLost) in each further cycle.
     /// Entered when the votes differ and nobody can be blamed, or the peer's evidence does not come in
     /// time; when memory is damaged beyond repair while this channel serves alone; and when an output
     /// does not fit its frame. Latched: only a reboot leaves it. `cycle` goes on returning: read the

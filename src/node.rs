@@ -179,6 +179,8 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     drop_resend_at: Instant,
     /// The epoch whose lease this channel held when it was polled last; the arbiter is told once it does not any more.
     leased: Epoch,
+    /// The epoch of the claim that the arbiter may have granted.
+    asked: Epoch,
 
     schedule: Schedule,
     outgoing: Outgoing,

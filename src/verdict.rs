@@ -106,11 +106,16 @@ impl<'l, O> Verdict<'l, O> {
     /// Hands out what may be driven, oldest first; nothing means: hold the last output. Each opens only while the arbiter
     /// confirms.
     pub fn release(self) -> Release<'l, O> {
-        let Unbound { mode, epoch, released, holder, mechanisms, .. } = self.unbound;
+        let Unbound { outcome, mode, epoch, released, holder, mechanisms, .. } = self.unbound;
         let lease = holder.map(|me| Lease { arbiter: self.arbiter, epoch, me });
         let is_out_of_service = matches!(mode, Mode::Starting | Mode::Joining | Mode::Standby);
         let under = |sealed: Sealed<O>| sealed.under(lease, mechanisms);
-        Release { voted: released.map(|sealed| sealed.map(under)), lease, is_out_of_service }
+        Release {
+            voted: released.map(|sealed| sealed.map(under)),
+            lease,
+            is_out_of_service,
+            is_held: outcome == Outcome::Held,
+        }
     }
 
     /// Takes it apart from its arbiter.
@@ -127,6 +132,7 @@ pub struct Release<'l, O> {
     voted: [Option<Voted<'l, O>>; 2],
     lease: Option<Lease<'l>>,
     is_out_of_service: bool,
+    is_held: bool,
 }
 
 impl<O> Release<'_, O> {
@@ -134,6 +140,11 @@ impl<O> Release<'_, O> {
     /// their safe position, for it neither drives nor holds them.
     pub fn is_out_of_service(&self) -> bool {
         self.is_out_of_service
+    }
+
+    /// Whether the cycle is held: it has no result yet, and the last output stays.
+    pub fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// Whether the arbiter confirms now that the outputs are this channel's: only then may it write to actuators that the other

@@ -2,7 +2,7 @@
 //!
 //! All numbers are little-endian and lie one behind the other, without padding. On byte streams a frame is COBS-encoded and
 //! followed by a zero byte. A frame takes 12 bytes beside its payload and 655 in all at most, the length up to which CRC-32C keeps
-//! Hamming distance 6.
+//! Hamming distance 6. Ranges of bytes exclude their end.
 //!
 //! ```text
 //! byte 0      bit 7: 0, else the frame is of another format | bits 6..1 kind | bit 0 sender (0 = A, 1 = B)
@@ -11,14 +11,14 @@
 //! byte 7      ack, signed: the last phase that the sender has of the receiver without a gap, minus the phase above,
 //!             clamped to -128..=127
 //! byte 8..    payload
-//! last 4      CRC-32C (reflected, 0x82F63B78, start and final xor 0xFFFFFFFF) over: but for a Hello the byte 5, unsent, which is
-//!             the version of the format; all bytes before the CRC; then, unsent, the pair's identity (4); and from kind 3 on also
-//!             the epoch's high 16 bits (2), the boot nonce of A (4), the boot nonce of B (4)
+//! last 4      CRC-32C (reflected, 0x82F63B78, start and final xor 0xFFFFFFFF) over, in this order: the byte 5, which is the version of
+//!             the format (not in a Hello); the frame without its CRC; the pair's identity (4); and from kind 3 on the epoch's high
+//!             16 bits (2), the boot nonce of A (4), the boot nonce of B (4). Of these only the frame is sent
 //!
 //! kind 1  Hello     format: u8 = 5, features: u8, flags: u16, nonce, challenge, echoed nonce, echoed challenge, epoch, committed
 //!                   cycle, program hash, layout hash, build, configuration hash, predecessor: u32 each (48 bytes)
 //! kind 2  Cut       nonce of the sender, nonce of the receiver, challenge of the receiver, epoch, last cycle before the first
-//!                   common one, region digest, microseconds until the first common cycle, 0 if it has begun: u32 each (28)
+//!                   common common one, region digest, microseconds until the first common cycle: u32 each (28)
 //! kind 3  Sample    value digest of the input: u32, postcard of the input
 //! kind 4  Vote      arrival: i16, then the vote: value digest of the agreed input: u32, region digest of the state: u32,
 //!                   postcard of the output
@@ -45,7 +45,7 @@
 //!
 //! ```text
 //! mix(h, w)      h = (h xor w) * 0x9E3779B1; h = h xor (h >> 15); h = h + (h << 2)
-//! value digest   from 0x243F6A88, mix in each word of the bytes, then their number
+//! value digest   from 0x243F6A88, mix in each word of the bytes, then the number of bytes without the filling
 //! block digest   from mix(0x243F6A88, index of the block), mix in each word of its 64 bytes
 //!                (the last block may be shorter)
 //! region digest  sum of the block digests
@@ -66,50 +66,70 @@
 //! option is a byte 0, or 1 and the value. An enum is the number of its variant in LEB128, then the fields of that. A slice or a string
 //! is its length in LEB128, then the elements.
 //!
+//! # Epochs
+//!
+//! A receiver completes an epoch's low half with the high half that brings it nearest to the epoch in which it expects frames of the
+//! sender. The header has the sender's own epoch, 0 after a boot; of a channel that does not serve, and has heard that the other one
+//! does, it has that one's. So the header of a Hello may differ from the epoch in its payload.
+//!
 //! # Hello and Cut
 //!
 //! Features: 1 can be upgraded while the other half serves; 2 is reserved for frames that end in a tag of 8 bytes in place of the CRC. A
-//! receiver refuses features that it does not know, and one that is not its own. Flags: 1 empty (the epoch is then the
+//! receiver refuses features that it does not know or does not share. Flags: 1 empty (the epoch is then the
 //! newest one heard of, with the sender for its owner), 2 owns the outputs, 4 outside of the cycle, 8 went on alone and was overtaken,
-//! 16 is about to restart. The phase is `4 * committed cycle + 3`; of an empty and of a joining channel the committed cycle is 0 or means
-//! nothing. Build is the
-//! number of [`Build`](crate::Build). Channels of one version whose program, layout, build or configuration differ do not pair.
+//! 16 is about to restart. The phase is `4 * committed cycle + 3`; the committed cycle of an empty channel is 0, that of a joining one means
+//! nothing. Build is the number of [`Build`](crate::Build). Channels of one version whose program, layout, build or configuration differ
+//! do not pair.
 //!
-//! Who says what: Starting says 1 and 4; Standby 4, and 8 if it applies, and 1 if it is empty; Simplex and Donor 2 if they own, and
-//! 4. Duplex and Trial say 2 if they own, without 4, and only in answer. Joining and Safe send none. Starting, Simplex, Donor and
-//! Standby send one every `hello_us`. A Hello that does not echo the receiver's nonce and newest challenge asks for an
-//! answer: one with flag 4 gets a Hello at once, at most one in `retransmit_us`; in Safe nobody answers. A receiver that sends a first Cut
-//! answers with the Cut.
+//! Who says what: Starting says 1 and 4, and 16 if it is about to restart; Standby says 4, and 8 if it applies, and 1 if it is empty; Simplex
+//! says 4, and 2 if it owns, and so does Donor. Duplex and Trial say 2 if they own, without 4, and only in answer. Joining and Safe
+//! send none. Starting, Simplex and Standby send one every `hello_us`; Donor does until the first Ack.
+//!
+//! A Hello is fresh if it echoes the receiver's nonce and newest challenge. The challenge changes with each fresh Hello that arrives and
+//! with each change of mode. A stale Hello with flag 4 is answered with a Hello at once, at most one in `retransmit_us`; a channel that sends a first
+//! Cut answers with the Cut, and one in Safe does not answer. A Cut with another nonce or challenge than the receiver's is refused and answered with
+//! a Hello, or by a joiner with an Ack. A fresh Hello with flag 4 is acted upon and not answered. A fresh one without flag 4 that
+//! finds its receiver Starting is answered: its sender still believes that the receiver is in the cycle.
 //!
 //! Of two empty channels A leads. Its Cut names the epoch, one above all that either channel or its arbiter has heard of, and as
 //! its owner the first owner of the arbiter. Is that A, then A has the lease before it sends the Cut; is it B, then B claims the
-//! lease before it answers. The answer is the first Sample of cycle 1 in the new epoch. A Cut is repeated every `retransmit_us` until
-//! the first frame of its epoch comes, the one at boot for one period at most, always with the same epoch and with the microseconds that
-//! are left then. The receiver of a joining Cut starts that many microseconds later less `link_delay_us`, two periods at most; the one at
-//! boot starts at once. From then on each of both moves its next start by half the distance to the other's, an
-//! eighth of a period at most.
+//! lease before it answers. The answer is the first Sample of cycle 1 in the new epoch. In this Cut the microseconds are 0: B starts
+//! when it takes the Cut, or has the lease, and A when that Sample comes.
+//!
+//! A Cut is repeated every `retransmit_us` until the first frame of its epoch comes, the one at boot for one period at most: with the same
+//! epoch, the receiver's newest challenge, and the microseconds that are left then, 0 if the cycle has begun. The receiver of a joining
+//! Cut starts that many microseconds later less `link_delay_us`, two periods at most. From then on each of both moves
+//! its next start towards the other's, which is the arrival of the Sample less `link_delay_us`: by half the distance, an eighth of a
+//! period at most.
 //!
 //! # The cycle
 //!
-//! The ack of a frame is the phase of the last vote or sample that the sender has of the receiver without a gap: at the start of cycle
-//! k `4 * (k - 1) + 1`, the vote of the cycle before; with the sample of k `4 * k`; with the vote, too, `4 * k + 1`; with the sample of
-//! k + 1 besides, `4 * (k + 1)`. Outside of the cycle it is the same number, and nobody reads it. Sample and vote are each repeated every
-//! `retransmit_us` until an ack covers them; what was sent last is repeated even then, until the cycle is settled. A Sample or a Vote
-//! that came before is a repetition: if its ack lacks the receiver's sample or vote, that is sent at once, also of the cycle before. The
-//! arrival in a Vote tells how long after the sender's start of the cycle the receiver's sample arrived, in units of
-//! `period_us / 32768 + 1` microseconds, rounded towards zero; -32768 if that is not known, as in a held or repeated cycle.
+//! The ack of a Sample, a Vote and a HandOver is the phase of the last vote or sample that the sender has of the receiver without a gap: at
+//! the start of cycle k `4 * (k - 1) + 1`, the vote of the cycle before, also if that is the cycle of a Cut, in which nobody voted; with the
+//! sample of k `4 * k`; with the vote, too, `4 * k + 1`; with the sample of k + 1 besides, `4 * (k + 1)`. In other kinds but Evidence and
+//! Settled it is the same number, and nobody reads it.
 //!
-//! Evidence has findings 1 the checkpoint holds, 2 saw the mismatch itself, 4 had the receiver's first vote; health: see
-//! [`Health`](crate::fault::Health); the levels are those before the suspicion of this cycle: see `buckets`. It is sent once the own
-//! first vote is out and the votes differ, or the peer's Evidence of the cycle came: check the checkpoint, roll back, step once
-//! more; the second vote replaces the first, and the payload does not change again. Its ack is its own phase if the sender has the
-//! receiver's evidence, else the one before. It is repeated every `retransmit_us` until the peer's Evidence is there and acknowledges
-//! it, or its Settled came. One that does not acknowledge is answered at once, also of the cycle before. Settled answers an Evidence of a
-//! cycle that the sender has committed without one: findings 1 (and 4), health 0; its phase is `4 * cycle + 3`, its ack
-//! field 0. A channel that leaves or goes on alone by the evidence waits for its acknowledgement, until the deadline
-//! at most. Of each bucket the fuller one of both sides counts, and each cycle of duplex whose number is divided by the whole
-//! periods in `transient_leak_ms`
-//! takes one off.
+//! Sample and Vote are each repeated every `retransmit_us` until an ack covers them; what was sent last is repeated even then, until the
+//! cycle is settled. A Sample or a Vote that came before is a repetition: if its ack lacks the receiver's sample or vote, that is sent
+//! at once, also of the cycle before. The arrival in a Vote tells how long after the sender's start of the cycle the receiver's sample
+//! arrived, in units of `period_us / 32768 + 1` microseconds, rounded towards zero; -32768 if that is not known, as in a held cycle
+//! or in a repetition for the cycle before.
+//!
+//! Evidence has findings 1 the checkpoint holds, 2 saw the mismatch itself, 4 had the receiver's first vote; health 1 the self-test
+//! failed, 2 memory was mended, 4 the hardware reported an error, 8 a sample or control data was mended; the digests of first votes, which are
+//! over input digest, state digest and output; and the levels of A, of B, of the path, of the comparators of A and of B, before the
+//! suspicion of this cycle. It is sent once the own first vote is out and the votes differ, or the peer's Evidence of the cycle came: check the checkpoint, roll
+//! back, step once more; the second vote replaces the first, and the payload does not change again. Its ack is its own phase if the sender has
+//! the receiver's evidence, else the one before. It is repeated every `retransmit_us` until the peer's Evidence is there and acknowledges
+//! it. One that does not acknowledge is answered at once, also of the cycle before.
+//!
+//! Settled answers each Evidence that does not acknowledge and is of a cycle that the sender has committed without one: findings 1 (and 4),
+//! health 0; its phase is `4 * cycle + 3`, its ack field 0. It counts as the peer's evidence and acknowledges: its receiver sends its
+//! Evidence once more, now with the ack, and no more.
+//!
+//! A channel that leaves or goes on alone by the evidence waits for its acknowledgement, until the deadline at most. Of each bucket the
+//! fuller one of both sides counts. With n whole periods in `transient_leak_ms`, each cycle of duplex whose number is a multiple
+//! of n takes one off each.
 //!
 //! # The copy
 //!
@@ -117,22 +137,36 @@
 //! Compare that it answers. A donor's Block, Compare and Cut speak of its checkpoint after the cycle of their phase. The joiner puts
 //! the donor's epoch into its frames.
 //!
+//! A channel that serves alone becomes a donor on a fresh Hello with flag 4 and without 2 and 16. It answers with a Hello and Blocks. The other
+//! one becomes a joiner at the first Block: it sends no Hello from then on, and its first frame is an Ack, whose challenge the Cut has to
+//! carry. After ten periods without a frame of the donor it starts over as an empty channel.
+//!
 //! Serials begin anywhere, rise by one with each block, and wrap; a donor has at most 32 unacknowledged. A joiner takes only rising
-//! ones and acknowledges each block it gets; one Ack may stand for several. A Block with serial 0 in duplex answers a Want. Bit n of
-//! the mask stands for the bytes from `4 * n` on, and all words have to be there: others are refused as unsupported. A Compare that
-//! reaches past the last block is of the blocks that there are.
+//! ones and acknowledges each block it gets; one Ack may stand for several. Bit n of the mask stands for the bytes from `4 * n` on, and
+//! all words have to be there: others are refused as unsupported.
+//!
+//! To a joiner that has a state the donor sends Compares between the Blocks, one at a time, of ever smaller ranges; each is answered with one
+//! Same, and one that is not is repeated after `2 * link_delay_us + retransmit_us`. A range that is the same is not sent. A Compare that
+//! reaches past the last block is of the blocks that there are. In duplex a channel whose copies of a block are both damaged sends a Want every
+//! `retransmit_us` until a Block with serial 0 has come.
 //!
 //! # Upgrade, Order and HandOver
 //!
-//! Part: 1 ready, 2 image confirmed, 4 the trial failed, 8 wants an answer, 16 owns, 32 the state was not taken over. Codes
-//! of steps, orders and refusals: see [`upgrade`](crate::upgrade). An Upgrade counts if its serial is above the last one's of
-//! this pair of boots. It is sent when something has changed in it and every `hello_us` while there is something to tell, once a period at
-//! most. An Order is sent when something has changed in it and every `hello_us` until the receiver has answered its number; the owner
-//! carries out numbers above the one it answered last.
+//! Steps: 0 Idle, 1 Prepare, 2 Split, 3 OldDrives, 4 Switchover, 5 NewDrives, 6 Commit, 7 Merge, 8 Abort. Part: 1 ready, 2 image
+//! confirmed, 4 the trial failed, 8 wants an answer, 16 owns, 32 the state was not taken over. An Upgrade counts if its serial is above
+//! the last one's of this pair of boots, modulo 2^16. It is sent at once when step or part has changed, and else repeated every `hello_us`, or every
+//! period if that is longer, while there is something to tell; in step Idle every sixteenth time. One that wants an answer gets one if its receiver would not send any by
+//! itself.
+//!
+//! Orders: 1 Prepare, 2 Split, 3 Switchover, 4 Commit, 5 Abort. Refusals, and what is more of them: 0 none; 1 not ready (bits of
+//! [`NotReady`](crate::upgrade::NotReady)), 2 no order of this step (the step), 3 the trial was too short (cycles still to go, 65535 for that many and
+//! more), 4 the trial failed, 5 no way back, 8 an unknown order. An Order is sent at once and repeated every `hello_us`, or every
+//! period if that is longer, until the receiver has answered its number. The owner carries out
+//! a number above the one it answered last, modulo 2^16, and answers each Order that it gets; the answer to a number stays the same.
 //!
 //! A HandOver has the phase `4 * cycle` of the first cycle that the sender leaves to the receiver. It is repeated every `retransmit_us`
 //! until the first frame of the receiver's new epoch; meanwhile the sender answers for the cycle before and says nothing
-//! else of the cycle.
+//! else of the cycle. The receiver claims the next counter with itself as the owner, and uses that epoch in each frame from the grant on.
 //!
 //! Anything that does not parse is dropped with a [`Reject`]. How channels behave beyond the format stands in `handshake`,
 //! `reintegrate` and `node`.

@@ -603,7 +603,7 @@ struct Wordy;
 struct Words(Vec<u8>);
 
 impl Message for Words {
-    const MAX_BYTES: usize = 16;
+    const MAX_BYTES: usize = LONGEST_INPUT + 1;
 }
 
 impl Program for Wordy {
@@ -611,6 +611,7 @@ impl Program for Wordy {
     type Output = Words;
     type State = [u8; 64];
     const SAFE: Words = Words(Vec::new());
+    const OUTPUT_BYTES: usize = 6;
     const VERSION: u32 = 1;
     const BUILD: twinstep::Build = twinstep::Build::new(1);
 
@@ -626,7 +627,7 @@ impl Program for Wordy {
 }
 
 /// As small as a block of the state allows.
-const SMALL_FRAME: usize = frame::<Wordy>();
+const SMALL_FRAME: usize = OVERHEAD_BYTES + 2 + 2 + 2 + 64;
 /// Input bytes that fill a small frame: header and CRC, digest, and the length's own byte aside.
 const LONGEST_INPUT: usize = SMALL_FRAME - OVERHEAD_BYTES - wire::SAMPLE_DIGEST_BYTES - 1;
 

@@ -209,3 +209,55 @@ impl Arbiter for Recalls {
         self.0
     }
 }
+
+/// An arbiter that never answers, until it grants.
+struct Slow {
+    answer: Claim,
+    asked: Vec<Epoch>,
+    released: Vec<Epoch>,
+}
+
+impl Arbiter for Slow {
+    fn claim(&mut self, _: Instant, _: Epoch, to: Epoch, grounds: Grounds) -> Claim {
+        self.asked.push(to);
+        if grounds == Grounds::First { Claim::Granted } else { self.answer }
+    }
+
+    fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
+        (epoch.owner() == me && !self.released.contains(&epoch)).into()
+    }
+
+    fn release(&mut self, epoch: Epoch, _: ChannelId) {
+        self.released.push(epoch);
+    }
+
+    fn remembered(&self) -> Option<Epoch> {
+        None
+    }
+}
+
+/// What was asked for and is not used any more is given back: the arbiter may have moved already.
+#[test]
+fn a_claim_that_is_given_up_is_released() {
+    let mut memory = memory::<Servo>();
+    let arbiters = [(); 2].map(|()| Slow { answer: Claim::Pending, asked: Vec::new(), released: Vec::new() });
+    let mut bench = Bench::<Servo, MAX_FRAME_BYTES, Slow>::with_arbiters(&mut memory, HOME, arbiters, sensor(6));
+    bench.boot();
+    bench.run_cycles(3);
+    bench.is_judged = false;
+    bench.is_cut = true;
+    bench.run_until("a claim", 500, |bench| bench.arbiters[B].asked.iter().any(|to| to.owner() == ChannelId::B));
+    let asked = *bench.arbiters[B].asked.last().unwrap();
+    assert!(bench.arbiters[B].released.is_empty(), "it is still wanted");
+    // Memory beyond repair while the answer is on its way: the grant is of no use.
+    for block in 0..16 {
+        bench.nodes[B].memory().flip_checkpoint_bit(block * 512 + 5);
+        bench.nodes[B].memory().flip_working_bit(block * 512 + 9);
+    }
+    bench.arbiters[B].answer = Claim::Granted;
+    for _ in 0..300 {
+        bench.tick();
+    }
+    assert_ne!(bench.nodes[B].epoch(), asked);
+    assert_eq!(bench.arbiters[B].released, [asked]);
+}

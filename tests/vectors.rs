@@ -32,7 +32,9 @@ fn written() -> String {
         "Test vectors of twinstep's frame format, version 5. The layout stands at the head of src/wire.rs.\n\
          Written by `cargo test --test vectors -- --ignored`.\n\n\
          A line of a frame: name or time, the bytes in hexadecimal without the COBS of a serial line, what they mean.\n\
-         Unsent, in the CRC: the pair's identity, the boot nonces of A and of B, the high half of the epoch.\n",
+         Unsent, in the CRC: the pair's identity, which is 5eedcafe, the boot nonces of A and of B, and the high half of the epoch.\n\
+         In the conversations the high half is 0, A's nonce is 0a0a0001, and B's the one of its newest Hello. The period is 100000 us,\n\
+         retransmit_us 15000, hello_us 50000, link_delay_us 1000.\n",
     );
     singles::write(&mut text);
     for (name, what, lines) in scenes::all() {

@@ -238,9 +238,9 @@ where
                     None => drop(calls.handle_frame(clock.now(), frame)),
                 },
                 Ok(None) => break,
-                Err(_) => {
+                Err(error) => {
                     self.link_errors = self.link_errors.saturating_add(1);
-                    self.link.recover();
+                    self.link.recover(error);
                 }
             }
         }
@@ -284,9 +284,9 @@ where
         let before = clock.now();
         let left_us = self.node.next_start().since_us(before);
         let within_us = if left_us > 0 { left_us.cast_unsigned() } else { self.period_us };
-        if self.link.send(frame, within_us).is_err() {
+        if let Err(error) = self.link.send(frame, within_us) {
             self.link_errors = self.link_errors.saturating_add(1);
-            self.link.recover();
+            self.link.recover(error);
         }
         self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
     }

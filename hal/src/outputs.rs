@@ -130,24 +130,16 @@ impl<O, Pwm: SetDutyCycle, Part: Fn(&O) -> Duty> Actuator<O> for DutyOutput<Pwm,
     }
 }
 
-/// To which channels the actuators listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Wiring {
-    Private,
-    Shared,
-}
-
 /// All actuators of a program that this channel can write to. Takes nothing but voted outputs.
 ///
-/// [`private`](Self::private) ones are wired to this channel alone, such as pins of this board behind a relay or a combining gate: on any
-/// error, and while the channel starts, joins or stands by, every one of them is told the safe output. [`shared`](Self::shared) ones
+/// *Private* ones are wired to this channel alone, such as pins of this board behind a relay or a combining gate: on any
+/// error, and while the channel starts, joins or stands by, every one of them is told the safe output. *Shared* ones
 /// can be written by both channels, such as drives on a bus, and whatever both cores of one chip reach: a channel that does not
 /// own them leaves them alone, since its safe output would be the owner's actuator made safe.
-pub struct Outputs<P: Program, T> {
-    actuators: T,
-    wiring: Wiring,
-    /// Calls in a row in which nothing was released, and how many of them are borne.
+pub struct Outputs<P: Program, T, S = ()> {
+    private: T,
+    shared: S,
+    /// Held periods in a row, and how many of them are borne.
     held: u16,
     hold_limit: Option<u16>,
     program: core::marker::PhantomData<fn() -> P>,
@@ -162,12 +154,12 @@ pub enum DriveError {
     Open(OpenError),
     /// An actuator reported an error. All were told the safe output, or it alone: see [`WhenItFails`].
     Actuator {
-        /// Its place among the actuators, from 0.
+        /// Its place among the private actuators, from 0, or behind these among the shared ones.
         index: usize,
         /// What it reported.
         error: ActuatorError,
     },
-    /// Nothing was released for longer than the hold limit: private actuators, and shared ones that this channel owns, were told
+    /// Cycles were held for longer than the hold limit: the private actuators, and the shared ones if this channel owns, were told
     /// the safe output. They follow again with the next release.
     HeldTooLong,
 }
@@ -177,7 +169,7 @@ impl core::fmt::Display for DriveError {
         match self {
             Self::Open(error) => write!(f, "output not driven: {error}"),
             Self::Actuator { index, error } => write!(f, "actuator {index} failed: {error:?}"),
-            Self::HeldTooLong => f.write_str("nothing was released for longer than the hold limit"),
+            Self::HeldTooLong => f.write_str("held for longer than the hold limit"),
         }
     }
 }
@@ -185,110 +177,144 @@ impl core::fmt::Display for DriveError {
 impl core::error::Error for DriveError {}
 
 impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
-    /// Puts actuators together that are wired to this channel alone: a tuple of up to eight. Call [`make_safe`](Self::make_safe) once
-    /// before the loop.
+    /// Puts actuators together that are all wired to this channel alone: a tuple of up to eight.
     pub const fn private(actuators: T) -> Self {
-        Self::wired(actuators, Wiring::Private)
+        Self::wired(actuators, ())
     }
+}
 
+impl<P: Program, S: Actuators<P::Output>> Outputs<P, (), S> {
     /// Puts actuators together that both channels can write to: a tuple of up to eight.
-    pub const fn shared(actuators: T) -> Self {
-        Self::wired(actuators, Wiring::Shared)
+    pub const fn shared(actuators: S) -> Self {
+        Self::wired((), actuators)
+    }
+}
+
+impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T, S> {
+    /// Puts private and shared actuators together: two tuples of up to eight.
+    pub const fn wired(private: T, shared: S) -> Self {
+        Self { private, shared, held: 0, hold_limit: None, program: core::marker::PhantomData }
     }
 
-    const fn wired(actuators: T, wiring: Wiring) -> Self {
-        Self { actuators, wiring, held: 0, hold_limit: None, program: core::marker::PhantomData }
-    }
-
-    /// Lets a hold end: after so many periods in a row in which nothing was released, the actuators are told the safe output. Without it the
+    /// Lets a hold end: after so many held periods in a row the actuators are told the safe output. Without it the
     /// last output stays for as long as a hold lasts.
     #[must_use]
     pub fn hold_limit(self, periods: u16) -> Self {
         Self { hold_limit: Some(periods), ..self }
     }
 
-    /// Gives the actuators back.
-    pub fn into_inner(self) -> T {
-        self.actuators
+    /// Gives the actuators back, private and shared.
+    pub fn into_inner(self) -> (T, S) {
+        (self.private, self.shared)
     }
 
     /// Drives what a verdict released, in order. With nothing released the outputs stay, up to the hold limit; private ones of a channel
     /// that is out of service go to the safe output.
     ///
     /// # Errors
-    /// [`DriveError`] of the first thing that failed, and what was done instead; whatever else fails meanwhile, every
+    /// [`DriveError`] of the worst that failed, and what was done instead; whatever else fails meanwhile, every
     /// actuator that is to be safe has been told so, also those before the failed one.
     pub fn drive(&mut self, released: Release<'_, P::Output>) -> Result<(), DriveError> {
-        let is_private = self.wiring == Wiring::Private;
-        if released.is_out_of_service() {
-            self.held = 0;
-            return if is_private { self.make_safe() } else { Ok(()) };
-        }
-        let owns = released.owns();
-        let (mut result, mut is_held) = (Ok(()), true);
-        for voted in released {
-            is_held = false;
-            let driven = match voted.open() {
-                Ok(output) => self.follow(&output),
-                Err(error) => {
-                    if error == OpenError::Damaged || error == OpenError::LeaseLost && is_private {
-                        let _ = self.make_safe(); // the first error is the one to report
-                    }
-                    Err(DriveError::Open(error))
-                }
-            };
-            result = result.and(driven);
-            if result.is_err() {
-                break;
-            }
-        }
+        let (is_held, owns) = (released.is_held(), released.owns());
         self.held = if is_held { self.held.saturating_add(1) } else { 0 };
-        if self.hold_limit.is_some_and(|limit| self.held > limit) && (is_private || owns) {
-            let _ = self.make_safe();
+        if released.is_out_of_service() {
+            return self.make_safe();
+        }
+        if self.hold_limit.is_some_and(|limit| self.held > limit) {
+            let _ = if owns { self.make_all_safe() } else { self.make_safe() };
             return Err(DriveError::HeldTooLong);
+        }
+        let mut result = Ok(());
+        for voted in released {
+            match voted.open() {
+                // Of a takeover's two outputs the second one is driven, too, if an actuator has failed alone.
+                Ok(output) => result = self.follow(&output).and(result),
+                Err(error) => {
+                    // The first error is the one to report, whatever fails meanwhile.
+                    let _ = match error {
+                        OpenError::Damaged => self.make_all_safe(),
+                        OpenError::LeaseLost => self.make_safe(),
+                        OpenError::LeaseUnknown => Ok(()),
+                    };
+                    return Err(DriveError::Open(error));
+                }
+            }
         }
         result
     }
 
-    /// Tells every actuator the safe output, whatever fails.
+    /// Tells every private actuator the safe output, whatever fails: once before the loop, and whenever you like. Shared ones are
+    /// the owner's.
     ///
     /// # Errors
     /// [`DriveError`] of the first actuator that failed.
     pub fn make_safe(&mut self) -> Result<(), DriveError> {
-        let mut result = Ok(());
-        self.actuators.each(&P::SAFE, &mut |index, driven, _| {
-            if let (Err(error), true) = (driven, result.is_ok()) {
-                result = Err(DriveError::Actuator { index, error });
-            }
-            true
-        });
-        result
+        safe(&mut self.private, &P::SAFE, 0)
+    }
+
+    fn make_all_safe(&mut self) -> Result<(), DriveError> {
+        let private = self.make_safe();
+        private.and(safe(&mut self.shared, &P::SAFE, T::COUNT))
     }
 
     fn follow(&mut self, output: &P::Output) -> Result<(), DriveError> {
-        let (mut result, mut alone) = (Ok(()), 0_u8);
-        self.actuators.each(output, &mut |index, driven, when_it_fails| {
-            let Err(error) = driven else { return true };
-            let is_alone = when_it_fails == WhenItFails::ItAlone;
-            alone |= u8::from(is_alone).wrapping_shl(index as u32);
-            if result.is_ok() || !is_alone {
-                result = Err(DriveError::Actuator { index, error });
-            }
-            is_alone
-        });
-        match result {
-            Err(DriveError::Actuator { index, .. }) if alone & 1_u8.wrapping_shl(index as u32) == 0 => {
-                let _ = self.make_safe(); // the first error is the one to report
-            }
-            _ if alone != 0 => self.actuators.some(&P::SAFE, alone),
-            _ => {}
+        let private = followed(&mut self.private, output, 0);
+        let shared = if private.takes_all { Followed::NONE } else { followed(&mut self.shared, output, T::COUNT) };
+        if private.takes_all || shared.takes_all {
+            let _ = self.make_all_safe(); // the first error is the one to report
+        } else {
+            self.private.some(&P::SAFE, private.failed);
+            self.shared.some(&P::SAFE, shared.failed);
         }
-        result
+        if shared.takes_all { shared.result } else { private.result.and(shared.result) }
     }
+}
+
+/// What came of an output.
+struct Followed {
+    result: Result<(), DriveError>,
+    /// Those that failed, by their bits.
+    failed: u8,
+    /// One has failed that takes all others with it.
+    takes_all: bool,
+}
+
+impl Followed {
+    const NONE: Self = Self { result: Ok(()), failed: 0, takes_all: false };
+}
+
+/// Lets actuators follow, up to the first that takes all others with it.
+fn followed<O>(actuators: &mut impl Actuators<O>, output: &O, first: usize) -> Followed {
+    let mut followed = Followed::NONE;
+    actuators.each(output, &mut |index, driven, when_it_fails| {
+        let Err(error) = driven else { return true };
+        followed.takes_all = when_it_fails == WhenItFails::AllSafe;
+        followed.failed |= 1_u8.wrapping_shl(index as u32);
+        if followed.takes_all || followed.result.is_ok() {
+            followed.result = Err(DriveError::Actuator { index: first + index, error });
+        }
+        !followed.takes_all
+    });
+    followed
+}
+
+/// Tells actuators the safe output, whatever fails.
+fn safe<O>(actuators: &mut impl Actuators<O>, output: &O, first: usize) -> Result<(), DriveError> {
+    let mut result = Ok(());
+    actuators.each(output, &mut |index, driven, _| {
+        if let (Err(error), true) = (driven, result.is_ok()) {
+            result = Err(DriveError::Actuator { index: first + index, error });
+        }
+        true
+    });
+    result
 }
 
 /// A tuple of actuators.
 pub trait Actuators<O> {
+    /// How many there are.
+    const COUNT: usize;
+
     /// Lets each follow `output` in order and tells `done` how it went, and what becomes of the others if it failed; stops
     /// when that says `false`.
     fn each(&mut self, output: &O, done: &mut dyn FnMut(usize, Result<(), ActuatorError>, WhenItFails) -> bool);
@@ -297,9 +323,20 @@ pub trait Actuators<O> {
     fn some(&mut self, output: &O, places: u8);
 }
 
+/// None at all.
+impl<O> Actuators<O> for () {
+    const COUNT: usize = 0;
+
+    fn each(&mut self, _: &O, _: &mut dyn FnMut(usize, Result<(), ActuatorError>, WhenItFails) -> bool) {}
+
+    fn some(&mut self, _: &O, _: u8) {}
+}
+
 macro_rules! tuples {
     ($(($($name:ident $index:tt)+))+) => {$(
         impl<O, $($name: Actuator<O>),+> Actuators<O> for ($($name,)+) {
+            const COUNT: usize = [$($index),+].len();
+
             fn each(
                 &mut self,
                 output: &O,

@@ -73,6 +73,7 @@ impl Peer<'_> {
 
 impl Link for Peer<'_> {
     type Error = Infallible;
+    const FRAME_BYTES: usize = MAX_FRAME_BYTES;
 
     fn send(&mut self, frame: &[u8], _: u32) -> Result<(), Infallible> {
         self.time.pass(self.frame_us);
@@ -250,6 +251,7 @@ const OVERRUN_AT: u32 = 4_000;
 
 impl Link for Overrun<'_> {
     type Error = Overran;
+    const FRAME_BYTES: usize = MAX_FRAME_BYTES;
 
     fn send(&mut self, frame: &[u8], within_us: u32) -> Result<(), Overran> {
         self.within_us = (self.within_us.0.min(within_us), self.within_us.1.max(within_us));
@@ -266,7 +268,7 @@ impl Link for Overrun<'_> {
         Ok(frame.filter(|_| !self.is_deaf))
     }
 
-    fn recover(&mut self) {
+    fn recover(&mut self, Overran: Overran) {
         self.is_deaf &= !self.is_mended;
     }
 }

@@ -208,7 +208,7 @@ fn a_channel_that_starts_leaves_shared_actuators_alone() {
     let _ = node.begin(Instant::from_micros(0), 500).unwrap();
     let verdict = node.poll_verdict(Instant::from_micros(0), &mut arbiter).unwrap();
     let mut untouched = Pin::new(&[]);
-    let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
+    let mut outputs = Outputs::<Heater, _, _>::shared((PinOutput::new(untouched.clone(), |_: &Drive| PinState::High),));
     assert_eq!(outputs.drive(verdict.release()), Ok(()));
     untouched.done();
 }
@@ -224,7 +224,7 @@ fn shared_actuators_are_left_to_the_new_owner() {
         arbiter.holds.set(holds);
         let mut untouched = Pin::new(&[]);
         let follow = |drive: &Drive| PinState::from(drive.valve);
-        let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(untouched.clone(), follow),));
+        let mut outputs = Outputs::<Heater, _, _>::shared((PinOutput::new(untouched.clone(), follow),));
         assert_eq!(outputs.drive(verdict.bind(&arbiter).release()), Err(DriveError::Open(error)));
         untouched.done();
     }
@@ -309,10 +309,10 @@ fn the_end_of_a_hold_is_the_owners_to_write() {
         let told = if owns { vec![pin(State::Low)] } else { vec![] };
         let mut valve = Pin::new(&told);
         let follow = |drive: &Drive| PinState::from(drive.valve);
-        let mut outputs = Outputs::<Heater, _>::shared((PinOutput::new(valve.clone(), follow),)).hold_limit(1);
+        let mut outputs = Outputs::<Heater, _, _>::shared((PinOutput::new(valve.clone(), follow),)).hold_limit(1);
         let mut last = Ok(());
         with_held(2, &mut always(holds), |verdict| last = outputs.drive(verdict.release()));
-        assert_eq!(last, if owns { Err(DriveError::HeldTooLong) } else { Ok(()) });
+        assert_eq!(last, Err(DriveError::HeldTooLong));
         valve.done();
     }
 }
@@ -329,6 +329,34 @@ fn a_bad_duty_does_not_panic() {
         let pwm = Pwm::new(&duty(expected));
         let mut outputs = Outputs::<Heater, _>::private((DutyOutput::new(pwm, move |_: &Drive| part),));
         assert_eq!(outputs.make_safe(), Ok(()));
-        outputs.into_inner().0.into_inner().done();
+        outputs.into_inner().0.0.into_inner().done();
     }
+}
+
+/// Wired both ways: a drive on the bus of both boards, and a lamp of this one's own.
+#[test]
+fn private_and_shared_actuators_are_told_apart() {
+    let follow = |drive: &Drive| PinState::from(drive.valve);
+    // Without the lease the lamp goes out, and the drive is the other one's.
+    let (mut lamp, mut bus) = (Pin::new(&[pin(State::High), pin(State::Low)]), Pin::new(&[pin(State::High)]));
+    let mut outputs =
+        Outputs::<Heater, _, _>::wired((PinOutput::new(lamp.clone(), follow),), (PinOutput::new(bus.clone(), follow),));
+    let mut arbiter = always(Confirmation::Yes);
+    assert_eq!(outputs.drive(verdict(500, &mut arbiter).release()), Ok(()));
+    arbiter.holds.set(Confirmation::Yes);
+    let second = verdict(500, &mut arbiter).unbind();
+    arbiter.holds.set(Confirmation::No);
+    assert_eq!(outputs.drive(second.bind(&arbiter).release()), Err(DriveError::Open(OpenError::LeaseLost)));
+    lamp.done();
+    bus.done();
+    // One on the bus that fails takes all with it, and is named behind the lamp.
+    let mut lamp = Pin::new(&[pin(State::High), pin(State::Low)]);
+    let mut bus = Pin::new(&[failing(pin(State::High)), pin(State::Low)]);
+    let mut outputs =
+        Outputs::<Heater, _, _>::wired((PinOutput::new(lamp.clone(), follow),), (PinOutput::new(bus.clone(), follow),));
+    arbiter.holds.set(Confirmation::Yes);
+    let result = outputs.drive(verdict(500, &mut arbiter).release());
+    assert!(matches!(result, Err(DriveError::Actuator { index: 1, .. })), "{result:?}");
+    lamp.done();
+    bus.done();
 }

@@ -23,6 +23,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             mending: self.mending.clone(),
             drop_resend_at: self.drop_resend_at,
             leased: self.leased,
+            asked: self.asked,
             upgrade: self.upgrade.copied(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
@@ -56,6 +57,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             mending,
             drop_resend_at,
             leased: _, // only told to the arbiter
+            asked: _,
             upgrade,
             schedule,
             outgoing,

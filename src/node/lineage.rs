@@ -42,6 +42,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     pub(super) fn ask<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
         let claim = arbiter.claim(now, self.control.standing.epoch(), to, grounds);
+        self.asked = if claim == Claim::Refused { Epoch::NONE } else { to };
         if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
     }
 
@@ -50,13 +51,21 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.mode().serves() && self.control.owns() && !self.has_let_go()
     }
 
-    /// Tells the arbiter, once, that this channel has lost the lease that it held.
+    /// Tells the arbiter, once, that this channel has lost the lease that it held, or does not use what it asked for.
     pub(super) fn release_lease<A: Arbiter>(&mut self, arbiter: &mut A) {
+        let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
+        let is_asking = self.control.claim.figures().is_some_and(|(to, _)| to == self.asked);
+        if self.asked != Epoch::NONE && !is_asking {
+            if self.asked != epoch {
+                arbiter.release(self.asked, me);
+            }
+            self.asked = Epoch::NONE;
+        }
         let holds = self.leads();
         if self.leased != Epoch::NONE && !holds {
-            arbiter.release(self.leased, self.control.config.me());
+            arbiter.release(self.leased, me);
         }
-        self.leased = if holds { self.control.standing.epoch() } else { Epoch::NONE };
+        self.leased = if holds { epoch } else { Epoch::NONE };
     }
 
     /// Whether the arbiter says that somebody else owns.

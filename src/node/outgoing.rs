@@ -191,9 +191,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.transmit(Kind::Vote, Phase::new(cycle, Stage::Vote), buffer, &VoteFrame { arrival, vote }).map(Some)
     }
 
-    /// Whether a frame of the sample fits the buffers.
+    /// Whether a sample is as long as the program says at most, so that its frame fits.
     pub(super) fn fits(&self, sample: &P::Input) -> Result<(), BufferTooSmall> {
-        let have_bytes = FRAME.min(MAX_FRAME_BYTES);
+        let have_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + P::INPUT_BYTES;
         let input_bytes = canonical::encoded_len(sample).unwrap_or(MAX_FRAME_BYTES);
         let need_bytes = OVERHEAD_BYTES + wire::SAMPLE_DIGEST_BYTES + input_bytes;
         if need_bytes > have_bytes { Err(BufferTooSmall { need_bytes, have_bytes }) } else { Ok(()) }

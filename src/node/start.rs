@@ -96,6 +96,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             upgrade: U::NONE,
             drop_resend_at: Instant::from_micros(0),
             leased: Epoch::NONE,
+            asked: Epoch::NONE,
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             record: Record::new(),

@@ -4,10 +4,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Ordered {
-    /// It was carried out.
+    /// The pair has taken the step: [`Status::step`](super::Status::step) says when the next one has come.
     Done,
-    /// This channel does not own: the order is on its way to the one that does. It was carried out once
-    /// [`Status::ordered`](super::Status::ordered) is empty and [`Status::refused`](super::Status::refused), too.
+    /// This channel does not own: the order is on its way to the one that does. [`Status::ordered`](super::Status::ordered) empties once that has answered, and
+    /// [`Status::refused`](super::Status::refused) has its refusal. It empties, too, if the outputs changed sides or the owner booted anew before it was
+    /// answered: look at [`Status::partner_step`](super::Status::partner_step).
     PassedOn,
 }
 
@@ -15,7 +16,8 @@ pub enum Ordered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Retry {
-    /// What is in the way may pass: try again.
+    /// What is in the way may pass, if only once an image is verified or the peer has been heard: try again, and give up after a time of
+    /// your own.
     Later,
     /// It stays as it is until something else is done first: another order, another image, another configuration.
     Never,

@@ -43,7 +43,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     // What the rooms have in common.
     ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
-    ("lineage", "claim config standing", "leased mechanisms"),
+    ("lineage", "claim config standing", "asked leased mechanisms"),
     ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
     (
         "ways",
@@ -61,7 +61,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     (
         "fingerprint",
         "",
-        "case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record \
+        "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record \
          samples schedule stepped upgrade",
     ),
 ];

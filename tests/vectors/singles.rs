@@ -167,8 +167,7 @@ fn refusal(frame: &[u8]) -> Option<Reject> {
 
 pub fn write(text: &mut String) {
     let reader = Reader::of(&KEYS);
-    writeln!(text, "\n== frames\nPair 5eedcafe, nonces 0a0a0001 and 0b0b0002, epoch 74565A, whose high half is 2.\n")
-        .unwrap();
+    writeln!(text, "\n== frames\nNonces 0a0a0001 and 0b0b0002, epoch 74565A, whose high half is 2.\n").unwrap();
     for (_, frame) in good() {
         assert_eq!(refusal(&frame), None);
         writeln!(text, "{} | {}", in_hex(&frame), reader.tell(&frame)).unwrap();
