@@ -33,7 +33,7 @@ pub enum Unattributed {
 /// from pairing; in the others it goes unnoticed, and it is the donor's `copy_` figures that count.
 ///
 /// On a serial line a byte takes `10 / baud` seconds, a sample's frame the input's postcard
-/// bytes + 18, a vote's the output's + 22, that of evidence up to the output's + 41. In a period, one after the other: two frames each
+/// bytes + 18, a vote's the output's + 24, that of evidence the output's + 37. In a period, one after the other: two frames each
 /// way and one step (within `vote_window_us`, with room for repetitions); then, if the peer
 /// is silent, the arbiter's answer, a check of all state, one step more, and the drive.
 /// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late; longer when the
@@ -77,8 +77,8 @@ pub struct Config {
     pub scrub_blocks: u16,
     /// Blocks of memory, of 64 bytes, that a donor sends each cycle at most while the other
     /// channel joins: after the cycle's verdict, and only as long as a frame still gets through
-    /// (`link_delay_us`) before the next start. A block takes up to 85 bytes on a serial line,
-    /// 7.4 ms at 115200 baud, 0.9 ms at 921600. If not even one fits, the other channel never
+    /// (`link_delay_us`) before the next start. A block takes 84 bytes on a serial line,
+    /// 7.3 ms at 115200 baud, 0.9 ms at 921600. If not even one fits, the other channel never
     /// joins, and nothing here can see it: 115200 baud needs cycles of 15 ms and more.
     pub copy_blocks: u16,
     /// How long a copy may take. In cycles it takes at most about `blocks / (copy_blocks - blocks written

@@ -74,6 +74,8 @@ bitflags::bitflags! {
         /// The new version drove, and its output was not alike to the old one's more often than allowed: the old one's was
         /// driven, and the outputs go back to it.
         const TRIAL_FAILED = 1 << 27;
+        /// The arbiter cannot tell whether this channel owns: it stays in service, and its outputs do not open until the arbiter can.
+        const LEASE_UNKNOWN = 1 << 28;
     }
 }
 

@@ -121,7 +121,7 @@ use crate::agree::Samples;
 use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::Event;
-use crate::lease::Arbiter;
+use crate::lease::{Arbiter, Confirmation};
 use crate::mechanism::{Mechanism, Mechanisms};
 use crate::mirror::Mirror;
 use crate::mode::{Mode, ModeEvent};
@@ -290,9 +290,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
         let claims = self.control.claim.is_under_way() || self.has_let_go();
-        if may_own && !claims && self.is_denied(arbiter) {
-            self.fault(Faults::LEASE_LOST);
-            self.stand_by(now, ModeEvent::LeaseLost);
+        if may_own && !claims {
+            match self.confirmation(arbiter) {
+                Confirmation::Yes => {}
+                Confirmation::No => {
+                    self.fault(Faults::LEASE_LOST);
+                    self.stand_by(now, ModeEvent::LeaseLost);
+                }
+                Confirmation::CannotTell => self.record.bear(Faults::LEASE_UNKNOWN),
+            }
         }
         let verdict = match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),

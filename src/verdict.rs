@@ -57,14 +57,14 @@ pub struct Unbound<O> {
 }
 
 impl<O> Unbound<O> {
-    /// Binds it to the arbiter that it was polled with.
+    /// Binds it to the arbiter that it was polled with: whoever took it apart sees to that.
     pub fn bind(self, arbiter: &dyn Arbiter) -> Verdict<'_, O> {
         Verdict { unbound: self, arbiter }
     }
 }
 
 /// The result of one cycle, or of one deadline of it. It belongs to the arbiter that it was polled with: what it releases
-/// opens under no other one.
+/// opens under that one.
 #[must_use = "the verdict holds the output to be driven"]
 pub struct Verdict<'l, O> {
     unbound: Unbound<O>,

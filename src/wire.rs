@@ -18,7 +18,7 @@
 //! kind 1  Hello     format: u8 = 5, features: u8, flags: u16, nonce, challenge, echoed nonce, echoed challenge, epoch, committed
 //!                   cycle, program hash, layout hash, build, configuration hash, predecessor: u32 each (48 bytes)
 //! kind 2  Cut       nonce of the sender, nonce of the receiver, challenge of the receiver, epoch, last cycle before the first
-//!                   common common one, region digest, microseconds until the first common cycle: u32 each (28)
+//!                   common one, region digest, microseconds until the first common cycle: u32 each (28)
 //! kind 3  Sample    value digest of the input: u32, postcard of the input
 //! kind 4  Vote      arrival: i16, then the vote: value digest of the agreed input: u32, region digest of the state: u32,
 //!                   postcard of the output
@@ -83,11 +83,11 @@
 //!
 //! Who says what: Starting says 1 and 4, and 16 if it is about to restart; Standby says 4, and 8 if it applies, and 1 if it is empty; Simplex
 //! says 4, and 2 if it owns, and so does Donor. Duplex and Trial say 2 if they own, without 4, and only in answer. Joining and Safe
-//! send none. Starting, Simplex and Standby send one every `hello_us`; Donor does until the first Ack.
+//! send none by themselves. Starting, Simplex and Standby send one every `hello_us`; Donor does until the first Ack.
 //!
 //! A Hello is fresh if it echoes the receiver's nonce and newest challenge. The challenge changes with each fresh Hello that arrives and
 //! with each change of mode. A stale Hello with flag 4 is answered with a Hello at once, at most one in `retransmit_us`; a channel that sends a first
-//! Cut answers with the Cut, and one in Safe does not answer. A Cut with another nonce or challenge than the receiver's is refused and answered with
+//! Cut answers with the Cut, a joiner does not answer its donor, and one in Safe answers nobody. A Cut with another nonce or challenge than the receiver's is refused and answered with
 //! a Hello, or by a joiner with an Ack. A fresh Hello with flag 4 is acted upon and not answered. A fresh one without flag 4 that
 //! finds its receiver Starting is answered: its sender still believes that the receiver is in the cycle.
 //!
@@ -96,7 +96,7 @@
 //! lease before it answers. The answer is the first Sample of cycle 1 in the new epoch. In this Cut the microseconds are 0: B starts
 //! when it takes the Cut, or has the lease, and A when that Sample comes.
 //!
-//! A Cut is repeated every `retransmit_us` until the first frame of its epoch comes, the one at boot for one period at most: with the same
+//! A Cut is repeated every `retransmit_us` until the first Sample or Vote of its epoch comes, the one at boot for one period at most: with the same
 //! epoch, the receiver's newest challenge, and the microseconds that are left then, 0 if the cycle has begun. The receiver of a joining
 //! Cut starts that many microseconds later less `link_delay_us`, two periods at most. From then on each of both moves
 //! its next start towards the other's, which is the arrival of the Sample less `link_delay_us`: by half the distance, an eighth of a
@@ -128,8 +128,8 @@
 //! Evidence once more, now with the ack, and no more.
 //!
 //! A channel that leaves or goes on alone by the evidence waits for its acknowledgement, until the deadline at most. Of each bucket the
-//! fuller one of both sides counts. With n whole periods in `transient_leak_ms`, each cycle of duplex whose number is a multiple
-//! of n takes one off each.
+//! fuller one of both sides counts. With n whole periods in `transient_leak_ms`, one at least, each cycle of duplex whose number is a multiple
+//! of n takes one off each; with 0 ms none does.
 //!
 //! # The copy
 //!
@@ -139,7 +139,7 @@
 //!
 //! A channel that serves alone becomes a donor on a fresh Hello with flag 4 and without 2 and 16. It answers with a Hello and Blocks. The other
 //! one becomes a joiner at the first Block: it sends no Hello from then on, and its first frame is an Ack, whose challenge the Cut has to
-//! carry. After ten periods without a frame of the donor it starts over as an empty channel.
+//! carry. After ten periods without a Block it starts over as an empty channel.
 //!
 //! Serials begin anywhere, rise by one with each block, and wrap; a donor has at most 32 unacknowledged. A joiner takes only rising
 //! ones and acknowledges each block it gets; one Ack may stand for several. Bit n of the mask stands for the bytes from `4 * n` on, and
@@ -154,7 +154,7 @@
 //!
 //! Steps: 0 Idle, 1 Prepare, 2 Split, 3 OldDrives, 4 Switchover, 5 NewDrives, 6 Commit, 7 Merge, 8 Abort. Part: 1 ready, 2 image
 //! confirmed, 4 the trial failed, 8 wants an answer, 16 owns, 32 the state was not taken over. An Upgrade counts if its serial is above
-//! the last one's of this pair of boots, modulo 2^16. It is sent at once when step or part has changed, and else repeated every `hello_us`, or every
+//! the last one's of this pair of boots, modulo 2^16. It is sent at once when the step, the candidate, a confirmation or the peer's version has changed, and else repeated every `hello_us`, or every
 //! period if that is longer, while there is something to tell; in step Idle every sixteenth time. One that wants an answer gets one if its receiver would not send any by
 //! itself.
 //!

@@ -14,8 +14,8 @@ use std::rc::Rc;
 use support::{Sample, Servo, sensor};
 use twinstep::wire::MAX_FRAME_BYTES;
 use twinstep::{
-    Arbiter, Begun, ChannelId, Claim, Confirmation, Epoch, Faults, Grounds, Instant, Mode, Outcome, Preferred,
-    SharedClaim,
+    Arbiter, Begun, ChannelId, Claim, ClaimWord, Confirmation, Epoch, Faults, Grounds, Instant, Mode, OpenError,
+    Outcome, Preferred, SharedClaim,
 };
 
 const SAMPLE: Sample = Sample { position: 1, limit: None };
@@ -76,7 +76,12 @@ impl Arbiter for Noting<'_> {
     }
 
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
-        if self.told.borrow().cannot_tell { Confirmation::CannotTell } else { self.word.confirms(epoch, me) }
+        let told = self.told.borrow();
+        if told.cannot_tell {
+            return Confirmation::CannotTell;
+        }
+        // As a pin would: once it is released, it denies.
+        if told.released.contains(&(epoch, me)) { Confirmation::No } else { self.word.confirms(epoch, me) }
     }
 
     fn release(&mut self, epoch: Epoch, me: ChannelId) {
@@ -135,40 +140,111 @@ fn the_lease_is_released_on_each_way_out() {
         assert!(bench.nodes[A].counters().self_exclusions > 0);
         assert_eq!(told[A].borrow().released, [(epoch, ChannelId::A)]);
     });
-    // A lasting difference that nobody can be blamed for: the safe state, and released once the safe output is out.
-    with_noting(|bench, told| {
-        let epoch = bench.nodes[A].epoch();
-        bench.is_judged = false;
-        bench.nodes[A].flip(twinstep::Site::StuckOutput, 3);
-        bench.run_until("the safe state", 3_000, |bench| bench.mode(A) == Mode::Safe);
-        for _ in 0..300 {
-            bench.tick();
-        }
-        assert_eq!(told[A].borrow().released, [(epoch, ChannelId::A)]);
-    });
 }
 
-/// An arbiter that cannot be read is none that says no: the channel stays in service, and nothing opens meanwhile.
-#[test]
-fn an_arbiter_that_cannot_tell_costs_no_lease() {
-    with_noting(|bench, told| {
-        bench.is_judged = false;
-        told[A].borrow_mut().cannot_tell = true;
-        let epoch = bench.nodes[A].epoch();
-        // As the bench would, but for the outputs.
-        for _ in 0..20 {
-            bench.now_us += TICK_US;
-            let now = bench.now();
-            let verdict = bench.nodes[A].poll_verdict(now, &mut bench.arbiters[A]);
-            for voted in verdict.into_iter().flat_map(|verdict| verdict.release()) {
-                assert_eq!(voted.open().err(), Some(twinstep::OpenError::LeaseUnknown));
+/// Two channels of which the owner drives, and what came of each output that was released.
+struct Driven<'w> {
+    nodes: [twinstep::Node<'static, Servo>; 2],
+    arbiters: [Noting<'w>; 2],
+    told: [Rc<RefCell<Told>>; 2],
+    towards: [Vec<Vec<u8>>; 2],
+    now_us: u64,
+    opened: [Vec<(Mode, Result<(), OpenError>)>; 2],
+}
+
+impl<'w> Driven<'w> {
+    fn new(word: &'w ClaimWord) -> Self {
+        let told: [Rc<RefCell<Told>>; 2] = [Rc::default(), Rc::default()];
+        let arbiters = told.each_ref().map(|told| Noting { word: SharedClaim::new(word), told: told.clone() });
+        let nodes = [(ChannelId::A, 1), (ChannelId::B, 2)].map(|(me, nonce)| {
+            let memory = Box::leak(Box::new(twinstep::sim::Storage::new()));
+            let config = twinstep::Config { nonce, link_delay_us: 1_000, ..twinstep::Config::DEFAULT };
+            twinstep::Node::new(me, memory.cells(), config).unwrap()
+        });
+        let mut driven =
+            Self { nodes, arbiters, told, towards: Default::default(), now_us: 0, opened: Default::default() };
+        driven.run_until("duplex", |driven| driven.nodes.iter().all(|node| node.mode() == Mode::Duplex));
+        driven.run(500);
+        driven
+    }
+
+    fn run(&mut self, ticks: u32) {
+        for _ in 0..ticks {
+            self.now_us += TICK_US;
+            let now = Instant::from_micros(self.now_us);
+            let arrived = std::mem::take(&mut self.towards);
+            for (at, frames) in arrived.iter().enumerate() {
+                for frame in frames {
+                    let _ = self.nodes[at].handle_frame(now, frame);
+                    self.poll(at, now);
+                }
+                self.poll(at, now);
+                if now >= self.nodes[at].next_start() {
+                    let _ = self.nodes[at].begin(now, SAMPLE).unwrap();
+                    self.poll(at, now);
+                }
+                let mut buffer = [0; MAX_FRAME_BYTES];
+                while let Some(length) = self.nodes[at].poll_transmit(now, &mut buffer).unwrap() {
+                    self.towards[1 - at].push(buffer[..length].to_vec());
+                }
             }
         }
-        assert_eq!((bench.nodes[A].epoch(), bench.nodes[A].mode()), (epoch, Mode::Duplex));
-        assert!(told[A].borrow().released.is_empty());
-        let faults = bench.nodes[A].first_fault().map_or(Faults::empty(), |first| first.faults);
-        assert!(!faults.contains(Faults::LEASE_LOST));
-    });
+    }
+
+    fn poll(&mut self, at: usize, now: Instant) {
+        let Some(verdict) = self.nodes[at].poll_verdict(now, &mut self.arbiters[at]) else { return };
+        let mode = verdict.mode();
+        self.opened[at].extend(verdict.release().map(|voted| (mode, voted.open().map(|_| ()))));
+    }
+
+    fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..5_000 {
+            self.run(1);
+            if done(self) {
+                return;
+            }
+        }
+        panic!("{what} does not come");
+    }
+}
+
+/// A lasting difference that nobody can be blamed for: the safe output opens, and then the lease is released, once.
+#[test]
+fn the_safe_output_comes_before_the_release() {
+    let word = ClaimWord::new();
+    let mut driven = Driven::new(&word);
+    let epoch = driven.nodes[A].epoch();
+    driven.opened[A].clear();
+    driven.nodes[B].flip(twinstep::Site::StuckOutput, 3);
+    driven.run_until("the safe state", |driven| driven.nodes[A].mode() == Mode::Safe);
+    driven.run(300);
+    let safe: Vec<_> =
+        driven.opened[A].iter().filter(|(mode, _)| *mode == Mode::Safe).map(|(_, opened)| *opened).collect();
+    assert_eq!(safe.first(), Some(&Ok(())), "the safe output itself");
+    assert!(safe.len() > 1 && safe[1..].iter().all(|opened| *opened == Err(OpenError::LeaseLost)), "{safe:?}");
+    assert_eq!(driven.told[A].borrow().released, [(epoch, ChannelId::A)]);
+    assert!(driven.told[B].borrow().released.is_empty(), "it owned nothing");
+}
+
+/// An arbiter that cannot be read is none that says no: the channel stays in service, nothing opens meanwhile, and it is told.
+#[test]
+fn an_arbiter_that_cannot_tell_costs_no_lease() {
+    let word = ClaimWord::new();
+    let mut driven = Driven::new(&word);
+    let epoch = driven.nodes[A].epoch();
+    driven.opened[A].clear();
+    driven.told[A].borrow_mut().cannot_tell = true;
+    driven.run(500);
+    let opened: Vec<_> = driven.opened[A].iter().map(|(_, opened)| *opened).collect();
+    assert!(opened.len() >= 4 && opened.iter().all(|opened| *opened == Err(OpenError::LeaseUnknown)), "{opened:?}");
+    driven.told[A].borrow_mut().cannot_tell = false;
+    driven.opened[A].clear();
+    driven.run(500);
+    assert!(driven.opened[A].len() >= 4 && driven.opened[A].iter().all(|(_, opened)| opened.is_ok()));
+    assert_eq!((driven.nodes[A].epoch(), driven.nodes[A].mode()), (epoch, Mode::Duplex));
+    assert!(driven.told[A].borrow().released.is_empty());
+    let first = driven.nodes[A].first_fault().map_or(Faults::empty(), |first| first.faults);
+    assert!(!first.contains(Faults::LEASE_LOST));
 }
 
 /// Of an arbiter without a memory nobody starts alone, whatever the configuration says.

@@ -60,9 +60,22 @@ fn nothing_is_left_out() {
     for kind in wire::Kind::ALL {
         assert!(text.contains(&format!("| {kind:?} from ")), "no {kind:?}");
     }
-    for cause in ["Version", "Kind", "Crc", "Sender", "Payload", "Unsupported", "TooShort", "TooLong"] {
+    for cause in ["Version", "Kind", "Crc", "Payload", "Unsupported", "TooShort", "TooLong"] {
         assert!(text.contains(&format!("| refused: {cause}")), "no frame is refused as {cause}");
     }
+}
+
+/// Codes that an order is refused with, and those of orders, as the head of `wire` has them.
+#[test]
+fn codes_are_those_of_the_documentation() {
+    let text = written();
+    // Orders 1 to 3 are in the trial; the refusal of one that comes too early is 3, with the cycles that are left.
+    for told in ["number=1 order=1 refusal=0", "number=2 order=2 refusal=0", "order=3 refusal=0"] {
+        assert!(text.contains(told), "{told}");
+    }
+    let refused = scenes::refused();
+    assert!(refused.iter().any(|line| line.contains("refusal=3 answered=1 detail=3")), "{refused:?}");
+    assert!(refused.iter().any(|line| line.contains("refusal=2 answered=2 detail=3")), "{refused:?}");
 }
 
 /// Control: a frame in which any byte of the layout is another one, under a CRC that holds, means something else than the

@@ -150,7 +150,8 @@ pub struct Outputs<P: Program, T, S = ()> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DriveError {
     /// The voted output did not open. On [`OpenError::Damaged`] all actuators were told the safe output; on
-    /// [`OpenError::LeaseLost`] the private ones were; on [`OpenError::LeaseUnknown`] all stay as they are.
+    /// [`OpenError::LeaseLost`] the private ones were; on [`OpenError::LeaseUnknown`] all stay as they are, and past the hold limit the
+    /// private ones were told.
     Open(OpenError),
     /// An actuator reported an error. All were told the safe output, or it alone: see [`WhenItFails`].
     Actuator {
@@ -196,7 +197,7 @@ impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T,
         Self { private, shared, held: 0, hold_limit: None, program: core::marker::PhantomData }
     }
 
-    /// Lets a hold end: after so many held periods in a row the actuators are told the safe output. Without it the
+    /// Lets a hold end: after so many periods in a row that are held, or in which the arbiter cannot tell who owns, the actuators are told the safe output. Without it the
     /// last output stays for as long as a hold lasts.
     #[must_use]
     pub fn hold_limit(self, periods: u16) -> Self {
@@ -215,12 +216,12 @@ impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T,
     /// [`DriveError`] of the worst that failed, and what was done instead; whatever else fails meanwhile, every
     /// actuator that is to be safe has been told so, also those before the failed one.
     pub fn drive(&mut self, released: Release<'_, P::Output>) -> Result<(), DriveError> {
-        let (is_held, owns) = (released.is_held(), released.owns());
-        self.held = if is_held { self.held.saturating_add(1) } else { 0 };
+        let (is_held, owns, held_before) = (released.is_held(), released.owns(), self.held);
+        self.held = if is_held { held_before.saturating_add(1) } else { 0 };
         if released.is_out_of_service() {
             return self.make_safe();
         }
-        if self.hold_limit.is_some_and(|limit| self.held > limit) {
+        if self.is_held_too_long() {
             let _ = if owns { self.make_all_safe() } else { self.make_safe() };
             return Err(DriveError::HeldTooLong);
         }
@@ -228,13 +229,19 @@ impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T,
         for voted in released {
             match voted.open() {
                 // Of a takeover's two outputs the second one is driven, too, if an actuator has failed alone.
-                Ok(output) => result = self.follow(&output).and(result),
+                Ok(output) => match self.follow(&output) {
+                    (driven, true) => return driven,
+                    (driven, false) => result = result.and(driven),
+                },
                 Err(error) => {
                     // The first error is the one to report, whatever fails meanwhile.
                     let _ = match error {
                         OpenError::Damaged => self.make_all_safe(),
                         OpenError::LeaseLost => self.make_safe(),
-                        OpenError::LeaseUnknown => Ok(()),
+                        OpenError::LeaseUnknown => {
+                            self.held = held_before.saturating_add(1); // as if nothing had been released
+                            if self.is_held_too_long() { self.make_safe() } else { Ok(()) }
+                        }
                     };
                     return Err(DriveError::Open(error));
                 }
@@ -252,12 +259,17 @@ impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T,
         safe(&mut self.private, &P::SAFE, 0)
     }
 
+    fn is_held_too_long(&self) -> bool {
+        self.hold_limit.is_some_and(|limit| self.held > limit)
+    }
+
     fn make_all_safe(&mut self) -> Result<(), DriveError> {
         let private = self.make_safe();
         private.and(safe(&mut self.shared, &P::SAFE, T::COUNT))
     }
 
-    fn follow(&mut self, output: &P::Output) -> Result<(), DriveError> {
+    /// Lets all follow; whether one has failed that takes all with it.
+    fn follow(&mut self, output: &P::Output) -> (Result<(), DriveError>, bool) {
         let private = followed(&mut self.private, output, 0);
         let shared = if private.takes_all { Followed::NONE } else { followed(&mut self.shared, output, T::COUNT) };
         if private.takes_all || shared.takes_all {
@@ -266,7 +278,8 @@ impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T,
             self.private.some(&P::SAFE, private.failed);
             self.shared.some(&P::SAFE, shared.failed);
         }
-        if shared.takes_all { shared.result } else { private.result.and(shared.result) }
+        let result = if shared.takes_all { shared.result } else { private.result.and(shared.result) };
+        (result, private.takes_all || shared.takes_all)
     }
 }
 

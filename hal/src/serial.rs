@@ -26,6 +26,8 @@ pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
     is_complete: bool,
     /// Nothing is kept until the next delimiter.
     is_skipping: bool,
+    /// A frame may have been written in part.
+    is_torn: bool,
 }
 
 /// Why a frame did not come or go.
@@ -60,7 +62,14 @@ const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
 impl<S, const FRAME: usize> SerialLink<S, FRAME> {
     /// Makes a link over `stream`.
     pub const fn new(stream: S) -> Self {
-        Self { stream, decoder: DecoderState::Idle, incoming: Vec::new(), is_complete: false, is_skipping: false }
+        Self {
+            stream,
+            decoder: DecoderState::Idle,
+            incoming: Vec::new(),
+            is_complete: false,
+            is_skipping: false,
+            is_torn: false,
+        }
     }
 
     /// Returns the stream, to look at what only its own type knows.
@@ -129,10 +138,15 @@ impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRA
     type Error = SerialError<S::Error>;
     const FRAME_BYTES: usize = FRAME;
 
+    /// Takes as long as the stream's `write` does: without a clock it cannot keep to `within_us`. Let the stream have a buffer, or a
+    /// time-out of its own.
     fn send(&mut self, frame: &[u8], _within_us: u32) -> Result<(), Self::Error> {
         let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
         if frame.len() > FRAME.min(MAX_FRAME_BYTES) {
             return Err(too_long);
+        }
+        if core::mem::take(&mut self.is_torn) {
+            self.write_all(&[0])?; // ends what was written of the frame before
         }
         // Run by run, since a buffer for the encoded frame would be the largest thing on the stack.
         let mut rest = frame;
@@ -149,6 +163,11 @@ impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRA
         }
         self.write_all(&[0])?;
         self.stream.flush().map_err(SerialError::Stream)
+    }
+
+    /// Begins the next frame with a delimiter, so that a part of one that got onto the line costs no other one.
+    fn recover(&mut self, _: Self::Error) {
+        self.is_torn = true;
     }
 
     fn receive(&mut self) -> Result<Option<&[u8]>, Self::Error> {
@@ -267,6 +286,23 @@ mod tests {
             }
             let frames = received(&mut link);
             assert!(frames.ends_with(&[Ok([2, 0, 2, 1].to_vec()), Ok([3, 0, 3, 1].to_vec())]), "{frames:?}");
+        }
+    }
+
+    /// A frame that was written in part is lost, and no other one.
+    #[test]
+    fn after_a_torn_frame_the_next_one_comes_through() {
+        for recovers in [true, false] {
+            let mut link = link();
+            link.stream.bytes.extend([5, 1, 2]);
+            if recovers {
+                link.recover(SerialError::Stalled);
+            }
+            link.send(&[9, 8], 1_000).unwrap();
+            link.send(&[7], 1_000).unwrap();
+            let frames = received(&mut link);
+            assert_eq!(frames.contains(&Ok([9, 8].to_vec())), recovers, "{frames:?}");
+            assert!(frames.ends_with(&[Ok([7].to_vec())]), "{frames:?}");
         }
     }
 

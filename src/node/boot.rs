@@ -68,7 +68,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Cuts the peer of this nonce over, both being empty.
     fn cut_over_first(&mut self, now: Instant, joiner_nonce: u32, to: Epoch) {
         self.control.standing.adopt(to);
-        self.control.standing.meet(joiner_nonce);
+        self.meet(joiner_nonce);
         self.meeting.cut_first(now, joiner_nonce, &self.control.config);
     }
 
@@ -131,11 +131,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.fault(Faults::PEER_DIFFERS);
             return Err(Reject::PeerDiffers);
         }
-        if self.control.standing.peer_nonce() != cut.nonce {
-            U::forgets_partner(self);
-        }
         self.control.standing.adopt(cut.epoch);
-        self.control.standing.meet(cut.nonce);
+        self.meet(cut.nonce);
         if cut.epoch.owner() == self.control.config.me() {
             self.stop_booting(); // whatever it claimed: the leader's number counts
             self.meeting.join_first();

@@ -135,7 +135,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return;
         }
         self.end_copy(); // to an earlier boot of the peer
-        self.control.standing.meet(hello.nonce);
+        self.meet(hello.nonce);
         self.change_mode(now, ModeEvent::Donates);
         let (budget, limit) = (self.control.config.copy_blocks(), self.control.config.copy_limit_cycles());
         let mut donor = Donor::new(self.mirror.copy_set(), budget, limit, self.copying.ledger);

@@ -52,7 +52,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Starting => !self.meeting.is_cutting_first(),
             Mode::Simplex | Mode::Standby => true,
             // A joiner that takes blocks hears nothing new, and the line is for the copy; one that no longer does says so.
-            Mode::Donor => !self.copying.is_answered(),
+            Mode::Donor => !self.copying.is_answered() || self.mirror.blocks() == 0,
             Mode::Duplex | Mode::Trial | Mode::Joining | Mode::Safe => false,
         }
     }

@@ -56,22 +56,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
         let is_asking = self.control.claim.figures().is_some_and(|(to, _)| to == self.asked);
         if self.asked != Epoch::NONE && !is_asking {
-            if self.asked != epoch {
+            if self.asked == epoch {
+                self.leased = epoch; // granted and adopted, be it that this channel has left service since
+            } else {
                 arbiter.release(self.asked, me);
             }
             self.asked = Epoch::NONE;
         }
-        let holds = self.leads();
+        let holds = self.leads() || self.meeting.is_cutting_first() && self.control.owns();
         if self.leased != Epoch::NONE && !holds {
             arbiter.release(self.leased, me);
         }
         self.leased = if holds { epoch } else { Epoch::NONE };
     }
 
-    /// Whether the arbiter says that somebody else owns.
-    pub(super) fn is_denied<A: Arbiter>(&self, arbiter: &A) -> bool {
+    /// Returns what the arbiter says to the epoch of this channel.
+    pub(super) fn confirmation<A: Arbiter>(&self, arbiter: &A) -> Confirmation {
         let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
-        self.mechanisms.on(Mechanism::Lease) && arbiter.confirms(epoch, me) == Confirmation::No
+        if self.mechanisms.on(Mechanism::Lease) { arbiter.confirms(epoch, me) } else { Confirmation::Yes }
     }
 
     /// Whether a claim is on its way with which this channel would go on without the peer.

@@ -117,7 +117,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Starting | Mode::Joining if owns => self.offered(now, hello),
             Mode::Starting if relation != VersionRelation::Same => {
                 self.meeting.nobody_serves();
-                self.control.standing.meet(hello.nonce);
+                self.meet(hello.nonce);
             }
             Mode::Starting if empty => {
                 self.meeting.nobody_serves(); // should it have served, it no longer does
@@ -158,7 +158,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn left_behind(&mut self, hello: &Hello) {
         self.stop_booting();
         self.meeting.peer_serves(hello.epoch);
-        self.control.standing.meet(hello.nonce);
+        self.meet(hello.nonce);
     }
 
     /// A `Hello` that is not fresh asks for an answer with something to echo. A leader that

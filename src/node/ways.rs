@@ -25,6 +25,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.schedule.start_at(start);
     }
 
+    /// Talks to this boot of the peer from now on: what was on its way with an earlier one is void.
+    pub(super) fn meet(&mut self, nonce: u32) {
+        if self.control.standing.peer_nonce() != nonce {
+            U::forgets_partner(self);
+        }
+        self.control.standing.meet(nonce);
+    }
+
     /// Leaves service without having lost anything; an empty channel starts over instead, as does one
     /// that was found faulty: nobody is to go on from its state.
     pub(super) fn stand_by(&mut self, now: Instant, event: ModeEvent) {

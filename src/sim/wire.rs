@@ -5,8 +5,8 @@
 /// ```
 /// use twinstep::sim::{LineModel, bytes_on_line};
 /// let line = LineModel { baud: 921_600, ..LineModel::UART_115200 };
-/// // A block of memory takes up to 85 bytes.
-/// assert_eq!(line.transfer_us(85) - u64::from(line.latency_us), 923);
+/// // A block of memory takes 84 bytes.
+/// assert_eq!(line.transfer_us(84) - u64::from(line.latency_us), 912);
 /// assert_eq!(bytes_on_line(22), 24);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

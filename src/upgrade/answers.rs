@@ -7,8 +7,8 @@ pub enum Ordered {
     /// The pair has taken the step: [`Status::step`](super::Status::step) says when the next one has come.
     Done,
     /// This channel does not own: the order is on its way to the one that does. [`Status::ordered`](super::Status::ordered) empties once that has answered, and
-    /// [`Status::refused`](super::Status::refused) has its refusal. It empties, too, if the outputs changed sides or the owner booted anew before it was
-    /// answered: look at [`Status::partner_step`](super::Status::partner_step).
+    /// [`Status::refused`](super::Status::refused) has its refusal: [`Refusal::Lost`](super::Refusal::Lost) if the mode changed, the outputs changed sides or the owner booted anew before it was
+    /// answered.
     PassedOn,
 }
 

@@ -25,6 +25,8 @@ pub enum Refusal {
     NoOwner,
     /// The partner said something that this version does not know.
     Unknown,
+    /// It was on its way when the outputs changed sides or the partner booted anew: whether it was carried out is not known. Look at the step.
+    Lost,
 }
 
 impl Refusal {
@@ -32,7 +34,7 @@ impl Refusal {
     pub fn retry(self) -> Retry {
         match self {
             Self::NotReady(reasons) if reasons.intersects(NotReady::LASTING) => Retry::Never,
-            Self::NotReady(_) | Self::TrialNotDone { .. } | Self::Busy | Self::NoOwner => Retry::Later,
+            Self::NotReady(_) | Self::TrialNotDone { .. } | Self::Busy | Self::NoOwner | Self::Lost => Retry::Later,
             Self::OutOfOrder(_) | Self::TrialFailed | Self::NoWayBack | Self::Unknown => Retry::Never,
         }
     }
@@ -48,6 +50,7 @@ impl Refusal {
             Self::Busy => (6, 0),
             Self::NoOwner => (7, 0),
             Self::Unknown => (8, 0),
+            Self::Lost => (9, 0),
         }
     }
 
@@ -62,6 +65,7 @@ impl Refusal {
             5 => Self::NoWayBack,
             6 => Self::Busy,
             7 => Self::NoOwner,
+            9 => Self::Lost,
             _ => Self::Unknown,
         })
     }
@@ -78,6 +82,7 @@ impl core::fmt::Display for Refusal {
             Self::Busy => f.write_str("another order is on its way"),
             Self::NoOwner => f.write_str("no owner is known"),
             Self::Unknown => f.write_str("the partner's reason is not known here"),
+            Self::Lost => f.write_str("it was lost on its way"),
         }
     }
 }
@@ -109,6 +114,7 @@ mod tests {
             Refusal::Busy,
             Refusal::NoOwner,
             Refusal::Unknown,
+            Refusal::Lost,
         ];
         for refusal in steps.chain(others) {
             let (code, detail) = refusal.encoded();

@@ -31,7 +31,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("ballot", "", "mechanisms my_vote peer_vote record"),
     ("proof", "config turn", "case mechanisms my_vote peer_vote record"),
     ("memory", "config standing turn", "mechanisms mending mirror record"),
-    ("hello", "config standing turn", "copying meeting outgoing upgrade"),
+    ("hello", "config standing turn", "copying meeting mirror outgoing upgrade"),
     ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
     ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
     ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
@@ -43,7 +43,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     // What the rooms have in common.
     ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
-    ("lineage", "claim config standing", "asked leased mechanisms"),
+    ("lineage", "claim config standing", "asked leased mechanisms meeting"),
     ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
     (
         "ways",

@@ -74,7 +74,8 @@ fn settled() -> Scene {
     ("settled", "The comparator of B sees a difference that is not there; A has settled the cycle.", lines)
 }
 
-fn trial() -> Scene {
+/// A pair of which B has restarted into the next version, at the beginning of its trial.
+fn in_trial() -> World {
     let halves = [before::<Valve, ValveV2>(ChannelId::A, NONCES[A]), before::<Valve, ValveV2>(ChannelId::B, NONCES[B])];
     let mut world = World::new(halves);
     world.is_quiet = true;
@@ -91,6 +92,27 @@ fn trial() -> Scene {
     }
     world.restart(B, NEXT_NONCE, after::<ValveV2>(ChannelId::B, NEXT_NONCE));
     world.run_until("the trial", |world| world.modes() == [Mode::Trial; 2]);
+    world
+}
+
+/// Orders that come too early: a switchover at the beginning of the trial, and a commit.
+pub fn refused() -> Vec<String> {
+    let mut world = in_trial();
+    world.lines.clear();
+    for order in [Order::Switchover, Order::Commit] {
+        world.order(B, order);
+        world.run_until("the answer", |world| {
+            world.lines.iter().any(|line| line.contains("| Order from A") && !line.contains("refusal=0"))
+        });
+        for _ in 0..5 {
+            world.tick();
+        }
+    }
+    world.lines
+}
+
+fn trial() -> Scene {
+    let mut world = in_trial();
     world.run_until("enough of it", |world| world.halves[A].is_ready());
     world.order(B, Order::Switchover);
     world.run_until("the hand-over", |world| world.lines.iter().any(|line| line.contains("| HandOver from A")));

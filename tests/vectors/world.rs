@@ -38,14 +38,13 @@ fn memory<P: Program>() -> &'static mut Storage<P::State> {
     Box::leak(Box::new(Storage::new()))
 }
 
-fn config(me: ChannelId, nonce: u32) -> Config {
-    let _ = me;
+fn config(nonce: u32) -> Config {
     Config { nonce, ..CONFIG }
 }
 
 /// A channel that is not upgraded.
 pub fn plain<P: Program<Input = Level, Output = Opening> + 'static>(me: ChannelId, nonce: u32) -> Box<dyn Half> {
-    let node = Node::<P, FRAME>::new(me, memory::<P>().cells(), config(me, nonce)).unwrap();
+    let node = Node::<P, FRAME>::new(me, memory::<P>().cells(), config(nonce)).unwrap();
     Box::new(Running { node, me, order: |_, _, _| panic!("no orders here"), is_ready: |_| false })
 }
 
@@ -55,7 +54,7 @@ fn with_upgrades<P>(me: ChannelId, nonce: u32, prepare: impl FnOnce(&mut Upgrada
 where
     P: Program<Input = Level, Output = Opening> + 'static,
 {
-    let mut node = Upgradable::<P>::with_upgrades(me, memory::<P>().cells(), config(me, nonce)).unwrap();
+    let mut node = Upgradable::<P>::with_upgrades(me, memory::<P>().cells(), config(nonce)).unwrap();
     prepare(&mut node);
     let order = |node: &mut Upgradable<P>, now: Instant, order| assert!(node.order(now, order).is_ok());
     Box::new(Running { node, me, order, is_ready: |node| node.upgrade().is_ready })

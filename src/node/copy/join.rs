@@ -28,7 +28,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         self.stop_booting();
         self.meeting.peer_serves(hello.epoch);
-        self.control.standing.meet(hello.nonce);
+        self.meet(hello.nonce);
     }
 
     /// Takes a block from the donor.

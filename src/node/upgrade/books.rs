@@ -290,12 +290,15 @@ impl Orders {
 
     /// An order that was passed on is for the channel that owned then.
     pub(super) fn drop_given(&mut self) {
-        self.given = None;
+        if self.given.take().is_some() {
+            self.refused = Some(Refusal::Lost);
+        }
     }
 
     /// The partner has booted anew, or is another one.
     pub(super) fn forget_partner(&mut self) {
-        (self.given, self.answered, self.answer, self.is_due) = (None, 0, None, false);
+        self.drop_given();
+        (self.answered, self.answer, self.is_due) = (0, None, false);
     }
 }
 
@@ -311,7 +314,7 @@ pub(in crate::node) struct Departure {
     farewell: u8,
     /// It could not be restarted as asked, and does not try again before then.
     stays_until: Option<Instant>,
-    /// How long it has not met anybody, in slots.
+    /// How long it has not met anybody.
     unmet_us: u32,
     /// Times that the other half came back in the old version after the commit.
     returns: u8,
@@ -374,5 +377,39 @@ impl Departure {
     /// An order was carried out: returns are counted anew.
     pub(super) fn forget_returns(&mut self) {
         self.returns = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_that_failed_is_asked_for_again_later_or_not_in_this_boot() {
+        let (now, after_us) = (Instant::from_micros(5), |us| Instant::from_micros(5).plus_us(us));
+        let mut later = Departure::NONE;
+        assert!(!later.stays(now));
+        later.stay(now, Retry::Later);
+        assert!(later.stays(now) && later.stays(after_us(LATER_US - 1)) && !later.stays(after_us(LATER_US)));
+        // A time that a flipped bit has moved away is taken back.
+        later.stays_until = Some(Instant::from_micros(1 << 50));
+        later.bound(now);
+        assert!(!later.stays(after_us(LATER_US)));
+        let mut never = Departure::NONE;
+        never.stay(now, Retry::Never);
+        never.bound(now);
+        assert!(never.stays(Instant::from_micros(1 << 60)));
+    }
+
+    #[test]
+    fn an_order_that_is_dropped_is_not_taken_for_done() {
+        let mut orders = Orders::NONE;
+        assert!(orders.pass_on(Order::Split));
+        orders.drop_given();
+        assert_eq!((orders.given(), orders.refused()), (None, Some(Refusal::Lost)));
+        assert!(orders.pass_on(Order::Split));
+        orders.was_answered(2, None);
+        orders.drop_given();
+        assert_eq!((orders.given(), orders.refused()), (None, None), "it was answered before");
     }
 }

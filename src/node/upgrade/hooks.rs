@@ -166,7 +166,7 @@ impl<P: Program, const FRAME: usize> Upgraded<'_, P, FRAME> {
     fn may_donate(&mut self, hello: &Hello, standing: Standing) -> bool {
         let relation = self.control.undertaking.version_relation();
         if relation != VersionRelation::Same && self.control.standing.mode() == Mode::Simplex {
-            self.control.standing.meet(hello.nonce); // it can be talked to
+            self.meet(hello.nonce); // it can be talked to
         }
         if standing.contains(Standing::LEAVES) {
             return false;

@@ -225,7 +225,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         if self.upgrade.orders.is_new(told.number) {
             let done = Order::of_code(told.order).ok_or(Refusal::Unknown).and_then(|order| self.carry_out(now, order));
             self.upgrade.orders.answer_with(told.number, done.err());
-            self.look_for_duty(now);
         }
         self.upgrade.orders.owe();
         Ok(())

@@ -102,7 +102,8 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     }
 
     /// A new version that does not own claims late: should the link be cut, the old one, which is approved, is the
-    /// first to ask.
+    /// first to ask. It is not if the cut lets just the new one's vote through: the old one then settles the cycle, and its next deadline
+    /// is a period later.
     pub(in crate::node) fn claim_after_the_old_version(&mut self) {
         if self.control.undertaking.is_new() && !self.control.owns() && self.mechanisms.on(Mechanism::OldFirst) {
             self.schedule.postpone_deadline(&self.control.config);

@@ -36,7 +36,6 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     pub(in crate::node) fn met(&mut self, hello: &Hello, relation: VersionRelation) {
         if hello.nonce != self.control.standing.peer_nonce() {
             self.upgrade.words.forget_partner();
-            self.upgrade.orders.forget_partner();
             let comes_back = relation == VersionRelation::Older && self.control.undertaking.step() == Step::Merge;
             if comes_back && self.upgrade.departure.count_return() {
                 self.step_on(StepEvent::GaveUp);

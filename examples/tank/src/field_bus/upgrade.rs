@@ -150,6 +150,8 @@ pub enum RefusalCode {
     NoOwner,
     /// For a reason that is not known here.
     Unknown,
+    /// It was lost on its way to the other board.
+    Lost,
 }
 
 impl From<Refusal> for RefusalCode {
@@ -163,6 +165,7 @@ impl From<Refusal> for RefusalCode {
             Refusal::Busy => Self::Busy,
             Refusal::NoOwner => Self::NoOwner,
             Refusal::Unknown => Self::Unknown,
+            Refusal::Lost => Self::Lost,
         }
     }
 }
@@ -178,6 +181,7 @@ impl From<RefusalCode> for Refusal {
             RefusalCode::Busy => Self::Busy,
             RefusalCode::NoOwner => Self::NoOwner,
             RefusalCode::Unknown => Self::Unknown,
+            RefusalCode::Lost => Self::Lost,
         }
     }
 }
