@@ -54,8 +54,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Tells the arbiter, once, that this channel has lost the lease that it held, or does not use what it asked for.
     pub(super) fn release_lease<A: Arbiter>(&mut self, arbiter: &mut A) {
         let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
-        let is_asking = self.control.claim.figures().is_some_and(|(to, _)| to == self.asked);
-        if self.asked != Epoch::NONE && !is_asking {
+        let is_asking = |node: &Self| node.control.claim.figures().is_some_and(|(to, _)| to == node.asked);
+        if self.asked != Epoch::NONE && !is_asking(self) {
             if self.asked == epoch {
                 self.leased = epoch; // granted and adopted, be it that this channel has left service since
             } else {
@@ -63,11 +63,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
             self.asked = Epoch::NONE;
         }
-        let holds = self.leads() || self.meeting.is_cutting_first() && self.control.owns();
-        if self.leased != Epoch::NONE && !holds {
+        if self.leads() || self.meeting.is_cutting_first() && self.control.owns() {
+            self.leased = epoch;
+        } else if self.leased != Epoch::NONE {
             arbiter.release(self.leased, me);
+            self.leased = Epoch::NONE;
         }
-        self.leased = if holds { epoch } else { Epoch::NONE };
     }
 
     /// Returns what the arbiter says to the epoch of this channel.
