@@ -112,7 +112,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         self.step_on(StepEvent::Forgotten);
         self.upgrade.versions.forget_trial();
         self.control.undertaking.forget_trial();
-        self.upgrade.orders.drop_given();
+        self.upgrade.orders.drop_given(self.control.undertaking.step());
     }
 
     /// This version's outputs were not alike too often.

@@ -8,7 +8,7 @@ pub enum Ordered {
     Done,
     /// This channel does not own: the order is on its way to the one that does. [`Status::ordered`](super::Status::ordered) empties once that has answered, and
     /// [`Status::refused`](super::Status::refused) has its refusal: [`Refusal::Lost`](super::Refusal::Lost) if the mode changed, the outputs changed sides or the owner booted anew before it was
-    /// answered.
+    /// answered, and the pair is not past its step.
     PassedOn,
 }
 

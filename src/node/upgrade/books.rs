@@ -288,16 +288,17 @@ impl Orders {
         self.at = self.at.min(now.plus_us(interval_us(config)));
     }
 
-    /// An order that was passed on is for the channel that owned then.
-    pub(super) fn drop_given(&mut self) {
-        if self.given.take().is_some() {
+    /// An order that was passed on is for the channel that owned then. It is lost if the pair is still in a step that would take it; else
+    /// it was carried out, and this is what came of it.
+    pub(super) fn drop_given(&mut self, step: Step) {
+        if self.given.take().is_some_and(|order| step.takes(order)) {
             self.refused = Some(Refusal::Lost);
         }
     }
 
     /// The partner has booted anew, or is another one.
-    pub(super) fn forget_partner(&mut self) {
-        self.drop_given();
+    pub(super) fn forget_partner(&mut self, step: Step) {
+        self.drop_given(step);
         (self.answered, self.answer, self.is_due) = (0, None, false);
     }
 }
@@ -405,11 +406,14 @@ mod tests {
     fn an_order_that_is_dropped_is_not_taken_for_done() {
         let mut orders = Orders::NONE;
         assert!(orders.pass_on(Order::Split));
-        orders.drop_given();
+        orders.drop_given(Step::Prepare);
         assert_eq!((orders.given(), orders.refused()), (None, Some(Refusal::Lost)));
         assert!(orders.pass_on(Order::Split));
-        orders.was_answered(2, None);
-        orders.drop_given();
+        orders.drop_given(Step::Split);
+        assert_eq!((orders.given(), orders.refused()), (None, None), "the pair has split");
+        assert!(orders.pass_on(Order::Switchover));
+        orders.was_answered(3, None);
+        orders.drop_given(Step::OldDrives);
         assert_eq!((orders.given(), orders.refused()), (None, None), "it was answered before");
     }
 }

@@ -33,7 +33,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
 
     fn forgets_partner<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
         node.upgrade.words.forget_partner();
-        node.upgrade.orders.forget_partner();
+        node.upgrade.orders.forget_partner(node.control.undertaking.step());
     }
 
     fn predecessor_hash(&self) -> u32 {
@@ -98,7 +98,7 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         if node.control.standing.mode() == Mode::Trial {
             node.end_trial();
         }
-        node.upgrade.orders.drop_given();
+        node.upgrade.orders.drop_given(node.control.undertaking.step());
     }
 
     fn starts_over<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {

@@ -189,7 +189,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let new_owns = self.control.undertaking.is_new() == (epoch.owner() == self.control.config.me());
         self.step_on(if new_owns { StepEvent::NewOwns } else { StepEvent::HandedBack });
         self.end_trial();
-        self.upgrade.orders.drop_given();
+        self.upgrade.orders.drop_given(self.control.undertaking.step());
         self.upgrade.words.owe(); // the answer, before the first sample
     }
 
