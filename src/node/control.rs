@@ -122,7 +122,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     /// Whether the control data and its first copy are the same.
-    pub(super) fn has_sound_control(&self) -> bool {
+    pub(crate) fn has_sound_control(&self) -> bool {
         let [first, _] = &self.copies;
         self.control.is(first) || !self.mechanisms.on(Mechanism::Control)
     }

@@ -310,7 +310,9 @@ impl<'m, P: Program> Pair<'m, P> {
         self.nodes[at].as_ref().is_some_and(|node| {
             let serves = node.mode().serves();
             let unchecked = self.setup.off == Some(Mechanism::Lease);
+            // What a flipped bit says of the epoch is mended before anything is driven by it.
             serves
+                && node.has_sound_control()
                 && node.epoch().owner() == channel
                 && (unchecked || self.arbiters[at].lets_through(node.epoch(), channel))
         })

@@ -345,7 +345,7 @@ where
         let at = channel.index();
         self.halves[at].as_ref().is_some_and(|half| {
             let epoch = half.epoch();
-            half.leads() && self.arbiters[at].lets_through(epoch, channel)
+            half.has_sound_control() && half.leads() && self.arbiters[at].lets_through(epoch, channel)
         })
     }
 }

@@ -117,6 +117,11 @@ where
         either!(self, node => node.order(now, order))
     }
 
+    /// Whether no flipped bit of its control data waits to be mended.
+    pub(super) fn has_sound_control(&self) -> bool {
+        either!(self, node => node.has_sound_control())
+    }
+
     pub(super) fn duty(&self) -> Option<Duty> {
         either!(self, node => node.duty())
     }

@@ -138,6 +138,13 @@ fn the_only_half_hangs_and_holds_an_output() {
     assert!(keeps(class.promise, Outcome::Held, done.diverged));
 }
 
+/// A bit of the epoch flips while its channel waits for the UART. The judge read it before the channel could mend it, and saw two owners.
+#[test]
+fn a_flipped_epoch_that_is_not_mended_yet_owns_nothing() {
+    let (done, _) = replayed(1, 3_779_713);
+    assert_eq!((Class::ALL[done.class].name, done.outcome), ("control data", Some(Outcome::Masked)));
+}
+
 #[test]
 fn what_fits_the_time_can_be_run_again() {
     let timed = workers::run(&PLAN_OF_ANY_LENGTH, 2, Some(Instant::now()), &Progress::new("test", 0)).unwrap();
