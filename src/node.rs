@@ -412,7 +412,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.
     fn change_mode(&mut self, now: Instant, event: ModeEvent) -> bool {
         let Some(mode) = self.control.standing.mode().after(event) else { return false };
-        U::leaves_mode(self);
+        U::leaves_mode(self, mode);
         self.happened(Event::ModeChanged { from: self.control.standing.mode(), to: mode, because: event });
         self.control.standing.change_to(mode);
         self.meeting.mode_changed(); // who needs it in the next mode sets it anew

@@ -177,6 +177,18 @@ impl Step {
         }
     }
 
+    /// Whether the pair is in this step because an order was carried out, or past what it is for.
+    pub(crate) fn is_past(self, order: Order) -> bool {
+        use Step::{Abort, Commit, Idle, Merge, NewDrives, Prepare, Switchover};
+        match order {
+            Order::Prepare => self != Idle,
+            Order::Split => !matches!(self, Idle | Prepare),
+            Order::Switchover => matches!(self, Switchover | NewDrives | Commit | Merge),
+            Order::Commit => matches!(self, Commit | Merge),
+            Order::Abort => matches!(self, Abort | Idle),
+        }
+    }
+
     /// Whether an order is one of this step's. That it changes nothing, as a second `Prepare`, is no reason to refuse it.
     pub(crate) fn takes(self, order: Order) -> bool {
         self.after(StepEvent::Ordered(order)).is_some() || self == Self::Prepare && order == Order::Prepare

@@ -185,14 +185,16 @@ impl<P: Program, T: Actuators<P::Output>> Outputs<P, T> {
 }
 
 impl<P: Program, S: Actuators<P::Output>> Outputs<P, (), S> {
-    /// Puts actuators together that both channels can write to: a tuple of up to eight.
+    /// Puts actuators together that both channels can write to: a tuple of up to eight. They need
+    /// [`Drive::Owner`](twinstep::Drive::Owner): with `Drive::Both` each channel drives what it agreed on without asking who owns.
     pub const fn shared(actuators: S) -> Self {
         Self::wired((), actuators)
     }
 }
 
 impl<P: Program, T: Actuators<P::Output>, S: Actuators<P::Output>> Outputs<P, T, S> {
-    /// Puts private and shared actuators together: two tuples of up to eight.
+    /// Puts private and shared actuators together: two tuples of up to eight. The shared ones need
+    /// [`Drive::Owner`](twinstep::Drive::Owner).
     pub const fn wired(private: T, shared: S) -> Self {
         Self { private, shared, held: 0, hold_limit: None, program: core::marker::PhantomData }
     }

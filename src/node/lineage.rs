@@ -41,7 +41,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     }
 
     pub(super) fn ask<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
-        let claim = arbiter.claim(now, self.control.standing.epoch(), to, grounds);
+        let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
+        if self.asked != Epoch::NONE && self.asked != to && self.asked != epoch {
+            arbiter.release(self.asked, me); // another claim has taken its place
+        }
+        let claim = arbiter.claim(now, epoch, to, grounds);
         self.asked = if claim == Claim::Refused { Epoch::NONE } else { to };
         if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
     }

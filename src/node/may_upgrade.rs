@@ -8,6 +8,7 @@ use super::settings::Settings;
 use super::upgrade::Upgrades;
 use crate::ids::{Epoch, Instant};
 use crate::lease::Arbiter;
+use crate::mode::Mode;
 use crate::program::{Program, program_hash};
 use crate::succession::Succession;
 use crate::upgrade::{StepEvent, VersionRelation};
@@ -123,9 +124,9 @@ pub trait MayUpgrade<P: Program>: Sized + sealed::Sealed {
     #[doc(hidden)]
     fn steps_on<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: StepEvent) {}
 
-    /// The mode is about to change.
+    /// The mode is about to change to this one.
     #[doc(hidden)]
-    fn leaves_mode<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>) {}
+    fn leaves_mode<const FRAME: usize>(_: &mut Node<'_, P, FRAME, Self>, _: Mode) {}
 
     /// The channel starts over.
     #[doc(hidden)]

@@ -109,10 +109,10 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
 
     /// Starting over, this channel knows of no upgrade; what it is about to do stays.
     pub(super) fn forget_upgrade(&mut self) {
+        self.upgrade.orders.drop_given(self.control.undertaking.step());
         self.step_on(StepEvent::Forgotten);
         self.upgrade.versions.forget_trial();
         self.control.undertaking.forget_trial();
-        self.upgrade.orders.drop_given(self.control.undertaking.step());
     }
 
     /// This version's outputs were not alike too often.

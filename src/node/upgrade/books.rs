@@ -288,10 +288,10 @@ impl Orders {
         self.at = self.at.min(now.plus_us(interval_us(config)));
     }
 
-    /// An order that was passed on is for the channel that owned then. It is lost if the pair is still in a step that would take it; else
-    /// it was carried out, and this is what came of it.
+    /// An order that was passed on is for the channel that owned then. It is lost unless the pair is past it: then it was carried out, and
+    /// this is what came of it.
     pub(super) fn drop_given(&mut self, step: Step) {
-        if self.given.take().is_some_and(|order| step.takes(order)) {
+        if self.given.take().is_some_and(|order| !step.is_past(order)) {
             self.refused = Some(Refusal::Lost);
         }
     }
@@ -405,14 +405,18 @@ mod tests {
     #[test]
     fn an_order_that_is_dropped_is_not_taken_for_done() {
         let mut orders = Orders::NONE;
-        assert!(orders.pass_on(Order::Split));
-        orders.drop_given(Step::Prepare);
-        assert_eq!((orders.given(), orders.refused()), (None, Some(Refusal::Lost)));
+        // Not come to it yet, and gone elsewhere.
+        let lost = [(Order::Split, Step::Prepare), (Order::Split, Step::Idle), (Order::Commit, Step::Abort)];
+        for (order, step) in lost {
+            assert!(orders.pass_on(order));
+            orders.drop_given(step);
+            assert_eq!((orders.given(), orders.refused()), (None, Some(Refusal::Lost)), "{order:?} in {step}");
+        }
         assert!(orders.pass_on(Order::Split));
         orders.drop_given(Step::Split);
         assert_eq!((orders.given(), orders.refused()), (None, None), "the pair has split");
         assert!(orders.pass_on(Order::Switchover));
-        orders.was_answered(3, None);
+        orders.was_answered(5, None);
         orders.drop_given(Step::OldDrives);
         assert_eq!((orders.given(), orders.refused()), (None, None), "it was answered before");
     }

@@ -94,11 +94,15 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         node.step_on(event);
     }
 
-    fn leaves_mode<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
+    fn leaves_mode<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>, to: Mode) {
         if node.control.standing.mode() == Mode::Trial {
             node.end_trial();
         }
-        node.upgrade.orders.drop_given(node.control.undertaking.step());
+        // The owner of one that joins stays the same, and will answer.
+        let joins = matches!(to, Mode::Joining | Mode::Duplex | Mode::Trial);
+        if node.control.standing.mode().serves() || !joins {
+            node.upgrade.orders.drop_given(node.control.undertaking.step());
+        }
     }
 
     fn starts_over<const FRAME: usize>(node: &mut Upgraded<'_, P, FRAME>) {
