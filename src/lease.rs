@@ -106,7 +106,7 @@ pub trait Arbiter {
     /// It is told, too, of the epoch of a claim that is given up while it is pending, or that was granted too late to be used.
     ///
     /// For arbiters that have to do something about it, such as a pin to be released: from then on they confirm `epoch` no longer. One
-    /// with a memory waits for the next claim. Of an epoch that it does not let through an arbiter does nothing.
+    /// with a memory waits for the next claim. An arbiter ignores an epoch that it does not let through.
     fn release(&mut self, epoch: Epoch, me: ChannelId);
 
     /// Returns the epoch that it lets through and remembers, [`Epoch::NONE`] before the first; `None` if it has no memory outside of

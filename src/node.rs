@@ -223,7 +223,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Call it at [`next_start`](Self::next_start), once there is a verdict of the last one.
     ///
     /// # Errors
-    /// [`BufferTooSmall`] if the sample does not fit a frame; nothing has begun.
+    /// [`BufferTooSmall`] if the sample is longer than the [`Input`](Program::Input) says that it can be ([`Message`](crate::Message)); nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         self.mend_copies();
         self.within_at(now, |node| node.begin_slot(now, sample))
@@ -273,8 +273,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Returns the verdict of the cycle begun last, once there is one.
     ///
-    /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`. The verdict keeps it borrowed, so that what
-    /// is released opens under no other one.
+    /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`. The verdict keeps `arbiter` borrowed: what
+    /// is released asks the same arbiter before it opens.
     pub fn poll_verdict<'a, A: Arbiter>(&mut self, now: Instant, arbiter: &'a mut A) -> Option<Verdict<'a, P::Output>> {
         self.within_at(now, |node| node.poll(now, arbiter)).map(|verdict| verdict.bind(arbiter))
     }

@@ -102,7 +102,7 @@ where
     /// part of what is sampled: put a validity flag into the input, and let `agree` choose.
     ///
     /// # Errors
-    /// [`BufferTooSmall`] if the sample does not fit a frame; the cycle has not begun.
+    /// [`BufferTooSmall`] if the sample is longer than the [`Input`](Program::Input) says that it can be ([`Message`](twinstep::Message)); the cycle has not begun.
     pub fn cycle<C: Clock>(
         &mut self,
         clock: &mut C,

@@ -230,16 +230,20 @@ fn shared_actuators_are_left_to_the_new_owner() {
     }
 }
 
-/// A fan whose failure is nobody else's concern.
-#[test]
-fn one_that_fails_alone_leaves_the_others_as_they_are() {
-    let (mut fan, mut valve) = (Pin::new(&[failing(pin(State::Low)), pin(State::High)]), Pin::new(&[pin(State::High)]));
+/// A fan whose failure is nobody else's concern, and a valve that takes all with it; returns what driving them came to.
+fn drive_fan_that_fails_alone(fan: &Pin, valve: &Pin) -> Result<(), DriveError> {
     let mut outputs = Outputs::<Heater, _>::private((
         FailsAlone(PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan))),
         PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
     ));
     let mut arbiter = always(Confirmation::Yes);
-    let result = outputs.drive(verdict(500, &mut arbiter).release());
+    outputs.drive(verdict(500, &mut arbiter).release())
+}
+
+#[test]
+fn one_that_fails_alone_leaves_the_others_as_they_are() {
+    let (mut fan, mut valve) = (Pin::new(&[failing(pin(State::Low)), pin(State::High)]), Pin::new(&[pin(State::High)]));
+    let result = drive_fan_that_fails_alone(&fan, &valve);
     assert!(matches!(result, Err(DriveError::Actuator { index: 0, error: ActuatorError::Pin(_) })), "{result:?}");
     fan.done();
     valve.done();
@@ -250,12 +254,7 @@ fn one_that_fails_alone_leaves_the_others_as_they_are() {
 fn a_failure_that_makes_all_safe_is_the_one_that_is_reported() {
     let mut fan = Pin::new(&[failing(pin(State::Low)), pin(State::High)]);
     let mut valve = Pin::new(&[failing(pin(State::High)), pin(State::Low)]);
-    let mut outputs = Outputs::<Heater, _>::private((
-        FailsAlone(PinOutput::new(fan.clone(), |drive: &Drive| PinState::from(drive.fan))),
-        PinOutput::new(valve.clone(), |drive: &Drive| PinState::from(drive.valve)),
-    ));
-    let mut arbiter = always(Confirmation::Yes);
-    let result = outputs.drive(verdict(500, &mut arbiter).release());
+    let result = drive_fan_that_fails_alone(&fan, &valve);
     assert!(matches!(result, Err(DriveError::Actuator { index: 1, error: ActuatorError::Pin(_) })), "{result:?}");
     fan.done();
     valve.done();

@@ -61,7 +61,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let is_asking = |node: &Self| node.control.claim.figures().is_some_and(|(to, _)| to == node.asked);
         if self.asked != Epoch::NONE && !is_asking(self) {
             if self.asked == epoch {
-                self.leased = epoch; // granted and adopted, be it that this channel has left service since
+                self.leased = epoch; // It was granted and adopted. If this channel has left service since, the lease is released below.
             } else {
                 arbiter.release(self.asked, me);
             }

@@ -66,7 +66,7 @@ fn acknowledgements_of_the_past_have_no_effect() {
                     if past.header.kind != Kind::Ack || in_flight.contains(&past.bytes) {
                         continue;
                     }
-                    let Some(said) = AckPayload::parse(&past.payload).ok() else { continue };
+                    let Ok(said) = AckPayload::parse(&past.payload) else { continue };
                     let is_recent = next.wrapping_sub(said.highest) <= WINDOW;
                     let reaction = if is_recent { Reaction::Ineffective } else { Reaction::Refused(Reject::Phase) };
                     bench.meet(donor, &past.bytes, reaction);

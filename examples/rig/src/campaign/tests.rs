@@ -132,10 +132,16 @@ fn the_only_half_hangs_as_it_would_die() {
 /// The same, found when the simulated link had no bandwidth: on a line with one the silence is shorter.
 #[test]
 fn the_only_half_hangs_and_holds_an_output() {
-    let (done, _) = replayed(9005, 7_441);
-    let class = &Class::ALL[done.class];
-    assert_eq!((class.name, done.outcome), ("upgrade: hang", Some(Outcome::Held)));
-    assert!(keeps(class.promise, Outcome::Held, done.diverged));
+    for (seed, index) in [(9005, 7_441), (846_009_657, 95_788)] {
+        let (done, _) = replayed(seed, index);
+        let class = &Class::ALL[done.class];
+        assert_eq!(
+            (class.name, done.outcome),
+            ("upgrade: hang", Some(Outcome::Held)),
+            "seed {seed}, injection {index}"
+        );
+        assert!(keeps(class.promise, Outcome::Held, done.diverged));
+    }
 }
 
 /// A bit of the epoch flips while its channel waits for the UART. The judge read it before the channel could mend it, and saw two owners.
