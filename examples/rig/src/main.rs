@@ -351,7 +351,7 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
         say(&format!("drawn: --seed {seed}"));
     }
     let bench = if options.sim { None } else { Some(Bench::provide(kinds, options)?) };
-    let mut passed = true;
+    let mut failed = Vec::new();
     for kind in kinds.iter().filter(|kind| !options.sim || **kind != Kind::Dualcore) {
         let plan = Plan {
             broken_relay: options.broken_relay,
@@ -375,9 +375,13 @@ fn run_all_with(kinds: &[Kind], options: &Options, extent: Extent) -> Result<boo
         if let (Some(_), Some(seu)) = (replay, &outcome.figures.seu) {
             seu.last_lines(&outcome.journal).iter().for_each(|line| println!("{line}"));
         }
-        passed &= outcome.passed();
+        for claim in outcome.claims.iter().filter(|claim| !claim.held) {
+            failed.push(format!("{} --seed {seed}: FAILED {}", kind.name(), claim.claim));
+        }
     }
-    Ok(passed)
+    // Behind all tables: a log that is cut shows its end.
+    failed.iter().for_each(|line| println!("{line}"));
+    Ok(failed.is_empty())
 }
 
 fn present(plan: &Plan, options: &Options, outcome: &Outcome) -> Result<()> {

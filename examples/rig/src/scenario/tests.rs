@@ -29,7 +29,7 @@ fn a_gap_that_is_too_long_or_was_not_measured_fails() {
     assert_eq!(failed(&plan, &sound()), Vec::<String>::new());
     for longest_gap_us in [None, Some(u64::from(LONGEST_GAP_US) + 1)] {
         let figures = Figures { longest_gap_us, ..sound() };
-        assert_eq!(failed(&plan, &figures), ["at most two periods and a vote window between two outputs"]);
+        assert_eq!(failed(&plan, &figures), ["at most two periods, a vote window and a claim between two outputs"]);
     }
 }
 
