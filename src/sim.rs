@@ -43,9 +43,11 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 mod arbiter;
+pub mod campaign;
 mod clock;
 mod disturbance;
 mod failure;
+mod hush;
 mod line;
 mod link;
 mod oracle;
@@ -60,6 +62,7 @@ mod votes;
 mod wire;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
+pub use campaign::Campaign;
 pub use disturbance::Disturbance;
 pub use failure::Failure;
 pub use link::LinkFaults;

@@ -30,6 +30,7 @@ use crate::program::Program;
 use crate::wire::Kind;
 use fastrand::Rng;
 use std::boxed::Box;
+use std::string::String;
 use std::vec::Vec;
 
 /// A simulated pair: two real nodes, a link, an arbiter, and the oracle.
@@ -65,6 +66,10 @@ pub struct Pair<'m, P: Program> {
     losing: Option<Kind>,
     /// What is done to the next output that a channel releases, between vote and actuator.
     damage: [Option<Damage<'m, P>>; 2],
+    /// When each channel began its cycle.
+    started_at: [u64; 2],
+    /// What the program said as it panicked last.
+    last_crash: Option<String>,
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
     /// Blocks that a channel sent in a cycle.
@@ -91,6 +96,16 @@ pub trait World<P: Program> {
 impl<P: Program, F: FnMut(ChannelId, Cycle) -> P::Input> World<P> for F {
     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input {
         self(channel, cycle)
+    }
+}
+
+impl<P: Program> World<P> for Box<dyn World<P>> {
+    fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input {
+        (**self).sample(channel, cycle)
+    }
+
+    fn drive(&mut self, channel: ChannelId, cycle: Cycle, output: &P::Output) {
+        (**self).drive(channel, cycle, output);
     }
 }
 
@@ -138,6 +153,8 @@ impl<'m, P: Program> Pair<'m, P> {
             frames_sent: 0,
             losing: None,
             damage: [None, None],
+            started_at: [0; 2],
+            last_crash: None,
             driven_at: None,
             blocks_sent: [(0, 0); 2],
             pair,
@@ -221,6 +238,16 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Returns a living channel, for instance to inject a fault.
     pub fn node(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
         self.nodes[channel.index()].as_mut()
+    }
+
+    /// Hands out what the program said as it panicked last.
+    pub fn take_crash(&mut self) -> Option<String> {
+        self.last_crash.take()
+    }
+
+    /// Returns the cycle that a channel is in; `None` if it is dead.
+    pub fn cycle(&self, channel: ChannelId) -> Option<Cycle> {
+        self.nodes[channel.index()].as_ref().map(Node::cycle)
     }
 
     /// Returns a channel's mode; `None` if it is dead.

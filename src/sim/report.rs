@@ -67,6 +67,10 @@ pub struct Report {
     pub control_repairs: u32,
     /// Claims that the arbiter refused.
     pub refused: u32,
+    /// Times that the program panicked in a channel, which died of it.
+    pub crashes: u32,
+    /// The longest time from the start of a cycle in duplex to its verdict, while nothing was held.
+    pub longest_exchange_us: u64,
     /// Mode changes of both channels.
     pub mode_changes: u32,
     /// Frames that came again, and frames that were sent again.

@@ -6,6 +6,7 @@ use crate::ids::{ChannelId, Cycle};
 use crate::journal::Entry;
 use crate::mode::Mode;
 use crate::verdict::Outcome;
+use serde::Serialize;
 use std::string::String;
 
 /// Something that a traced pair did.
@@ -37,8 +38,15 @@ pub enum TracedEvent {
         /// Who was wrong, if the votes differed.
         diagnosis: Option<Diagnosis>,
     },
+    /// Fixed this sample for a cycle.
+    Sampled(String),
     /// Released this output, of which the oracle says that.
     Drove(String),
     /// Was from then on as this says: off, on, or hung.
     Became(String),
+}
+
+/// Returns a value as text, with the names of its fields.
+pub(super) fn readable<T: Serialize>(value: &T) -> String {
+    std::format!("{} bytes", super::oracle::encoded(value).len())
 }

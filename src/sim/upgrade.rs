@@ -35,6 +35,7 @@ use crate::succession::Successor;
 use crate::upgrade::{Duty, Order, Ordered, Refusal, Status};
 use fastrand::Rng;
 use std::boxed::Box;
+use std::string::String;
 use std::vec::Vec;
 
 /// Memory of both halves, for either version.
@@ -93,6 +94,8 @@ pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     driven_at: Option<u64>,
     only: OnlyHalf,
     trace: Option<Vec<Traced>>,
+    /// What the program said as it panicked last.
+    last_crash: Option<String>,
     /// Each cycle that was driven and by which version, the last ones.
     driven: Vec<(Cycle, ChannelId, Version)>,
     report: Report,
@@ -139,6 +142,7 @@ where
             driven_at: None,
             only: OnlyHalf::default(),
             trace: None,
+            last_crash: None,
             driven: Vec::new(),
             report: Report::default(),
             world: Box::new(world),
@@ -217,6 +221,11 @@ where
     /// Says how long it takes to mark an image as confirmed, or older ones as refused; at first no time at all.
     pub fn let_marking_take(&mut self, us: u64) {
         self.marking_us = us;
+    }
+
+    /// Hands out what the program said as it panicked last.
+    pub fn take_crash(&mut self) -> Option<String> {
+        self.last_crash.take()
     }
 
     /// Returns what the run came to so far.

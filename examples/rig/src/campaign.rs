@@ -1,52 +1,19 @@
-//! The fault campaign: thousands of injections into simulated pairs of real nodes, each classified by what became of it.
-//!
-//! ```text
-//! plan, fault   which fault is injected into which pair, drawn from the seed and an index
-//! inject        does it
-//! episode       one pair, one injection after the other, watched
-//! upgrade       one injection into an upgrade, for which there is a pair of its own
-//! classify      what became of an injection: a pure function of what was observed
-//! tally         counts; shards add up exactly
-//! claims        what must hold of the counts
-//! results       the counts as a file, and files merged
-//! table, chart  the counts to be looked at
-//! replay        one injection again, with all that both channels noted
-//! without       classes that are left out
-//! ```
+//! The fault campaign on the command line: `twinstep`'s campaign over a program of ours.
 
-mod chart;
-mod claims;
-mod classify;
-mod episode;
-mod fault;
-mod inject;
-mod mechanisms;
-mod plan;
 mod program;
-mod replay;
-mod results;
-mod table;
-mod tally;
 #[cfg(test)]
-mod tests;
-mod upgrade;
-mod without;
-mod workers;
+mod tests {}
 
-pub(crate) use classify::Outcome;
-pub(crate) use fault::Class;
-pub(crate) use results::Results;
-pub(crate) use table::columns;
-pub(crate) use tally::{Row, never_seen_bound};
+pub(crate) use twinstep::sim::campaign::{Class, Outcome, Results, Row, columns, never_seen_bound};
 
 use crate::run::Progress;
 use anyhow::Result;
 use clap::Args;
-use plan::{Plan, Shard};
+use program::{Mill, MillV2, sensor};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use twinstep::Mechanism;
-use without::Without;
+use twinstep::sim::campaign::{Shard, chart, junit, mechanisms};
+use twinstep::sim::{Campaign, LineModel};
+use twinstep::{Config, Mechanism};
 
 const MOST_CYCLES: u64 = 1_000_000_000_000;
 
@@ -79,12 +46,15 @@ pub(crate) struct Options {
     /// Draw the table here
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write a JUnit report here, with a case for each class of faults
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Negative control: switch this mechanism off; the claims must fail
     #[arg(long, value_name = "MECHANISM", value_parser = mechanisms::named)]
     off: Option<Mechanism>,
     /// Inject nothing of this class, by its name in the table; may be given several times
-    #[arg(long, value_name = "CLASS", value_parser = without::named)]
-    without: Vec<usize>,
+    #[arg(long, value_name = "CLASS", value_parser = known)]
+    without: Vec<String>,
     /// Do only this injection, after those before it in its episode, and print what both channels did
     #[arg(long, value_name = "INDEX")]
     replay: Option<u64>,
@@ -102,59 +72,104 @@ pub(crate) struct MergeOptions {
     /// Draw the table here
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Write a JUnit report here, with a case for each class of faults
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 /// Runs a campaign; returns whether every claim held.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let mut plan = options.plan();
+    // Short, since it may be copied by hand.
+    let seed = if options.fresh { u64::from(fastrand::u32(..)) } else { options.seed };
     if options.fresh {
-        println!("drawn: --seed {}", plan.seed); // at once: the run may be ended before it has a result
+        println!("drawn: --seed {seed}"); // at once: the run may be ended before it has a result
     }
+    let campaign = campaign(options, seed)?;
     if let Some(index) = options.replay {
-        return replay::replay(&plan, index);
+        let replay = campaign.replay(index);
+        replay.print();
+        return Ok(replay.kept == Some(true));
     }
-    let threads = options.jobs.or_else(|| Some(std::thread::available_parallelism().ok()?.get()));
-    let of_shard = plan.cycles / u64::from(plan.shard.of);
+    let of_shard = options.cycles / u64::from(options.shard.of);
     let progress = match options.seconds {
         Some(seconds) => Progress::of_seconds("campaign", seconds),
         None => Progress::new("campaign", u32::try_from(of_shard).unwrap_or(u32::MAX)),
     };
-    let until = options.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
-    // Panics are counted; where they came from is seen when one is replayed.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let tally = workers::run(&plan, threads.unwrap_or(1), until, &progress);
-    std::panic::set_hook(hook);
+    let began = std::time::Instant::now();
+    let results = campaign.run_with(&|cycles| {
+        let so_far = if options.seconds.is_some() { began.elapsed().as_secs() } else { cycles };
+        progress.at(u32::try_from(so_far).unwrap_or(u32::MAX));
+    });
     drop(progress);
-    let tally = tally?;
-    if until.is_some() {
-        plan = plan.of_episodes(tally.episodes);
-    }
-    present(&Results::new(&plan, tally), options.json.as_deref(), options.svg.as_deref())
+    present(&results, options.json.as_deref(), options.svg.as_deref(), options.junit.as_deref())
 }
 
-impl Options {
-    fn plan(&self) -> Plan {
-        let Self { shard, off, .. } = *self;
-        // Short, since it may be copied by hand.
-        let seed = if self.fresh { u64::from(fastrand::u32(..)) } else { self.seed };
-        let cycles = if self.seconds.is_some() { MOST_CYCLES } else { self.cycles };
-        Plan { seed, cycles, shard, off, without: Without::classes(&self.without) }
+fn campaign(options: &Options, seed: u64) -> Result<Campaign<Mill>> {
+    let Shard { number, of } = options.shard;
+    let mut campaign = mill(seed).shard(number, of).cycles(options.cycles);
+    if let Some(seconds) = options.seconds {
+        campaign = campaign.seconds(seconds);
     }
+    if let Some(mechanism) = options.off {
+        campaign = campaign.off(mechanism);
+    }
+    if let Some(jobs) = options.jobs {
+        campaign = campaign.threads(jobs);
+    }
+    for class in &options.without {
+        campaign = campaign.without(class)?;
+    }
+    Ok(campaign)
+}
+
+/// The campaign of the mill, whose configurations are drawn.
+fn mill(seed: u64) -> Campaign<Mill> {
+    let config = Config {
+        period_us: 20_000,
+        vote_window_us: 14_000,
+        retransmit_us: 2_500,
+        hello_us: 10_000,
+        link_delay_us: 1_000,
+        scrub_blocks: 8,
+        copy_blocks: 8,
+        copy_limit_ms: 4_000, // 200 cycles
+        probation_cycles: 3,
+        // Injections come far more often than faults do: each is forgotten before the next.
+        transient_leak_ms: 60,
+        ..Config::DEFAULT
+    };
+    // At 921600 baud a sample's frame takes a quarter of a millisecond; the rest passes until it is seen. Slower lines
+    // do as well, but at the boots the channels then wait for their UART, and no frame of an older epoch comes.
+    let line = LineModel { baud: 921_600, latency_us: config.link_delay_us * 3 / 4, ..LineModel::UART_115200 };
+    Campaign::<Mill>::new(config, sensor)
+        .line(line)
+        .vary(|rng, setup| setup.config.patience = rng.u8(0..3))
+        .successor::<MillV2>()
+        .seed(seed)
+        .command("cargo rig campaign")
+}
+
+/// Checks the name of a class.
+fn known(class: &str) -> Result<String, twinstep::sim::campaign::UnknownClass> {
+    mill(0).without(class).map(|_| class.trim().to_owned())
 }
 
 /// Adds shards up; returns whether every claim held.
 pub(crate) fn merge(options: &MergeOptions) -> Result<bool> {
-    present(&Results::read(&options.files)?, options.json.as_deref(), options.svg.as_deref())
+    let results = Results::read(&options.files)?;
+    present(&results, options.json.as_deref(), options.svg.as_deref(), options.junit.as_deref())
 }
 
-fn present(results: &Results, json: Option<&Path>, svg: Option<&Path>) -> Result<bool> {
-    print!("{}", table::text(results));
+fn present(results: &Results, json: Option<&Path>, svg: Option<&Path>, junit: Option<&Path>) -> Result<bool> {
+    print!("{results}");
     if let Some(path) = json {
         results.write(path)?;
     }
     if let Some(path) = svg {
-        chart::write_svg(results, path)?;
+        chart::write(results, path)?;
     }
-    Ok(results.claims().iter().all(|claim| claim.held))
+    if let Some(path) = junit {
+        junit::write(results, path)?;
+    }
+    Ok(results.passed())
 }

@@ -11,12 +11,13 @@ use series::{Point, Run, copies, runs, thinned};
 use std::path::Path;
 
 use anyhow::Context;
-use plotters::coord::Shift;
-use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::drawing::IntoDrawingArea;
 use plotters::element::{PathElement, Polygon, Rectangle};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoFont, RGBColor, WHITE};
+
+use twinstep::sim::campaign::drawing::{Area, INK, Panel, bar, css_size, readable_on, text, text_width};
 
 use crate::record::{CycleRow, Injection, Mode, Record, Span, bounds, channel_name};
 
@@ -36,11 +37,6 @@ const THINNEST_BAR: i32 = 2;
 /// More lines than this would hide what they cross; they are drawn pale.
 const FEW_LINES: usize = 10;
 
-const TEXT_SIZE: f64 = 12.0;
-/// Generous: the width of a sans-serif character of that size.
-const CHARACTER_WIDTH: i32 = 7;
-
-pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
 const FAINT: RGBColor = RGBColor(225, 225, 225);
 const PANEL: RGBColor = RGBColor(250, 250, 250);
 const INJECTION: RGBColor = RGBColor(110, 60, 110);
@@ -54,8 +50,6 @@ const AMBIENT: RGBColor = RGBColor(0, 114, 178);
 const VALVE: RGBColor = RGBColor(0, 114, 178);
 const ALARM: RGBColor = RGBColor(213, 94, 0);
 const REPAIR: RGBColor = RGBColor(0, 158, 115);
-
-pub(crate) type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 
 /// Draws the run and writes it to `path`, over what is there.
 pub(crate) fn write_svg(record: &Record, path: &Path) -> anyhow::Result<()> {
@@ -83,19 +77,6 @@ fn render(record: &Record) -> anyhow::Result<String> {
         area.present()?;
     }
     Ok(svg)
-}
-
-/// The upper and the lower edge of a panel.
-#[derive(Clone, Copy)]
-pub(crate) struct Panel {
-    pub(crate) top: i32,
-    pub(crate) bottom: i32,
-}
-
-impl Panel {
-    fn middle(self) -> i32 {
-        (self.top + self.bottom) / 2
-    }
 }
 
 struct Layout {
@@ -271,7 +252,7 @@ impl Plot<'_, '_> {
             text(self.area, &cycle.to_string(), at, HPos::Center, &INK)?;
         }
         let at = ((LEFT + RIGHT) / 2, layout.bottom + 34);
-        text(self.area, "control cycle", at, HPos::Center, &INK)
+        Ok(text(self.area, "control cycle", at, HPos::Center, &INK)?)
     }
 
     fn name(&self, panel: Panel, name: &str, colour: &RGBColor) -> anyhow::Result<()> {
@@ -279,7 +260,7 @@ impl Plot<'_, '_> {
     }
 
     fn name_at(&self, y: i32, name: &str, colour: &RGBColor) -> anyhow::Result<()> {
-        text(self.area, name, (16, y), HPos::Left, colour)
+        Ok(text(self.area, name, (16, y), HPos::Left, colour)?)
     }
 
     /// Horizontal lines and their labels.
@@ -474,38 +455,9 @@ fn x_of(span: Span, cycle: u64) -> i32 {
     LEFT + (span.share(cycle) * f64::from(RIGHT - LEFT)).round() as i32
 }
 
-pub(crate) fn text_width(text: &str) -> i32 {
-    i32::try_from(text.chars().count()).unwrap_or(i32::MAX).saturating_mul(CHARACTER_WIDTH)
-}
-
-/// Black or white, whichever stands out.
-pub(crate) fn readable_on(ground: RGBColor) -> RGBColor {
-    let RGBColor(red, green, blue) = ground;
-    let brightness = 3 * u32::from(red) + 6 * u32::from(green) + u32::from(blue);
-    if brightness > 1400 { INK } else { WHITE }
-}
-
-pub(crate) fn bar(area: &Area<'_>, (left, right): (i32, i32), panel: Panel, colour: RGBColor) -> anyhow::Result<()> {
-    let corners = [(left, panel.top), (right, panel.bottom)];
-    area.draw(&Rectangle::new(corners, colour.filled()))?;
-    Ok(())
-}
-
 fn stroke(area: &Area<'_>, path: Vec<Point>, colour: RGBColor, width_px: u32) -> anyhow::Result<()> {
     area.draw(&PathElement::new(path, colour.stroke_width(width_px)))?;
     Ok(())
-}
-
-/// Text whose left end, right end or middle stands at a point, centred on its height.
-pub(crate) fn text(area: &Area<'_>, text: &str, at: Point, anchor: HPos, colour: &RGBColor) -> anyhow::Result<()> {
-    let style = ("sans-serif", css_size(TEXT_SIZE)).into_font().color(colour).pos(Pos::new(anchor, VPos::Center));
-    area.draw_text(text, &style, at)?;
-    Ok(())
-}
-
-/// The SVG backend divides font sizes by this factor before it writes them.
-pub(crate) fn css_size(pixels: f64) -> f64 {
-    pixels * 1.24
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use fastrand::Rng;
 use tank::field_bus::ModeCode;
 use tank::{Plant, TIMING};
 use twinstep::blocks;
+pub(crate) use twinstep::sim::campaign::Claim;
 
 /// A scenario of the rig.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -301,15 +302,9 @@ pub(crate) fn one_stands_by(modes: [Option<ModeCode>; 2]) -> bool {
     matches!(modes, [Some(Simplex | Donor), Some(Standby)] | [Some(Standby), Some(Simplex | Donor)])
 }
 
-/// A claim, and whether it held.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(crate) struct Claim {
-    pub(crate) claim: String,
-    pub(crate) held: bool,
-}
-
+/// Makes a claim.
 pub(crate) fn claim(claim: impl Into<String>, held: bool) -> Claim {
-    Claim { claim: claim.into(), held }
+    Claim::new(claim, held)
 }
 
 #[cfg(test)]

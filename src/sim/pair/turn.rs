@@ -7,9 +7,10 @@ use crate::node::Begun;
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
-use crate::sim::oracle::{Judgement, encoded};
+use crate::sim::hush::{Caught, catch, of_program};
+use crate::sim::oracle::Judgement;
 use crate::sim::sending::{Leaving, Sending};
-use crate::sim::trace::TracedEvent;
+use crate::sim::trace::{TracedEvent, readable};
 use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::vote::OpenError;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
@@ -40,11 +41,20 @@ impl<P: Program> Pair<'_, P> {
         match self.sending[at].take() {
             Some(sending) if sending.is_busy(self.now) => self.sending[at] = Some(sending),
             Some(sending) => self.send(channel, sending),
-            None => {
-                let verdicts = self.look(channel);
-                self.send(channel, Sending::new(self.now, verdicts));
-            }
+            None => match catch(|| self.look(channel)) {
+                Ok(verdicts) => self.send(channel, Sending::new(self.now, verdicts)),
+                Err(caught) => self.crash(channel, &caught),
+            },
         }
+    }
+
+    /// The program has panicked in a channel: it dies of it.
+    fn crash(&mut self, channel: ChannelId, caught: &Caught) {
+        let what = of_program(caught);
+        self.report.crashes += 1;
+        self.trace_it(channel, || TracedEvent::Became(std::format!("dead of a panic: {what}")));
+        self.last_crash = Some(what);
+        self.kill(channel);
     }
 
     /// Takes frames, looks at the cycle, and begins the next one when it is time.
@@ -55,6 +65,7 @@ impl<P: Program> Pair<'_, P> {
             let _ = node.handle_frame(local, &frame); // counted by the node
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Received);
+        let mut sampled = None;
         let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
         if local >= node.next_start() {
             let next = match node.mode() {
@@ -64,12 +75,17 @@ impl<P: Program> Pair<'_, P> {
             let sample = self.world.sample(channel, next);
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
             if let Begun::New(cycle) = begun {
+                self.started_at[at] = self.now;
+                sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
                 self.oracle.sampled(channel, cycle, sample);
             }
             flip_if_due(node, &mut self.flipping[at], Moment::Begun);
             verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind);
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Polled);
+        if let Some(what) = sampled {
+            self.trace_it(channel, || TracedEvent::Sampled(what));
+        }
         verdicts
     }
 
@@ -158,6 +174,10 @@ impl<P: Program> Pair<'_, P> {
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         let verdict = verdict.bind(&arbiter);
         let outcome = verdict.outcome();
+        if outcome == Outcome::Agreed {
+            let took_us = self.now - self.started_at[channel.index()];
+            self.report.longest_exchange_us = self.report.longest_exchange_us.max(took_us);
+        }
         if self.trace.is_some() {
             let (cycle, mode, diagnosis) = (verdict.cycle(), verdict.mode(), verdict.diagnosis());
             let faults = verdict.fault().unwrap_or_default();
@@ -197,7 +217,7 @@ impl<P: Program> Pair<'_, P> {
         }
         let judgement = self.oracle.judge(channel, outcome, cycle, output);
         if self.trace.is_some() {
-            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
+            let what = std::format!("in cycle {cycle}: {}, {judgement:?}", readable(output));
             self.trace_it(channel, || TracedEvent::Drove(what));
         }
         match judgement {

@@ -8,6 +8,7 @@ use crate::node::Begun;
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
+use crate::sim::hush::{Caught, catch, of_program};
 use crate::sim::pair::Moment;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
@@ -35,11 +36,20 @@ where
         match self.sending[at].take() {
             Some(sending) if sending.is_busy(self.now) => self.sending[at] = Some(sending),
             Some(sending) => self.send(channel, sending),
-            None => {
-                let verdicts = self.look(channel);
-                self.send(channel, Sending::new(self.now, verdicts));
-            }
+            None => match catch(|| self.look(channel)) {
+                Ok(verdicts) => self.send(channel, Sending::new(self.now, verdicts)),
+                Err(caught) => self.crash(channel, &caught),
+            },
         }
+    }
+
+    /// The program has panicked in a half: it dies of it, and boots again later.
+    fn crash(&mut self, channel: ChannelId, caught: &Caught) {
+        let what = of_program(caught);
+        self.report.crashes += 1;
+        self.trace_it(channel, || TracedEvent::Became(std::format!("dead of a panic: {what}")));
+        self.last_crash = Some(what);
+        self.kill(channel, Some(BACK_AFTER));
     }
 
     /// Takes frames, looks at the cycle, and begins the next one when it is time.

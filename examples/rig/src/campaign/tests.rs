@@ -1,60 +1,52 @@
 //! Small campaigns: the same figures however they are shared out, all claims held, and with a mechanism off one fails.
 
-use super::claims::claims;
-use super::classify::{Observed, Outcome, classify};
-use super::episode::{self, After, Done};
-use super::fault::{Class, Promise};
-use super::mechanisms;
-use super::plan::{MOST_INJECTIONS, PERIOD_US, Plan, Shard};
-use super::results::Results;
-use super::tally::{Tally, keeps};
-use super::without::{self, Without};
-use super::{chart, table, workers};
-use crate::run::Progress;
-use std::collections::BTreeSet;
-use std::time::Instant;
-use twinstep::Mechanism;
+use super::{Class, Outcome, Results, mill};
+use twinstep::sim::Campaign;
+use twinstep::sim::campaign::{After, Done, Observed, ResultsError, chart};
+
+use super::program::Mill;
 
 const CYCLES: u64 = 60_000;
-const PLAN: Plan = Plan { seed: 1, cycles: CYCLES, shard: Shard::WHOLE, off: None, without: Without::NOTHING };
+/// An episode has fewer injections than that.
+const MOST_INJECTIONS: u64 = 128;
+const PERIOD_US: u64 = 20_000;
 
-fn run(plan: &Plan, threads: usize) -> Results {
-    Results::new(plan, workers::run(plan, threads, None, &Progress::new("test", 0)).unwrap())
-}
-
-fn failed(tally: &Tally) -> Vec<String> {
-    claims(tally, true, &BTreeSet::new()).into_iter().filter(|claim| !claim.held).map(|claim| claim.claim).collect()
+fn run(campaign: Campaign<Mill>, threads: usize) -> Results {
+    campaign.threads(threads).run()
 }
 
 #[test]
 fn every_claim_holds_and_the_sums_do_not_depend_on_threads_or_shards() {
-    let whole = run(&PLAN, 1);
-    assert_eq!(failed(&whole.tally), Vec::<String>::new(), "{}", table::text(&whole));
-    assert!(whole.tally.cycles >= CYCLES && whole.tally.injected() > CYCLES / 20, "{}", table::text(&whole));
-    assert_eq!(run(&PLAN, 3), whole, "threads make a difference");
+    let whole = run(mill(1).cycles(CYCLES), 1);
+    whole.assert_claims();
+    assert!(whole.tally.cycles >= CYCLES && whole.tally.injected() > CYCLES / 20, "{whole}");
+    assert_eq!(run(mill(1).cycles(CYCLES), 3), whole, "threads make a difference");
 
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<_> = [3, 1, 2]
         .map(|number| {
             let path = folder.path().join(format!("{number}.json"));
-            run(&Plan { shard: Shard { number, of: 3 }, ..PLAN }, 2).write(&path).unwrap();
+            run(mill(1).cycles(CYCLES).shard(number, 3), 2).write(&path).unwrap();
             path
         })
         .into();
     let merged = Results::read(&files).unwrap();
-    assert_eq!(merged.json().unwrap(), whole.json().unwrap());
+    assert_eq!(merged.json(), whole.json());
     assert!(merged.is_whole() && !Results::read(&files[..2]).unwrap().is_whole());
-    let twice = Results::read(&[&files[0], &files[0]]);
-    assert!(twice.is_err_and(|error| format!("{error:#}").contains("a shard comes twice")));
+    let why = |paths: &[&std::path::PathBuf]| Results::read(paths).unwrap_err().to_string();
+    assert!(why(&[&files[0], &files[0]]).contains("a shard comes twice"));
 
     let other = folder.path().join("other.json");
-    run(&Plan { seed: 2, cycles: 500, ..PLAN }, 1).write(&other).unwrap();
-    assert!(
-        Results::read(&[&files[0], &other]).is_err_and(|error| format!("{error:#}").contains("different campaigns"))
-    );
+    run(mill(2).cycles(500), 1).write(&other).unwrap();
+    assert!(why(&[&files[0], &other]).contains("different campaigns"));
+    let torn = folder.path().join("torn.json");
+    let text = std::fs::read_to_string(&other).unwrap();
+    std::fs::write(&torn, &text[..text.len() / 2]).unwrap();
+    assert!(why(&[&torn]).contains("torn.json"));
+    assert!(matches!(Results::read(&[] as &[&str]), Err(ResultsError::Nothing)));
 
     let svg = folder.path().join("campaign.svg");
-    chart::write_svg(&whole, &svg).unwrap();
+    chart::write(&whole, &svg).unwrap();
     let svg = std::fs::read_to_string(svg).unwrap();
     for class in &Class::ALL {
         assert!(svg.contains(class.name.replace('\'', "&apos;").as_str()), "{}", class.name);
@@ -63,34 +55,34 @@ fn every_claim_holds_and_the_sums_do_not_depend_on_threads_or_shards() {
 
 #[test]
 fn an_injection_is_replayed_by_its_index() {
-    let (mut first, mut again) = (Vec::<Done>::new(), Vec::new());
-    episode::run(&PLAN, 2, None, |done, _| {
-        first.push(*done);
-        true
-    })
-    .unwrap();
-    let wanted = 2 * MOST_INJECTIONS + first.len() as u64 / 2;
-    let mut traced = 0;
-    episode::run(&PLAN, 2, Some(wanted), |done, after| {
-        again.push(*done);
-        traced += after.trace.len();
-        done.index < wanted
-    })
-    .unwrap();
-    assert_eq!(again[..], first[..again.len()]);
-    assert_eq!(again.last().map(|done| done.index), Some(wanted));
-    assert!(traced > 5, "{traced} entries");
+    let (mut first, mut wanted) = (Vec::<Done>::new(), 0);
+    mill(1)
+        .episode(2, |done, _| {
+            first.push(*done);
+            true
+        })
+        .unwrap();
+    for done in first.iter().rev().step_by(7) {
+        wanted = done.index;
+        let replay = mill(1).replay(wanted);
+        assert_eq!(replay.done.as_ref(), Some(done));
+        assert!(replay.text.lines().count() > first.iter().filter(|before| before.index <= wanted).count());
+    }
+    let text = mill(1).replay(wanted).text;
+    assert!(text.contains("\"torque\":") && text.contains("\"position\":"), "decoded inputs and outputs: {text}");
+    assert_eq!(mill(1).replay(2 * MOST_INJECTIONS + MOST_INJECTIONS - 1).kept, None, "no episode is so long");
 }
 
 /// Does one injection, after those before it in its episode.
 fn replayed(seed: u64, index: u64) -> (Done, After) {
     let mut last = None;
-    episode::run(&Plan { seed, ..PLAN }, index / MOST_INJECTIONS, Some(index), |done, after| {
-        let is_last = done.index == index;
-        last = is_last.then_some((*done, after));
-        !is_last
-    })
-    .unwrap();
+    mill(seed)
+        .episode(index / MOST_INJECTIONS, |done, after| {
+            let is_last = done.index == index;
+            last = is_last.then_some((*done, after));
+            !is_last
+        })
+        .unwrap();
     last.unwrap()
 }
 
@@ -119,13 +111,13 @@ fn the_only_half_hangs_as_it_would_die() {
         let class = &Class::ALL[done.class];
         assert_eq!(class.name, "upgrade: hang", "seed {seed}, injection {index}");
         let outcome = done.outcome.unwrap();
-        assert!(keeps(class.promise, outcome, done.diverged), "seed {seed}, injection {index}: {outcome:?}");
+        assert!(class.promise.is_kept_by(outcome, done.diverged), "seed {seed}, injection {index}: {outcome:?}");
         // All but the time that it hung counts.
-        let silent_periods = (after.report.longest_silence_us / u64::from(PERIOD_US)) as u32;
-        let unexcused = classify(&Observed { silent_periods, ..done.seen });
-        assert!(!keeps(class.promise, unexcused, done.diverged), "seed {seed}, injection {index}: {unexcused:?}");
+        let silent_periods = (after.report.longest_silence_us / PERIOD_US) as u32;
+        let unexcused = Observed { silent_periods, ..done.seen }.outcome();
+        assert!(!class.promise.is_kept_by(unexcused, done.diverged), "seed {seed}, injection {index}: {unexcused:?}");
         let worse = Observed { missing: 1, ..done.seen };
-        assert!(!keeps(class.promise, classify(&worse), done.diverged), "seed {seed}, injection {index}");
+        assert!(!class.promise.is_kept_by(worse.outcome(), done.diverged), "seed {seed}, injection {index}");
     }
 }
 
@@ -140,7 +132,7 @@ fn the_only_half_hangs_and_holds_an_output() {
             ("upgrade: hang", Some(Outcome::Held)),
             "seed {seed}, injection {index}"
         );
-        assert!(keeps(class.promise, Outcome::Held, done.diverged));
+        assert!(class.promise.is_kept_by(Outcome::Held, done.diverged));
     }
 }
 
@@ -153,86 +145,62 @@ fn a_flipped_epoch_that_is_not_mended_yet_owns_nothing() {
 
 #[test]
 fn what_fits_the_time_can_be_run_again() {
-    let timed = workers::run(&PLAN_OF_ANY_LENGTH, 2, Some(Instant::now()), &Progress::new("test", 0)).unwrap();
-    assert_eq!(timed.episodes, workers::LEAST_EPISODES, "whatever the time, so many that every class comes");
-    let timed = Results::new(&PLAN_OF_ANY_LENGTH.of_episodes(timed.episodes), timed);
-    assert_eq!(failed(&timed.tally), Vec::<String>::new());
-    let again = run(&Plan { cycles: timed.cycles, ..PLAN_OF_ANY_LENGTH }, 1);
-    assert_eq!(again, timed);
+    let timed = run(mill(5).seconds(0), 2);
+    assert_eq!(timed.tally.episodes, 120, "whatever the time, so many that every class comes");
+    timed.assert_claims();
+    assert_eq!(run(mill(5).cycles(timed.cycles), 1), timed);
     assert_eq!(timed.title(), "campaign --cycles 60000 --seed 5");
 }
 
-const PLAN_OF_ANY_LENGTH: Plan = Plan { seed: 5, cycles: u64::MAX, ..PLAN };
-
 #[test]
 fn classes_are_left_out_and_the_others_drawn_as_before() {
-    let places = ["control data", "times"].map(|name| without::named(name).unwrap());
-    let plan = Plan { cycles: 20_000, without: Without::classes(&places), ..PLAN };
+    let names = ["control data", "times"];
+    let left_out = || names.iter().fold(mill(1), |campaign, class| campaign.without(class).unwrap());
     let mut count = 0;
     for number in 0..10 {
-        episode::run(&plan, number, None, |done, _| {
-            assert!(!places.contains(&done.class) && done.class == PLAN.class(done.index));
-            count += 1;
-            true
-        })
-        .unwrap();
+        left_out()
+            .episode(number, |done, _| {
+                let class = Class::ALL[done.class];
+                assert!(!names.contains(&class.name) && Some(&class) == mill(1).class(done.index));
+                count += 1;
+                true
+            })
+            .unwrap();
     }
     assert!(count > 100, "{count} injections");
 
-    let results = run(&plan, 2);
-    let left_out = |class: &Class| results.without.contains(class.name);
-    assert_eq!(Class::ALL.iter().filter(|class| left_out(class)).count(), 2);
-    assert!(Class::ALL.iter().filter(|class| left_out(class)).all(|class| results.tally.row(class).injected == 0));
-    assert!(results.claims().iter().all(|claim| claim.held), "{}", table::text(&results));
+    let results = run(left_out().cycles(20_000), 2);
+    assert_eq!(results.without.iter().collect::<Vec<_>>(), names);
+    assert!(names.iter().all(|class| !results.tally.classes.contains_key(*class)));
+    results.assert_claims();
     assert!(results.title().ends_with(r#" --without "control data" --without "times""#), "{}", results.title());
     // To a whole campaign they are missed.
-    assert_eq!(failed(&results.tally), ["every class of faults was injected; not: control data, times"]);
+    let whole = Results { without: [].into(), ..results };
+    assert_eq!(whole.failed(), ["every class of faults was injected; not: control data, times"]);
 
-    let all: Vec<usize> = (0..Class::ALL.len()).collect();
-    let none = run(&Plan { without: Without::classes(&all), cycles: 1_000, ..PLAN }, 1);
-    assert!(none.claims().iter().any(|claim| !claim.held), "nothing was injected");
-    let other = Results::new(&PLAN, Tally::default()).merge(&none);
-    assert!(other.is_err_and(|error| format!("{error:#}").contains("different campaigns")));
+    let none = Class::ALL.iter().fold(mill(1), |campaign, class| campaign.without(class.name).unwrap());
+    let none = run(none.cycles(1_000), 1);
+    assert!(!none.passed(), "nothing was injected");
+    assert!(whole.merge(&none).is_err_and(|error| error.to_string().contains("different campaigns")));
 }
 
 #[test]
 fn a_campaign_that_injects_nothing_fails() {
-    let tally = Tally::default();
-    let failed = failed(&tally);
+    let mut nothing = run(mill(1).cycles(500), 1);
+    nothing.tally = twinstep::sim::campaign::Tally::default();
+    let failed = nothing.failed();
     assert_eq!(failed.len(), 1);
     assert!(failed[0].starts_with("every class of faults was injected; not: output, "), "{failed:?}");
-    let of_a_shard = claims(&tally, false, &BTreeSet::new());
-    assert!(of_a_shard.iter().any(|claim| claim.claim == "faults were injected: 0" && !claim.held));
+    let mut of_a_shard = run(mill(1).cycles(500).shard(1, 2), 1);
+    of_a_shard.tally = twinstep::sim::campaign::Tally::default();
+    assert_eq!(of_a_shard.failed(), ["faults were injected: 0"]);
 }
 
-#[test]
-fn a_second_fault_that_does_harm_is_counted_apart() {
-    let mut tally = Tally::default();
-    let second = Class::ALL.iter().position(|class| class.promise == Promise::Nothing).unwrap();
-    let seen = Observed::default();
-    let done = Done { index: 7, class: second, outcome: Some(Outcome::Wrong), latency: None, diverged: true, seen };
-    tally.count(&done);
-    assert_eq!(failed(&tally).len(), 1, "only that not every class was injected");
-    assert_eq!(tally.sum(|_| true, &[Outcome::Wrong]), 1);
-    tally.count(&Done { outcome: Some(Outcome::TwoOwners), ..done });
-    assert!(failed(&tally).contains(&"two owners: 1".to_owned()));
-}
-
-/// With a mechanism off a claim fails; that with all of them on none does is the test above.
+/// With a mechanism off a claim fails; that with all of them on none does is a test above.
 #[test]
 fn every_mechanism_is_missed() {
-    for off in mechanisms::ALL {
-        let plan = Plan { off: Some(off), ..PLAN };
-        let mut failed = failed(&run(&plan, 2).tally);
-        println!("{off:?} off: {failed:?}");
-        failed.retain(|claim| !claim.starts_with("every class")); // that it injects less is no proof
-        assert_eq!(failed.is_empty(), is_for_second_faults(off), "{off:?} off: {failed:?}");
-    }
-}
-
-/// These keep a second fault from doing harm, of which nothing is claimed here; they have their controls elsewhere.
-fn is_for_second_faults(off: Mechanism) -> bool {
-    let in_a_copy = matches!(off, Mechanism::CutDigest | Mechanism::Probation | Mechanism::CutNonce);
-    // The new version of the campaign is sound; what a bad one does is in `rollback`.
-    in_a_copy || matches!(off, Mechanism::Numbers | Mechanism::Fork | Mechanism::Trial)
+    let results = run(mill(1).cycles(CYCLES).controls(), 2);
+    results.controls.iter().for_each(|(off, failed)| println!("{off} off: {failed:?}"));
+    assert_eq!(results.controls.len(), 19);
+    results.assert_claims();
 }

@@ -4,50 +4,57 @@
 
 use super::fault::Class;
 use std::collections::BTreeSet;
+use std::prelude::v1::*;
 
 /// No class has this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UnknownClass(String);
+pub struct UnknownClass(String);
 
-impl std::fmt::Display for UnknownClass {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for UnknownClass {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "no class of faults is named {:?}; the names are:", self.0)?;
         Class::ALL.iter().try_for_each(|class| write!(f, "\n  {}", class.name))
     }
 }
 
-impl std::error::Error for UnknownClass {}
+impl core::error::Error for UnknownClass {}
 
 /// Finds a class by its name; returns its place in [`Class::ALL`].
-pub(crate) fn named(text: &str) -> Result<usize, UnknownClass> {
+pub(super) fn named(text: &str) -> Result<usize, UnknownClass> {
     let is_named = |class: &Class| class.name.eq_ignore_ascii_case(text.trim());
     Class::ALL.iter().position(is_named).ok_or_else(|| UnknownClass(text.to_owned()))
 }
 
 /// The classes that are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Without([bool; Class::ALL.len()]);
+pub(super) struct Without([bool; Class::ALL.len()]);
 
 impl Without {
-    pub(crate) const NOTHING: Self = Self([false; Class::ALL.len()]);
+    pub(super) const NOTHING: Self = Self([false; Class::ALL.len()]);
 
     /// Leaves out the classes at these places.
-    pub(crate) fn classes(places: &[usize]) -> Self {
+    #[cfg(test)]
+    pub(super) fn classes(places: &[usize]) -> Self {
         let mut without = Self::NOTHING;
         for place in places {
-            if let Some(is_left_out) = without.0.get_mut(*place) {
-                *is_left_out = true;
-            }
+            without.add(*place);
         }
         without
     }
 
+    /// Leaves out this one, too.
+    pub(super) fn add(&mut self, place: usize) {
+        if let Some(is_left_out) = self.0.get_mut(place) {
+            *is_left_out = true;
+        }
+    }
+
     /// Whether the class at this place is left out.
-    pub(crate) fn has(&self, place: usize) -> bool {
+    pub(super) fn has(&self, place: usize) -> bool {
         self.0.get(place).copied().unwrap_or_default()
     }
 
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    pub(super) fn names(&self) -> BTreeSet<String> {
         let left_out = Class::ALL.iter().zip(self.0).filter(|(_, is_left_out)| *is_left_out);
         left_out.map(|(class, _)| class.name.to_owned()).collect()
     }
@@ -56,6 +63,7 @@ impl Without {
 #[cfg(test)]
 mod tests {
     use super::{Class, Without, named};
+    use std::prelude::v1::*;
 
     #[test]
     fn each_is_found_by_its_name() {

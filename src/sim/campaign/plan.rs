@@ -1,7 +1,7 @@
 //! Who is injected what, drawn from the seed and an index alone, so that shards add up.
 //!
 //! ```text
-//! campaign   --cycles, in episodes of EPISODE_CYCLES; shard I/N has those whose number is I - 1 modulo N
+//! campaign   --cycles, in episodes of so many cycles; shard I/N has those whose number is I - 1 modulo N
 //! episode    one simulated pair in one configuration; injections one after the other, each into a pair that is back in
 //!            duplex, until the cycles are used up; after what may leave traces, another pair of the same configuration
 //! injection  index = episode * MOST_INJECTIONS + its place in the episode
@@ -9,111 +9,95 @@
 
 use super::fault::{Class, Fault};
 use super::without::Without;
-use anyhow::{Context, Result, ensure};
+use crate::mechanism::Mechanism;
+use core::fmt;
+use core::str::FromStr;
 use fastrand::Rng;
-use std::str::FromStr;
-use twinstep::sim::{ArbiterKind, LineModel, LinkFaults, Setup};
-use twinstep::{ChannelId, Config, Mechanism};
+use std::prelude::v1::*;
 
-/// Cycles after which an episode begins no more injections.
-pub(crate) const EPISODE_CYCLES: u64 = 500;
 /// An episode has fewer injections than that.
-pub(crate) const MOST_INJECTIONS: u64 = 128;
-
-pub(crate) const PERIOD_US: u32 = 20_000;
-pub(crate) const LINK_DELAY_US: u32 = 1_000;
-pub(crate) const SCRUB_BLOCKS: u16 = 8;
-pub(crate) const PROBATION_CYCLES: u16 = 3;
-/// Votes are exchanged within that time from the start of a cycle: a sample, a vote, and some more should the votes
-/// differ.
-pub(crate) const EXCHANGE_US: u64 = 4 * LINK_DELAY_US as u64;
+pub(super) const MOST_INJECTIONS: u64 = 128;
 
 /// A share of a campaign: `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub struct Shard {
     /// From 1 to `of`.
-    pub(crate) number: u32,
-    pub(crate) of: u32,
+    pub number: u32,
+    /// How many shares there are.
+    pub of: u32,
 }
 
 impl Shard {
-    #[cfg(test)]
-    pub(crate) const WHOLE: Self = Self { number: 1, of: 1 };
+    /// The only share.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
 }
 
 impl FromStr for Shard {
-    type Err = anyhow::Error;
+    type Err = BadShard;
 
-    fn from_str(text: &str) -> Result<Self> {
-        let (number, of) = text.split_once('/').context("a shard is written I/N")?;
-        let (number, of) = (number.parse()?, of.parse()?);
-        ensure!((1..=of).contains(&number), "a shard I/N has an I from 1 to N");
-        Ok(Self { number, of })
+    fn from_str(text: &str) -> Result<Self, BadShard> {
+        let (number, of) = text.split_once('/').ok_or(BadShard)?;
+        let shard = Self { number: number.parse().map_err(|_| BadShard)?, of: of.parse().map_err(|_| BadShard)? };
+        if shard.is_sound() { Ok(shard) } else { Err(BadShard) }
     }
 }
 
+impl Shard {
+    pub(super) const fn is_sound(self) -> bool {
+        1 <= self.number && self.number <= self.of
+    }
+}
+
+/// A text that is no share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadShard;
+
+impl fmt::Display for BadShard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a shard is written I/N, with an I from 1 to N")
+    }
+}
+
+impl core::error::Error for BadShard {}
+
 /// What a campaign is made of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) seed: u64,
-    pub(crate) cycles: u64,
-    pub(crate) shard: Shard,
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) cycles: u64,
+    pub(super) shard: Shard,
     /// A mechanism switched off, as a negative control.
-    pub(crate) off: Option<Mechanism>,
+    pub(super) off: Option<Mechanism>,
     /// Classes of which nothing is injected.
-    pub(crate) without: Without,
+    pub(super) without: Without,
+    /// Cycles after which an episode begins no more injections.
+    pub(super) episode_cycles: u64,
 }
 
 impl Plan {
     /// Returns how many episodes all shards have together.
-    pub(crate) fn episodes(&self) -> u64 {
-        self.cycles.div_ceil(EPISODE_CYCLES).max(1)
+    pub(super) fn episodes(&self) -> u64 {
+        self.cycles.div_ceil(self.episode_cycles.max(1)).max(1)
     }
 
     /// Returns the same plan of so many episodes.
-    pub(crate) fn of_episodes(self, episodes: u64) -> Self {
-        Self { cycles: episodes * EPISODE_CYCLES, ..self }
+    pub(super) fn of_episodes(self, episodes: u64) -> Self {
+        Self { cycles: episodes * self.episode_cycles, ..self }
     }
 
     /// Returns an episode of this shard, counted from 0.
-    pub(crate) fn of_shard(&self, at: u64) -> Option<u64> {
+    pub(super) fn of_shard(&self, at: u64) -> Option<u64> {
         let number = at.checked_mul(self.shard.of.into())?.checked_add(u64::from(self.shard.number) - 1)?;
         (number < self.episodes()).then_some(number)
     }
 
-    /// Returns the configuration of an episode.
-    pub(crate) fn setup(&self, episode: u64) -> Setup {
-        let mut rng = draw(self.seed, episode, 0xE9);
-        let arbiter = match rng.u32(0..6) {
-            0..3 => ArbiterKind::Relay { asks: 1 },
-            3 => ArbiterKind::Relay { asks: 3 },
-            4 => ArbiterKind::Preferred(ChannelId::A),
-            _ => ArbiterKind::Preferred(ChannelId::B),
-        };
-        let config = Config {
-            period_us: PERIOD_US,
-            vote_window_us: 14_000,
-            retransmit_us: 2_500,
-            hello_us: 10_000,
-            link_delay_us: LINK_DELAY_US,
-            patience: rng.u8(0..3),
-            scrub_blocks: SCRUB_BLOCKS,
-            copy_blocks: 8,
-            copy_limit_ms: 4_000, // 200 cycles
-            probation_cycles: PROBATION_CYCLES,
-            // Injections come far more often than faults do: each is forgotten before the next.
-            transient_leak_ms: 60,
-            ..Config::DEFAULT
-        };
-        let drift_ppm = [rng.i32(-200..=200), rng.i32(-200..=200)];
-        // At 921600 baud a sample's frame takes a quarter of a millisecond; the rest passes until it is seen. Slower lines
-        // do as well, but at the boots the channels then wait for their UART, and no frame of an older epoch comes.
-        let line = LineModel { baud: 921_600, latency_us: LINK_DELAY_US * 3 / 4, ..LineModel::UART_115200 };
-        Setup { seed: rng.u64(..), config, line, link: LinkFaults::NONE, arbiter, drift_ppm, off: self.off }
+    /// Returns the chance by which the configuration of an episode is drawn.
+    pub(super) fn chance_of_setup(&self, episode: u64) -> Rng {
+        draw(self.seed, episode, 0xE9)
     }
 
     /// Returns the place in [`Class::ALL`] of an injection's class, by dealing decks.
-    pub(crate) fn class(&self, index: u64) -> usize {
+    pub(super) fn class(&self, index: u64) -> usize {
         let (episode, place) = (index / MOST_INJECTIONS, index % MOST_INJECTIONS);
         if place == 0 && episode.is_multiple_of(BOOTS_EACH) {
             return Class::of_boot();
@@ -129,7 +113,7 @@ impl Plan {
     }
 
     /// Returns the chance of one injection.
-    pub(crate) fn chance(&self, index: u64) -> Rng {
+    pub(super) fn chance(&self, index: u64) -> Rng {
         draw(self.seed, index, 0x1D)
     }
 }
@@ -149,8 +133,8 @@ fn draw(seed: u64, index: u64, purpose: u64) -> Rng {
 }
 
 /// Whether a fault stops the outputs if it hits the owner of a pair without an arbiter.
-pub(crate) fn stops_a_channel(fault: Fault) -> bool {
-    use twinstep::Site;
+pub(super) fn stops_a_channel(fault: Fault) -> bool {
+    use crate::node::Site;
     let stops = matches!(fault, Fault::Crash | Fault::Reset | Fault::Hang | Fault::HangForGood);
     stops || matches!(fault, Fault::Jump | Fault::Flip(Site::Times))
 }
@@ -159,7 +143,8 @@ pub(crate) fn stops_a_channel(fault: Fault) -> bool {
 mod tests {
     use super::*;
 
-    const PLAN: Plan = Plan { seed: 3, cycles: 6_000, shard: Shard::WHOLE, off: None, without: Without::NOTHING };
+    const PLAN: Plan =
+        Plan { seed: 3, cycles: 6_000, shard: Shard::WHOLE, off: None, without: Without::NOTHING, episode_cycles: 500 };
 
     fn of_shard(plan: &Plan) -> Vec<u64> {
         (0..).map_while(|at| plan.of_shard(at)).collect()

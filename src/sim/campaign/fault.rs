@@ -1,10 +1,11 @@
 //! The fault classes: what is injected, and what is promised of it.
 
-use twinstep::Site;
+use super::classify::Outcome;
+use crate::node::Site;
 
 /// What is promised of a class of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promise {
+pub enum Promise {
     /// A transient fault of a value in one channel: right in the same cycle.
     Masked,
     /// A fault of one channel's timing or books: nothing wrong or missing, the service goes on.
@@ -19,24 +20,53 @@ pub(crate) enum Promise {
     Nothing,
 }
 
+impl Promise {
+    /// Whether the outcome is what was promised, and, where votes must not have differed, that they did not.
+    pub fn is_kept_by(self, outcome: Outcome, diverged: bool) -> bool {
+        let serves = outcome.is_in_time() || matches!(outcome, Outcome::Held | Outcome::Excluded | Outcome::Crashed);
+        match self {
+            // A damaged value that the program cannot bear is a crash, not a wrong output.
+            Promise::Masked => outcome.is_in_time() || outcome == Outcome::Crashed,
+            Promise::Serves => serves,
+            Promise::InTime => outcome.is_in_time() && !diverged,
+            Promise::ServesUndiverged => serves && !diverged,
+            Promise::Safe => serves || matches!(outcome, Outcome::Safe | Outcome::Stopped),
+            // Not even then.
+            Promise::Nothing => !matches!(outcome, Outcome::Panic | Outcome::TwoOwners),
+        }
+    }
+}
+
 /// A link fault by the name that AUTOSAR's end-to-end protection gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LinkFault {
+pub enum LinkFault {
+    /// A frame comes again.
     Repetition,
+    /// Frames are lost.
     Loss,
+    /// A frame comes late.
     Delay,
+    /// Bytes come that nobody sent.
     Insertion,
+    /// A frame of another pair comes.
     Masquerade,
+    /// A frame comes back to its sender.
     IncorrectAddressing,
+    /// A frame comes after the next one.
     IncorrectSequence,
+    /// Bits of a frame are flipped, or its end is missing.
     Corruption,
+    /// Several frames of one direction are damaged.
     AsymmetricInformation,
+    /// One direction carries nothing for a while.
     Subset,
+    /// Neither direction does.
     Blocked,
 }
 
 impl LinkFault {
-    pub(crate) const ALL: [Self; 11] = [
+    /// All of them.
+    pub const ALL: [Self; 11] = [
         Self::Repetition,
         Self::Loss,
         Self::Delay,
@@ -53,7 +83,7 @@ impl LinkFault {
 
 /// A fault in a pair that has lost its redundancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Second {
+pub enum Second {
     /// A flipped bit in the channel that serves alone.
     FlipAlone,
     /// It stops.
@@ -70,7 +100,7 @@ pub(crate) enum Second {
 
 /// A fault in the course of an upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Upgrading {
+pub enum Upgrading {
     /// A half stops that the other one can spare.
     Stop,
     /// A half hangs that the other one can spare, and goes on later.
@@ -85,7 +115,7 @@ pub(crate) enum Upgrading {
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// A flipped bit.
     Flip(Site),
     /// A flipped bit in an output between vote and actuator.
@@ -100,6 +130,7 @@ pub(crate) enum Fault {
     Hang,
     /// Hangs at a byte until it is restarted.
     HangForGood,
+    /// A fault of the link.
     Link(LinkFault),
     /// Old frames once more: of this pair, out of their time.
     OldFrames,
@@ -115,18 +146,23 @@ pub(crate) enum Fault {
     Latent,
     /// A flipped bit in the survivor as the other channel dies.
     FlipThenTakeover,
+    /// A fault in a pair that has lost its redundancy.
     Second(Second),
+    /// A fault in the course of an upgrade.
     Upgrade(Upgrading),
 }
 
 /// A class of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Class {
-    pub(crate) name: &'static str,
-    pub(crate) fault: Fault,
-    pub(crate) promise: Promise,
+pub struct Class {
+    /// Its name in tables and files.
+    pub name: &'static str,
+    /// What is injected.
+    pub fault: Fault,
+    /// What is promised of it.
+    pub promise: Promise,
     /// How many of a deck are of this class.
-    pub(crate) weight: u32,
+    pub weight: u32,
 }
 
 const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) -> Class {
@@ -134,7 +170,8 @@ const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) 
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 54] = [
+    /// All classes, in the order of the table.
+    pub const ALL: [Self; 54] = [
         class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
         class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
         class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
@@ -192,15 +229,16 @@ impl Class {
     ];
 
     /// Returns the class of a fault that begins with the boot.
-    pub(crate) fn of_boot() -> usize {
+    pub(super) fn of_boot() -> usize {
         Self::ALL.iter().position(|class| class.fault == Fault::OlderEpoch).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Fault};
-    use twinstep::Site;
+    use super::{Class, Fault, Outcome, Promise};
+    use crate::node::Site;
+    use std::prelude::v1::*;
 
     #[test]
     fn every_site_is_in_a_class_and_every_name_once() {
@@ -214,5 +252,23 @@ mod tests {
         }
         let names: std::collections::HashSet<_> = Class::ALL.iter().map(|class| class.name).collect();
         assert_eq!(names.len(), Class::ALL.len());
+    }
+    #[test]
+    fn each_promise_is_kept_by_what_it_names() {
+        let kept = |promise: Promise, diverged| {
+            Outcome::ALL
+                .map(|outcome| if promise.is_kept_by(outcome, diverged) { 'y' } else { '.' })
+                .iter()
+                .collect::<String>()
+        };
+        // no effect, masked, recovered, held, excluded, crashed, safe, stopped; latent, missing, not back, two owners, wrong, panic
+        assert_eq!(kept(Promise::Masked, true), "yyy..y........");
+        assert_eq!(kept(Promise::Serves, true), "yyyyyy........");
+        assert_eq!(kept(Promise::InTime, false), "yyy...........");
+        assert_eq!(kept(Promise::InTime, true), "..............");
+        assert_eq!(kept(Promise::ServesUndiverged, false), "yyyyyy........");
+        assert_eq!(kept(Promise::ServesUndiverged, true), "..............");
+        assert_eq!(kept(Promise::Safe, true), "yyyyyyyy......");
+        assert_eq!(kept(Promise::Nothing, true), "yyyyyyyyyyy.y.");
     }
 }

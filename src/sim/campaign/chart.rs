@@ -2,17 +2,21 @@
 //! the counts beside it.
 
 use super::classify::Outcome;
+use super::drawing::{Area, INK, Panel, bar, css_size, readable_on, text, text_width};
 use super::fault::Class;
-use super::results::Results;
+use super::results::{Results, ResultsError};
 use super::table::columns;
 use super::tally::never_seen_bound;
-use crate::chart::{Area, INK, Panel, bar, css_size, readable_on, text, text_width};
-use anyhow::{Context, Result};
 use plotters::drawing::IntoDrawingArea;
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, IntoFont, RGBColor, WHITE};
+use std::error::Error;
+use std::format;
 use std::path::Path;
+use std::prelude::v1::*;
+
+type Result<T> = core::result::Result<T, Box<dyn Error>>;
 
 const WIDTH: i32 = 1200;
 const HEADER: i32 = 78;
@@ -29,9 +33,13 @@ const BOUND: i32 = WIDTH - 16;
 const THINNEST: i32 = 2;
 
 /// Draws the results and writes them to `path`, over what is there.
-pub(crate) fn write_svg(results: &Results, path: &Path) -> Result<()> {
-    let svg = render(results).context("cannot draw the campaign")?;
-    std::fs::write(path, svg).with_context(|| format!("cannot write the chart to {}", path.display()))
+///
+/// # Errors
+/// [`ResultsError::File`] with the reason.
+pub fn write(results: &Results, path: &Path) -> core::result::Result<(), ResultsError> {
+    let of_file = |why: String| ResultsError::File(path.to_owned(), why);
+    let svg = svg(results).map_err(|error| of_file(error.to_string()))?;
+    std::fs::write(path, svg).map_err(|error| of_file(error.to_string()))
 }
 
 fn colour(outcome: Outcome) -> RGBColor {
@@ -40,7 +48,7 @@ fn colour(outcome: Outcome) -> RGBColor {
         Outcome::Masked => RGBColor(0, 158, 115),
         Outcome::Recovered => RGBColor(86, 180, 233),
         Outcome::Held => RGBColor(240, 228, 66),
-        Outcome::Excluded => RGBColor(230, 159, 0),
+        Outcome::Excluded | Outcome::Crashed => RGBColor(230, 159, 0),
         Outcome::Safe => RGBColor(204, 121, 167),
         Outcome::Stopped => RGBColor(120, 90, 140),
         Outcome::Latent | Outcome::Missing | Outcome::NotBack => RGBColor(150, 40, 0),
@@ -48,16 +56,17 @@ fn colour(outcome: Outcome) -> RGBColor {
     }
 }
 
-fn render(results: &Results) -> Result<String> {
-    let rows = i32::try_from(Class::ALL.len())?;
-    let height = HEADER + rows * ROW + 30;
+fn svg(results: &Results) -> Result<String> {
+    let rows: Vec<&Class> = Class::ALL.iter().filter(|class| !results.absent.contains(class.name)).collect();
+    let count = i32::try_from(rows.len())?;
+    let height = HEADER + count * ROW + 30;
     let mut svg = String::new();
     {
         let size = (WIDTH.unsigned_abs(), height.unsigned_abs());
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         header(&area, results)?;
-        for (row, class) in (0..).zip(&Class::ALL) {
+        for (row, class) in (0..).zip(rows) {
             line(&area, results, class, HEADER + row * ROW + ROW / 2)?;
         }
         let note = "latency: cycles until something was noticed, median / longest; bound: of the probability of an \
@@ -101,7 +110,7 @@ fn line(area: &Area<'_>, results: &Results, class: &Class, y: i32) -> Result<()>
     if let (Some(median), Some(longest)) = (row.latency(50), row.latency(100)) {
         text(area, &format!("{median} / {longest}"), (LATENCY, y), HPos::Right, &INK)?;
     }
-    text(area, &format!("{:.1e}", never_seen_bound(row.injected)), (BOUND, y), HPos::Right, &INK)
+    Ok(text(area, &format!("{:.1e}", never_seen_bound(row.injected)), (BOUND, y), HPos::Right, &INK)?)
 }
 
 /// Shares the width out; what is there has a width.

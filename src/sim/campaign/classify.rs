@@ -11,6 +11,7 @@
 //! missing       a cycle's output never reached the actuator, though a later one did
 //! safe state    a channel went to the safe state, and the safe output was driven if it owned
 //! stopped       no new output for longer than the patience and three cycles more
+//! crashed       the program panicked in a channel, which died of it, and the other one served on
 //! excluded      a channel left duplex, and the other one served on
 //! held          a deadline passed without a result, which then came late; or an output was found damaged as it was
 //!               opened, in whose place the user drives the safe one. Both channels stayed in duplex
@@ -25,29 +26,46 @@ use serde::{Deserialize, Serialize};
 /// What became of an injection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
+    /// Nothing was seen of it.
     NoEffect,
+    /// A wrong value was found in the cycle and did not matter.
     Masked,
+    /// Something was found and set right in time.
     Recovered,
+    /// An output came a deadline late, or was found damaged and not opened.
     Held,
+    /// One channel left, the other served on.
     Excluded,
+    /// The program panicked in one channel, and the other served on.
+    Crashed,
+    /// A channel went to the safe state.
     Safe,
+    /// No output came for too long.
     Stopped,
+    /// Damage is left in memory.
     Latent,
+    /// A cycle's output never came.
     Missing,
+    /// The pair did not come back.
     NotBack,
+    /// Two channels owned the outputs.
     TwoOwners,
+    /// A wrong output or state.
     Wrong,
+    /// The library panicked.
     Panic,
 }
 
 impl Outcome {
-    pub(crate) const ALL: [Self; 13] = [
+    /// All outcomes, from the mildest to the worst.
+    pub const ALL: [Self; 14] = [
         Self::NoEffect,
         Self::Masked,
         Self::Recovered,
         Self::Held,
         Self::Excluded,
+        Self::Crashed,
         Self::Safe,
         Self::Stopped,
         Self::Latent,
@@ -58,13 +76,15 @@ impl Outcome {
         Self::Panic,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns its name in tables.
+    pub fn name(self) -> &'static str {
         match self {
             Self::NoEffect => "no effect",
             Self::Masked => "masked",
             Self::Recovered => "recovered",
             Self::Held => "held",
             Self::Excluded => "excluded",
+            Self::Crashed => "crashed",
             Self::Safe => "safe state",
             Self::Stopped => "stopped",
             Self::Latent => "latent",
@@ -77,47 +97,61 @@ impl Outcome {
     }
 
     /// Whether the cycle's output came in its cycle, and both channels stayed.
-    pub(crate) fn is_in_time(self) -> bool {
+    pub fn is_in_time(self) -> bool {
         matches!(self, Self::NoEffect | Self::Masked | Self::Recovered)
     }
 
     /// Whether the pair is in no state for another injection.
-    pub(crate) fn spoils_the_pair(self) -> bool {
+    pub(super) fn spoils_the_pair(self) -> bool {
         matches!(self, Self::Latent | Self::NotBack | Self::TwoOwners | Self::Wrong | Self::Panic)
     }
 }
 
 /// What was observed from an injection on, until the pair was in duplex again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Observed {
-    pub(crate) panicked: bool,
+pub struct Observed {
+    /// The library panicked.
+    pub panicked: bool,
     /// Outputs that the program does not compute, or not both voted for.
-    pub(crate) wrong_outputs: u32,
+    pub wrong_outputs: u32,
     /// In the end the state is another one.
-    pub(crate) wrong_state: bool,
-    pub(crate) owners_max: u32,
+    pub wrong_state: bool,
+    /// The most channels that owned the outputs at one time.
+    pub owners_max: u32,
     /// In the end both were in duplex.
-    pub(crate) is_back: bool,
-    pub(crate) missing: u32,
+    pub is_back: bool,
+    /// Cycles that never reached the actuator.
+    pub missing: u32,
     /// Outputs found damaged as they were opened; each is a gap that is known of.
-    pub(crate) damaged: u32,
-    pub(crate) went_safe: bool,
+    pub damaged: u32,
+    /// A channel went to the safe state.
+    pub went_safe: bool,
+    /// Times that the program panicked in a channel.
+    pub crashes: u32,
     /// The most periods in a row without a new output.
-    pub(crate) silent_periods: u32,
-    pub(crate) patience: u32,
+    pub silent_periods: u32,
+    /// Held cycles that the configuration allows.
+    pub patience: u32,
     /// A channel left duplex, or died.
-    pub(crate) left_duplex: bool,
-    pub(crate) held: u32,
+    pub left_duplex: bool,
+    /// Deadlines that passed without a result.
+    pub held: u32,
     /// In the end damage is left in memory.
-    pub(crate) left_damage: bool,
+    pub left_damage: bool,
     /// Values found wrong or damaged in a cycle: votes that differed, samples, control data, states at the commit.
-    pub(crate) found_values: u32,
+    pub found_values: u32,
     /// All else that was noticed: memory mended, frames dropped, frames that came or were sent again.
-    pub(crate) found_else: u32,
+    pub found_else: u32,
 }
 
-/// Tells what became of an injection.
-pub(crate) fn classify(seen: &Observed) -> Outcome {
+impl Observed {
+    /// Tells what became of an injection.
+    pub fn outcome(&self) -> Outcome {
+        classify(self)
+    }
+}
+
+fn classify(seen: &Observed) -> Outcome {
     let rules = [
         (seen.panicked, Outcome::Panic),
         (seen.wrong_outputs > 0 || seen.wrong_state, Outcome::Wrong),
@@ -126,6 +160,7 @@ pub(crate) fn classify(seen: &Observed) -> Outcome {
         (seen.missing > seen.damaged, Outcome::Missing),
         (seen.went_safe, Outcome::Safe),
         (seen.silent_periods > seen.patience + 3, Outcome::Stopped),
+        (seen.crashes > 0, Outcome::Crashed),
         (seen.left_duplex, Outcome::Excluded),
         (seen.held > 0 || seen.damaged > 0, Outcome::Held),
         (seen.left_damage, Outcome::Latent),
@@ -138,6 +173,7 @@ pub(crate) fn classify(seen: &Observed) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::prelude::v1::*;
 
     /// Nothing happened.
     const CALM: Observed = Observed {
@@ -149,6 +185,7 @@ mod tests {
         missing: 0,
         damaged: 0,
         went_safe: false,
+        crashes: 0,
         silent_periods: 1,
         patience: 0,
         left_duplex: false,
@@ -159,7 +196,7 @@ mod tests {
     };
 
     /// From the mildest to the worst.
-    const TRUTH: [(Observed, Outcome); 16] = [
+    const TRUTH: [(Observed, Outcome); 17] = [
         (CALM, Outcome::NoEffect),
         (Observed { found_else: 1, ..CALM }, Outcome::Recovered),
         (Observed { found_values: 1, ..CALM }, Outcome::Masked),
@@ -167,6 +204,7 @@ mod tests {
         (Observed { damaged: 1, missing: 1, ..CALM }, Outcome::Held),
         (Observed { held: 1, ..CALM }, Outcome::Held),
         (Observed { left_duplex: true, ..CALM }, Outcome::Excluded),
+        (Observed { crashes: 1, left_duplex: true, ..CALM }, Outcome::Crashed),
         (Observed { silent_periods: 4, ..CALM }, Outcome::Stopped),
         (Observed { went_safe: true, ..CALM }, Outcome::Safe),
         (Observed { damaged: 1, missing: 2, ..CALM }, Outcome::Missing),
@@ -196,6 +234,7 @@ mod tests {
             missing: a.missing + b.missing,
             damaged: a.damaged + b.damaged,
             went_safe: a.went_safe | b.went_safe,
+            crashes: a.crashes + b.crashes,
             silent_periods: a.silent_periods.max(b.silent_periods),
             patience: 0,
             left_duplex: a.left_duplex | b.left_duplex,

@@ -4,7 +4,9 @@ use super::classify::Outcome;
 use super::fault::{Class, Promise};
 use super::results::Results;
 use super::tally::{Row, Tally, never_seen_bound};
-use std::fmt::Write;
+use core::fmt::Write;
+use std::format;
+use std::prelude::v1::*;
 
 /// Outcomes that have a column even if there is none of them.
 const ALWAYS: [Outcome; 7] = [
@@ -18,13 +20,13 @@ const ALWAYS: [Outcome; 7] = [
 ];
 
 /// Returns the outcomes that have a column.
-pub(crate) fn columns(tally: &Tally) -> Vec<Outcome> {
+pub fn columns(tally: &Tally) -> Vec<Outcome> {
     let seen = |outcome: &Outcome| tally.classes.values().any(|row| row.count(*outcome) > 0);
     Outcome::ALL.into_iter().filter(|outcome| ALWAYS.contains(outcome) || seen(outcome)).collect()
 }
 
 /// Returns the table, the claims, and how to replay what broke one.
-pub(crate) fn text(results: &Results) -> String {
+pub(super) fn text(results: &Results) -> String {
     let tally = &results.tally;
     let columns = columns(tally);
     let mut text = format!("\n{}: {} injections in {} cycles\n", results.title(), tally.injected(), tally.cycles);
@@ -39,7 +41,7 @@ pub(crate) fn text(results: &Results) -> String {
     let names = columns.iter().map(|outcome| outcome.name().to_owned());
     let head = std::iter::once("injected".to_owned()).chain(names);
     line("", head.chain(["median".to_owned(), "max cycles".to_owned(), "bound 95 %".to_owned()]).collect());
-    for class in &Class::ALL {
+    for class in Class::ALL.iter().filter(|class| !results.absent.contains(class.name)) {
         line(class.name, cells(&tally.row(class), &columns));
     }
     let mut single = Tally::default();
@@ -60,6 +62,7 @@ pub(crate) fn text(results: &Results) -> String {
          bound: an outcome of which the row has none is, with 95 % confidence, rarer than this per injection\n\
          2nd: a second fault during simplex or a copy, where there is no redundancy and nothing is promised\n",
     );
+    text.push_str(&figures(results));
     for claim in results.claims() {
         let _ = writeln!(text, "  {} {}", if claim.held { "ok    " } else { "FAILED" }, claim.claim);
     }
@@ -68,6 +71,36 @@ pub(crate) fn text(results: &Results) -> String {
     }
     if tally.broken_total > tally.broken.len() as u64 {
         let _ = writeln!(text, "  and {} more", tally.broken_total - tally.broken.len() as u64);
+    }
+    text
+}
+
+/// Returns what was found of the program itself.
+fn figures(results: &Results) -> String {
+    let (shape, mut text) = (&results.shape, String::new());
+    if shape.blocks > 0 {
+        let copy = shape.copy_cycles.map_or("a copy of it never ends".to_owned(), |cycles| {
+            format!("a copy of it takes {cycles} cycles at least")
+        });
+        let _ = writeln!(
+            text,
+            "{}: {} blocks of state, at most {} written in a cycle; {copy}; scrubbed within {} cycles\n\
+             longest frame {} bytes; votes were there {} us after the start of a cycle, {} us before the end of the window",
+            results.program,
+            shape.blocks,
+            shape.worst_dirty_blocks,
+            shape.scrub_cycles,
+            shape.longest_frame_bytes,
+            shape.exchange_us,
+            shape.window_left_us,
+        );
+    }
+    if !results.absent.is_empty() {
+        let absent: Vec<&str> = results.absent.iter().map(String::as_str).collect();
+        let _ = writeln!(text, "not for this program: {}", absent.join(", "));
+    }
+    for (what, count) in &results.tally.panics {
+        let _ = writeln!(text, "panicked {count} times: {what}");
     }
     text
 }

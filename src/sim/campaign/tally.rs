@@ -1,36 +1,43 @@
 //! Counts what became of all injections. Counts add up in any order, so that threads and shards make no difference.
 
 use super::classify::Outcome;
-use super::episode::Done;
+use super::done::Done;
 use super::fault::{Class, Promise};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::prelude::v1::*;
 
 /// The counts of one class of faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Row {
-    pub(crate) injected: u64,
+pub struct Row {
+    /// Injections that found something at their place.
+    pub injected: u64,
     /// Injections that found nothing at their place.
-    pub(crate) missed: u64,
+    pub missed: u64,
     /// Injections after which votes differed.
-    pub(crate) diverged: u64,
-    pub(crate) outcomes: BTreeMap<Outcome, u64>,
+    pub diverged: u64,
+    /// How many had which outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
     /// How many were noticed after so many cycles.
-    pub(crate) latency_cycles: BTreeMap<u32, u64>,
+    pub latency_cycles: BTreeMap<u32, u64>,
 }
 
 /// The counts of a campaign or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Cycles that pairs were simulated for.
-    pub(crate) cycles: u64,
-    pub(crate) episodes: u64,
+    pub cycles: u64,
+    /// Pairs that were simulated, one after the other in a configuration.
+    pub episodes: u64,
     /// By the name of the class.
-    pub(crate) classes: BTreeMap<String, Row>,
+    pub classes: BTreeMap<String, Row>,
     /// The first injections that broke a promise.
-    pub(crate) broken: BTreeSet<u64>,
+    pub broken: BTreeSet<u64>,
     /// How many did.
-    pub(crate) broken_total: u64,
+    pub broken_total: u64,
+    /// What the program said as it panicked, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub panics: BTreeMap<String, u64>,
 }
 
 /// Broken promises that are kept.
@@ -38,7 +45,7 @@ const KEPT: usize = 20;
 
 impl Tally {
     /// Counts an injection.
-    pub(crate) fn count(&mut self, done: &Done) {
+    pub(super) fn count(&mut self, done: &Done) {
         let Some(class) = Class::ALL.get(done.class) else { return };
         let row = self.classes.entry(class.name.to_owned()).or_default();
         let Some(outcome) = done.outcome else {
@@ -51,7 +58,7 @@ impl Tally {
         if let Some(latency) = done.latency {
             *row.latency_cycles.entry(latency).or_default() += 1;
         }
-        if !keeps(class.promise, outcome, done.diverged) {
+        if !class.promise.is_kept_by(outcome, done.diverged) {
             self.broken_total += 1;
             self.broken.insert(done.index);
             self.forget();
@@ -59,7 +66,7 @@ impl Tally {
     }
 
     /// Adds what another part counted.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.cycles += other.cycles;
         self.episodes += other.episodes;
         for (name, theirs) in &other.classes {
@@ -67,6 +74,7 @@ impl Tally {
         }
         self.broken.extend(&other.broken);
         self.broken_total += other.broken_total;
+        add_some(&mut self.panics, &other.panics);
         self.forget();
     }
 
@@ -76,25 +84,31 @@ impl Tally {
         }
     }
 
+    /// Counts a panic of the program, or of the library.
+    pub(super) fn panicked(&mut self, what: &str) {
+        add_some(&mut self.panics, &[(what.to_owned(), 1)].into());
+    }
+
     /// Returns the counts of a class; of one that was never injected, none.
-    pub(crate) fn row(&self, class: &Class) -> Row {
+    pub fn row(&self, class: &Class) -> Row {
         self.classes.get(class.name).cloned().unwrap_or_default()
     }
 
     /// Returns how many injections of the classes had one of these outcomes.
-    pub(crate) fn sum(&self, of: impl Fn(Promise) -> bool, outcomes: &[Outcome]) -> u64 {
+    pub(super) fn sum(&self, of: impl Fn(Promise) -> bool, outcomes: &[Outcome]) -> u64 {
         let rows = Class::ALL.iter().filter(|class| of(class.promise)).map(|class| self.row(class));
         rows.map(|row| outcomes.iter().map(|outcome| row.count(*outcome)).sum::<u64>()).sum()
     }
 
-    pub(crate) fn injected(&self) -> u64 {
+    /// Returns how many injections there were.
+    pub fn injected(&self) -> u64 {
         self.classes.values().map(|row| row.injected).sum()
     }
 }
 
 impl Row {
     /// Adds what was counted of other injections.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.injected += other.injected;
         self.missed += other.missed;
         self.diverged += other.diverged;
@@ -102,12 +116,13 @@ impl Row {
         add(&mut self.latency_cycles, &other.latency_cycles);
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) -> u64 {
+    /// Returns how many had this outcome.
+    pub fn count(&self, outcome: Outcome) -> u64 {
         self.outcomes.get(&outcome).copied().unwrap_or_default()
     }
 
     /// Returns the latency that this share of the noticed injections does not exceed.
-    pub(crate) fn latency(&self, percent: u64) -> Option<u32> {
+    pub fn latency(&self, percent: u64) -> Option<u32> {
         let noticed: u64 = self.latency_cycles.values().sum();
         let mut seen = 0;
         self.latency_cycles.iter().find_map(|(cycles, count)| {
@@ -117,36 +132,33 @@ impl Row {
     }
 }
 
+/// Adds what another part heard; of many texts the first ones are kept, in their order, so that the order of adding makes no
+/// difference.
+fn add_some(sums: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+    for (text, count) in more {
+        *sums.entry(text.clone()).or_default() += count;
+    }
+    while sums.len() > KEPT {
+        sums.pop_last();
+    }
+}
+
 fn add<K: Ord + Copy>(sums: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
     for (key, count) in more {
         *sums.entry(*key).or_default() += count;
     }
 }
 
-/// Whether the outcome is what was promised.
-pub(crate) fn keeps(promise: Promise, outcome: Outcome, diverged: bool) -> bool {
-    let serves = outcome.is_in_time() || matches!(outcome, Outcome::Held | Outcome::Excluded);
-    match promise {
-        Promise::Masked => outcome.is_in_time(),
-        Promise::Serves => serves,
-        Promise::InTime => outcome.is_in_time() && !diverged,
-        Promise::ServesUndiverged => serves && !diverged,
-        Promise::Safe => serves || matches!(outcome, Outcome::Safe | Outcome::Stopped),
-        // Not even then.
-        Promise::Nothing => !matches!(outcome, Outcome::Panic | Outcome::TwoOwners),
-    }
-}
-
 /// Returns the upper bound of the probability, with 95 % confidence, of what was never seen in so many trials: the one
 /// at which it would have been seen in 95 of 100 such campaigns. About 3 / n.
-pub(crate) fn never_seen_bound(trials: u64) -> f64 {
+pub fn never_seen_bound(trials: u64) -> f64 {
     if trials == 0 { 1.0 } else { -(0.05_f64.ln() / trials as f64).exp_m1() }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::classify::Observed;
     use super::*;
-    use crate::campaign::classify::Observed;
 
     fn done(index: u64, class: usize, outcome: Outcome) -> Done {
         let outcome = Some(outcome);
@@ -185,24 +197,5 @@ mod tests {
         let row = Row { latency_cycles: BTreeMap::from([(0, 98), (1, 1), (7, 1)]), ..Row::default() };
         assert_eq!([row.latency(50), row.latency(99), row.latency(100)], [Some(0), Some(1), Some(7)]);
         assert_eq!(Row::default().latency(50), None);
-    }
-
-    #[test]
-    fn each_promise_is_kept_by_what_it_names() {
-        let kept = |promise, diverged| {
-            Outcome::ALL
-                .map(|outcome| if keeps(promise, outcome, diverged) { 'y' } else { '.' })
-                .iter()
-                .collect::<String>()
-        };
-        // no effect, masked, recovered, held, excluded, safe, stopped; latent, missing, not back, two owners, wrong, panic
-        assert_eq!(kept(Promise::Masked, true), "yyy..........");
-        assert_eq!(kept(Promise::Serves, true), "yyyyy........");
-        assert_eq!(kept(Promise::InTime, false), "yyy..........");
-        assert_eq!(kept(Promise::InTime, true), ".............");
-        assert_eq!(kept(Promise::ServesUndiverged, false), "yyyyy........");
-        assert_eq!(kept(Promise::ServesUndiverged, true), ".............");
-        assert_eq!(kept(Promise::Safe, true), "yyyyyyy......");
-        assert_eq!(kept(Promise::Nothing, true), "yyyyyyyyyy.y.");
     }
 }

@@ -1,0 +1,84 @@
+//! Figures of the program that a campaign is about, from a run of it alone.
+
+use crate::config::Config;
+use crate::digest::BLOCK_BYTES;
+use crate::ids::{ChannelId, Cycle};
+use crate::mirror::Mirror;
+use crate::node::frame;
+use crate::program::Program;
+use crate::sim::{Storage, World};
+use crate::wire::{OVERHEAD_BYTES, SAMPLE_DIGEST_BYTES, VOTE_DIGEST_BYTES};
+use serde::{Deserialize, Serialize};
+use std::prelude::v1::*;
+use zerocopy::IntoBytes;
+
+/// Figures of a program in a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shape {
+    /// Blocks of its state.
+    pub blocks: u32,
+    /// Blocks that it wrote in one cycle at most.
+    pub worst_dirty_blocks: u32,
+    /// Cycles that a copy to a joining channel takes at least; `None` if as much is written as is copied, so that it never ends.
+    pub copy_cycles: Option<u32>,
+    /// Cycles in which all memory is scrubbed.
+    pub scrub_cycles: u32,
+    /// Bytes of its longest frame.
+    pub longest_frame_bytes: usize,
+    /// Bytes of a sample's frame and a vote's.
+    pub exchange_bytes: u64,
+    /// The longest time from the start of a cycle to its vote in a calm pair, in microseconds.
+    pub exchange_us: u64,
+    /// What is left of the vote window then, in microseconds; negative if a vote came late.
+    pub window_left_us: i64,
+    /// Blocks that were never written.
+    #[serde(skip)]
+    pub never_written: Vec<usize>,
+}
+
+/// Cycles of the run, fewer for a large state.
+const CYCLES: usize = 1_000;
+const FEWEST_CYCLES: usize = 100;
+const BYTES_WRITTEN: usize = 16 << 20;
+
+impl Shape {
+    /// Runs the program by itself, both samples from `world`, and looks at what it writes.
+    pub(super) fn of<P: Program>(config: &Config, mut world: Box<dyn World<P>>) -> Self {
+        let mut storage = Storage::<P::State>::new();
+        let mut mirror = Mirror::new(storage.cells(), P::init);
+        let blocks = mirror.blocks();
+        let mut before = mirror.state().as_bytes().to_vec();
+        let mut was_written = std::vec![false; blocks as usize];
+        let mut worst = 0;
+        let cycles = (BYTES_WRITTEN / size_of::<P::State>().max(1)).clamp(FEWEST_CYCLES, CYCLES);
+        for cycle in (1..=cycles as u32).map(Cycle) {
+            let [a, b] = [ChannelId::A, ChannelId::B].map(|channel| world.sample(channel, cycle));
+            let output = P::step(cycle, &mut mirror.tracked(), &P::agree(&a, &b).input);
+            world.drive(ChannelId::A, cycle, &output);
+            let digest = mirror.pending_digest();
+            let _ = mirror.commit(digest); // nothing damages this memory
+            worst = worst.max(mirror.written_blocks());
+            let after = mirror.state().as_bytes();
+            let pairs = before.chunks(BLOCK_BYTES).zip(after.chunks(BLOCK_BYTES));
+            pairs.zip(&mut was_written).for_each(|((before, after), was_written)| *was_written |= before != after);
+            before.copy_from_slice(after);
+        }
+        let never_written = (0..was_written.len()).filter(|block| !was_written[*block]).collect();
+        let copied = u32::from(config.copy_blocks).checked_sub(worst).filter(|left| *left > 0);
+        Self {
+            blocks,
+            worst_dirty_blocks: worst,
+            copy_cycles: copied.map(|copied| blocks.div_ceil(copied) + 1),
+            scrub_cycles: blocks.div_ceil(u32::from(config.scrub_blocks).max(1)),
+            longest_frame_bytes: frame::<P>(),
+            exchange_bytes: (2 * OVERHEAD_BYTES + SAMPLE_DIGEST_BYTES + P::INPUT_BYTES) as u64
+                + (ARRIVAL_BYTES + VOTE_DIGEST_BYTES + P::OUTPUT_BYTES) as u64,
+            exchange_us: 0,
+            window_left_us: 0,
+            never_written,
+        }
+    }
+}
+
+const ARRIVAL_BYTES: usize = 2;
