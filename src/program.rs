@@ -17,7 +17,8 @@ use serde::Serialize;
 ///
 /// `step` is pure: no clock, no I/O, no statics, no random numbers of its own; what it
 /// needs of these comes in with the input. That is what makes voting, re-execution and
-/// simulation possible. A program has no `self` for the same reason: whatever it remembers is
+/// simulation possible. `sim::check_pure` (feature `sim`) finds programs that are not pure.
+/// A program has no `self` for the same reason: whatever it remembers is
 /// [`State`](Self::State), which both channels compare and copy.
 pub trait Program {
     /// What a channel samples each cycle: small and structured, sent every cycle.

@@ -38,6 +38,8 @@
 //! assert!(report.takeovers >= 1 && report.joined >= 1);
 //! # Ok::<(), twinstep::ConfigError>(())
 //! ```
+//!
+//! [`check_pure`] finds programs whose functions depend on more than their arguments: such a program diverges in the pair.
 
 // A test rig: it may stop at its own mistakes.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
@@ -52,6 +54,7 @@ mod line;
 mod link;
 mod oracle;
 mod pair;
+mod purity;
 mod report;
 mod sending;
 mod setup;
@@ -68,6 +71,7 @@ pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
 pub use pair::{Moment, Pair, World};
+pub use purity::{Impurity, SeenIn, Suspect, Symptom, check_pure};
 pub use report::Report;
 pub use setup::Setup;
 pub use storage::Storage;

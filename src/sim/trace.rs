@@ -6,7 +6,6 @@ use crate::ids::{ChannelId, Cycle};
 use crate::journal::Entry;
 use crate::mode::Mode;
 use crate::verdict::Outcome;
-use serde::Serialize;
 use std::string::String;
 
 /// Something that a traced pair did.
@@ -44,9 +43,4 @@ pub enum TracedEvent {
     Drove(String),
     /// Was from then on as this says: off, on, or hung.
     Became(String),
-}
-
-/// Returns a value as text, with the names of its fields.
-pub(super) fn readable<T: Serialize>(value: &T) -> String {
-    std::format!("{} bytes", super::oracle::encoded(value).len())
 }

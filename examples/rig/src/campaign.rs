@@ -2,7 +2,7 @@
 
 mod program;
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 pub(crate) use twinstep::sim::campaign::{Class, Outcome, Results, Row, columns, never_seen_bound};
 

@@ -13,7 +13,6 @@ use crate::mode::Mode;
 use crate::node::Site;
 use crate::sim::Setup;
 use crate::sim::hush::catch;
-use std::format;
 use std::prelude::v1::*;
 
 /// What all injections of an episode have in common.
@@ -115,8 +114,7 @@ impl Episode<'_, '_> {
             Err(caught) => {
                 let seen = Observed { panicked: true, ..Observed::default() };
                 let outcome = Some(Outcome::Panic);
-                let what = format!("{}:{}: {}", caught.file, caught.line, caught.message);
-                (Done { index, class, outcome, latency: None, diverged: false, seen }, Some(what))
+                (Done { index, class, outcome, latency: None, diverged: false, seen }, Some(caught.text()))
             }
         }
     }

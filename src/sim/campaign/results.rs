@@ -138,7 +138,11 @@ impl Results {
     pub fn title(&self) -> String {
         let shards =
             if self.is_whole() { String::new() } else { format!(", {} of {} shards", self.shards.len(), self.of) };
-        let of = if self.command.is_some() { String::new() } else { format!(" of {}", self.program) };
+        let of = if self.command.is_some() || self.program.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", self.program)
+        };
         format!("campaign{of} --cycles {} --seed {}{}{shards}", self.cycles, self.seed, self.changes())
     }
 

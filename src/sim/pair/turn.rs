@@ -7,10 +7,11 @@ use crate::node::Begun;
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
-use crate::sim::hush::{Caught, catch, of_program};
+use crate::sim::hush::{Caught, catch};
 use crate::sim::oracle::Judgement;
+use crate::sim::purity::readable;
 use crate::sim::sending::{Leaving, Sending};
-use crate::sim::trace::{TracedEvent, readable};
+use crate::sim::trace::TracedEvent;
 use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::vote::OpenError;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
@@ -50,7 +51,7 @@ impl<P: Program> Pair<'_, P> {
 
     /// The program has panicked in a channel: it dies of it.
     fn crash(&mut self, channel: ChannelId, caught: &Caught) {
-        let what = of_program(caught);
+        let what = caught.of_program();
         self.report.crashes += 1;
         self.trace_it(channel, || TracedEvent::Became(std::format!("dead of a panic: {what}")));
         self.last_crash = Some(what);

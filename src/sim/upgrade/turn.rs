@@ -8,7 +8,7 @@ use crate::node::Begun;
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
-use crate::sim::hush::{Caught, catch, of_program};
+use crate::sim::hush::{Caught, catch};
 use crate::sim::pair::Moment;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
@@ -45,7 +45,7 @@ where
 
     /// The program has panicked in a half: it dies of it, and boots again later.
     fn crash(&mut self, channel: ChannelId, caught: &Caught) {
-        let what = of_program(caught);
+        let what = caught.of_program();
         self.report.crashes += 1;
         self.trace_it(channel, || TracedEvent::Became(std::format!("dead of a panic: {what}")));
         self.last_crash = Some(what);
