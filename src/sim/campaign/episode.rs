@@ -133,8 +133,7 @@ impl Episode<'_, '_> {
         }
         let is_boot = fault == Fault::OlderEpoch;
         let came_up = is_boot || self.settles();
-        let of_program = (pace, &shape.never_written[..]);
-        let mut injector = Injector::new(fault, plan.chance(index), &setup, of_program, self.pair.view().owner);
+        let mut injector = Injector::new(fault, plan.chance(index), &setup, (pace, shape), self.pair.view().owner);
         if !is_boot {
             injector.approach(self.pair);
         }

@@ -3,6 +3,7 @@
 use super::fault::{Fault, LinkFault, Second};
 use super::pace::Pace;
 use super::plan::stops_a_channel;
+use super::shape::Shape;
 use super::target::{Act, Target};
 use crate::digest::BLOCK_BYTES;
 use crate::ids::ChannelId;
@@ -65,8 +66,7 @@ pub(super) struct Injector<'s> {
     bit: usize,
     setup: Setup,
     pace: Pace,
-    /// Blocks that the program never writes.
-    never_written: &'s [usize],
+    shape: &'s Shape,
 }
 
 impl<'s> Injector<'s> {
@@ -76,7 +76,7 @@ impl<'s> Injector<'s> {
         fault: Fault,
         mut rng: Rng,
         setup: &Setup,
-        (pace, never_written): (Pace, &'s [usize]),
+        (pace, shape): (Pace, &'s Shape),
         owner: Option<ChannelId>,
     ) -> Self {
         let drawn = CHANNELS[rng.usize(0..2)];
@@ -89,7 +89,7 @@ impl<'s> Injector<'s> {
             _ => drawn,
         };
         let bit = rng.usize(..);
-        Self { fault, rng, victim, bit, setup: *setup, pace, never_written }
+        Self { fault, rng, victim, bit, setup: *setup, pace, shape }
     }
 
     /// Goes to a moment of the cycle: anywhere in it, or half of the time within the exchange.
@@ -193,7 +193,7 @@ impl<'s> Injector<'s> {
                 let sites = [Site::Checkpoint, Site::Checkpoint, Site::Working, Site::Digest, Site::LastOutput];
                 let site = sites[self.rng.usize(0..sites.len())];
                 pair.view().mode(victim)?; // it may have died before
-                pair.act(Act::Flip(victim, site, self.bit));
+                pair.act(Act::Flip(victim, site, self.bit_at(site)));
                 self.fail(pair, victim.other(), Failure::Dies);
                 let mut restart = [None; 2];
                 restart[victim.other().index()] = Some(3);
@@ -224,6 +224,17 @@ impl<'s> Injector<'s> {
         }
     }
 
+    /// Returns the bit that is flipped at a place. Half of those of the state are in blocks that are often written: of a large state
+    /// few others are looked at before the scrub comes to them.
+    fn bit_at(&mut self, site: Site) -> usize {
+        let (bits, often) = (8 * BLOCK_BYTES, &self.shape.often_written);
+        let is_state = matches!(site, Site::Working | Site::Checkpoint);
+        if !is_state || often.is_empty() || self.rng.bool() {
+            return self.bit;
+        }
+        often[self.rng.usize(0..often.len())] * bits + self.bit % bits
+    }
+
     /// Flips the bit, now or half of the time between two calls of the node, waiting up to two cycles for something to be
     /// there.
     fn flip(&mut self, pair: &mut dyn Target, site: Site) -> bool {
@@ -233,7 +244,7 @@ impl<'s> Injector<'s> {
             let jump_us = 5 * self.pace.link_delay_us.cast_signed() / 2;
             pair.act(Act::Clock(early, self.drift(early), jump_us));
         }
-        let is_within = self.rng.bool();
+        let (bit, is_within) = (self.bit_at(site), self.rng.bool());
         if is_within {
             let moments: &[Moment] = match site {
                 // What has come is used at once.
@@ -242,12 +253,12 @@ impl<'s> Injector<'s> {
                 _ => &Moment::ALL,
             };
             let moment = moments[self.rng.usize(0..moments.len())];
-            pair.act(Act::FlipWithin(self.victim, moment, site, self.bit));
+            pair.act(Act::FlipWithin(self.victim, moment, site, bit));
         }
         for _ in 0..2 * 100 {
             let is_done = match is_within {
                 true => !pair.view().flip_is_due[self.victim.index()],
-                false => pair.act(Act::Flip(self.victim, site, self.bit)),
+                false => pair.act(Act::Flip(self.victim, site, bit)),
             };
             if is_done {
                 return true;
@@ -262,9 +273,9 @@ impl<'s> Injector<'s> {
     /// block, in another copy or in the other channel.
     fn latent(&mut self, pair: &mut dyn Target) -> bool {
         let bits = 8 * BLOCK_BYTES;
-        let Some(most) = self.never_written.len().checked_sub(1) else { return false };
+        let Some(most) = self.shape.never_written.len().checked_sub(1) else { return false };
         let first = self.rng.usize(0..(most + 1) * bits);
-        let block = self.never_written[first / bits] * bits;
+        let block = self.shape.never_written[first / bits] * bits;
         let second = block + self.rng.usize(0..bits);
         let is_working = self.rng.bool();
         let flip = |pair: &mut dyn Target, channel, is_working: bool, bit| {

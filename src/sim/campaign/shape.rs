@@ -35,6 +35,9 @@ pub struct Shape {
     /// Blocks that were never written.
     #[serde(skip)]
     pub never_written: Vec<usize>,
+    /// Blocks that were written in one cycle of eight at least.
+    #[serde(skip)]
+    pub often_written: Vec<usize>,
 }
 
 /// Cycles of the run, fewer for a large state.
@@ -49,7 +52,7 @@ impl Shape {
         let mut mirror = Mirror::new(storage.cells(), P::init);
         let blocks = mirror.blocks();
         let mut before = mirror.state().as_bytes().to_vec();
-        let mut was_written = std::vec![false; blocks as usize];
+        let mut writes = std::vec![0_usize; blocks as usize];
         let mut worst = 0;
         let cycles = (BYTES_WRITTEN / size_of::<P::State>().max(1)).clamp(FEWEST_CYCLES, CYCLES);
         for cycle in (1..=cycles as u32).map(Cycle) {
@@ -61,10 +64,12 @@ impl Shape {
             worst = worst.max(mirror.written_blocks());
             let after = mirror.state().as_bytes();
             let pairs = before.chunks(BLOCK_BYTES).zip(after.chunks(BLOCK_BYTES));
-            pairs.zip(&mut was_written).for_each(|((before, after), was_written)| *was_written |= before != after);
+            pairs.zip(&mut writes).for_each(|((before, after), writes)| *writes += usize::from(before != after));
             before.copy_from_slice(after);
         }
-        let never_written = (0..was_written.len()).filter(|block| !was_written[*block]).collect();
+        let written = |is_meant: fn(usize, usize) -> bool| {
+            (0..writes.len()).filter(|block| is_meant(writes[*block], cycles)).collect::<Vec<_>>()
+        };
         let copied = u32::from(config.copy_blocks).checked_sub(worst).filter(|left| *left > 0);
         Self {
             blocks,
@@ -76,7 +81,8 @@ impl Shape {
                 + (ARRIVAL_BYTES + VOTE_DIGEST_BYTES + P::OUTPUT_BYTES) as u64,
             exchange_us: 0,
             window_left_us: 0,
-            never_written,
+            never_written: written(|writes, _| writes == 0),
+            often_written: written(|writes, cycles| writes >= cycles / 8),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
 use crate::sim::hush::{Caught, catch};
 use crate::sim::pair::Moment;
+use crate::sim::purity::readable;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::succession::Successor;
@@ -60,16 +61,21 @@ where
             half.handle_frame(local, &frame);
         }
         half.flip_if_due(&mut self.flipping[at], Moment::Received);
+        let mut sampled = None;
         let mut verdicts = [half.poll(local, &mut self.arbiters[at]), None];
         if local >= half.next_start() {
             let sample = self.world.sample(channel, half.next_cycle());
             if let Begun::New(cycle) = half.begin(local, sample.clone()) {
+                sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
                 self.oracle.sampled(channel, cycle, sample);
             }
             half.flip_if_due(&mut self.flipping[at], Moment::Begun);
             verdicts[1] = half.poll(local, &mut self.arbiters[at]);
         }
         half.flip_if_due(&mut self.flipping[at], Moment::Polled);
+        if let Some(what) = sampled {
+            self.trace_it(channel, || TracedEvent::Sampled(what));
+        }
         verdicts
     }
 
@@ -163,7 +169,8 @@ where
                     self.oracle.drive(&mut self.report, channel, version, outcome, (cycle, &output), half);
                     self.driven.push((cycle, channel, version));
                     self.trace_it(channel, || {
-                        TracedEvent::Drove(std::format!("cycle {cycle} by the {version:?} version"))
+                        let what = readable(&output);
+                        TracedEvent::Drove(std::format!("in cycle {cycle} by the {version:?} version: {what}"))
                     });
                 }
                 Err(OpenError::Damaged) => self.report.damaged += 1,
