@@ -50,6 +50,7 @@ mod line;
 mod link;
 mod oracle;
 mod pair;
+mod recent;
 mod report;
 mod sending;
 mod setup;

@@ -67,6 +67,8 @@ pub struct Pair<'m, P: Program> {
     damage: [Option<Damage<'m, P>>; 2],
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
+    /// Memory for the canonical bytes of an output.
+    driven: Vec<u8>,
     /// Blocks that a channel sent in a cycle.
     blocks_sent: [(u32, u32); 2],
     pair: PairId,
@@ -139,6 +141,7 @@ impl<'m, P: Program> Pair<'m, P> {
             losing: None,
             damage: [None, None],
             driven_at: None,
+            driven: Vec::new(),
             blocks_sent: [(0, 0); 2],
             pair,
             now: 0,

@@ -7,7 +7,7 @@ use crate::node::Begun;
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
-use crate::sim::oracle::{Judgement, encoded};
+use crate::sim::oracle::{Judgement, encode};
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::verdict::{Outcome, Unbound, Verdict};
@@ -53,6 +53,7 @@ impl<P: Program> Pair<'_, P> {
         let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             let _ = node.handle_frame(local, &frame); // counted by the node
+            self.line.towards[at].give_back(frame);
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Received);
         let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
@@ -78,10 +79,12 @@ impl<P: Program> Pair<'_, P> {
         let (at, local) = (channel.index(), self.local_time(channel));
         let mut buffer = [0; MAX_FRAME_BYTES];
         loop {
-            if let Some(leaving) = sending.leaving.take()
-                && self.sent(channel, &leaving, &mut sending).is_break()
-            {
-                return;
+            if let Some(leaving) = sending.leaving.take() {
+                let sent = self.sent(channel, &leaving, &mut sending);
+                self.line.given(channel, leaving);
+                if sent.is_break() {
+                    return;
+                }
             }
             let is_late = self.is_late(channel);
             let Some(node) = &mut self.nodes[at] else { return };
@@ -180,7 +183,15 @@ impl<P: Program> Pair<'_, P> {
 
     fn drive(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
         self.world.drive(channel, cycle, output);
-        if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
+        let mut bytes = std::mem::take(&mut self.driven);
+        encode(output, &mut bytes);
+        self.judge(channel, outcome, cycle, output, &bytes);
+        self.driven = bytes;
+    }
+
+    /// Holds an output that was driven against the votes and the oracle.
+    fn judge(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output, bytes: &[u8]) {
+        if outcome == Outcome::Agreed && !self.votes.both_voted_bytes(cycle, bytes) {
             self.report.unvoted_in_duplex += 1;
         }
         let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
@@ -192,12 +203,12 @@ impl<P: Program> Pair<'_, P> {
             self.report.went_back += 1;
             self.oracle.go_back(cycle, node.state(), output);
         }
-        if self.is_old_vote(channel, outcome, cycle, output) {
+        if self.is_old_vote(channel, outcome, cycle, bytes) {
             return;
         }
-        let judgement = self.oracle.judge(channel, outcome, cycle, output);
+        let judgement = self.oracle.judge_bytes(channel, outcome, cycle, bytes);
         if self.trace.is_some() {
-            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", encoded(output).len());
+            let what = std::format!("cycle {cycle}, {} bytes: {judgement:?}", bytes.len());
             self.trace_it(channel, || TracedEvent::Drove(what));
         }
         match judgement {
