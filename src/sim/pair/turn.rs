@@ -12,7 +12,7 @@ use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::vote::OpenError;
-use crate::wire::{Kind, MAX_FRAME_BYTES};
+use crate::wire::Kind;
 use core::ops::ControlFlow;
 
 /// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
@@ -29,10 +29,11 @@ fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
 impl<P: Program> Pair<'_, P> {
     /// One channel's turn: frames in, the cycle on, frames out. A turn whose channel waits for its UART goes on later.
     pub(super) fn turn(&mut self, channel: ChannelId) {
-        if !self.wakes(channel) {
+        if !self.wakes(channel) || self.rests(channel) {
             return;
         }
         let at = channel.index();
+        self.rests[at] = None;
         if self.nodes[at].is_none() {
             self.line.towards[at].clear();
             return;
@@ -77,7 +78,6 @@ impl<P: Program> Pair<'_, P> {
     /// Sends what is due, as far as the UART takes it now; then drives.
     fn send(&mut self, channel: ChannelId, mut sending: Sending<P::Output>) {
         let (at, local) = (channel.index(), self.local_time(channel));
-        let mut buffer = [0; MAX_FRAME_BYTES];
         loop {
             if let Some(leaving) = sending.leaving.take() {
                 let sent = self.sent(channel, &leaving, &mut sending);
@@ -91,13 +91,13 @@ impl<P: Program> Pair<'_, P> {
             if sending.frames_left == 0 || is_late {
                 break;
             }
-            let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") else {
-                let wants_more = node.poll_timeout().is_some_and(|timeout| timeout <= local);
+            let Some(length) = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest") else {
+                let wants_more = self.comes_to_rest(channel).is_some_and(|rest| rest.wants_more(local));
                 self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));
                 break;
             };
             sending.frames_left -= 1;
-            sending.leaving = Some(self.line.give(self.now, channel, &buffer[..length]));
+            sending.leaving = Some(self.line.give(self.now, channel, &self.buffer[..length]));
             if sending.is_busy(self.now) {
                 self.sending[at] = Some(sending);
                 return;
@@ -151,9 +151,9 @@ impl<P: Program> Pair<'_, P> {
 
     /// Whether a donor has no time for the longest frame before its next start: the next cycle comes first.
     pub(super) fn is_late(&self, channel: ChannelId) -> bool {
-        let through = self.local_time(channel).shifted_us(self.line.longest_send_us(channel));
+        let through = || self.local_time(channel).shifted_us(self.line.longest_send_us(channel));
         let node = self.nodes[channel.index()].as_ref();
-        node.is_some_and(|node| node.mode() == Mode::Donor && through >= node.next_start())
+        node.is_some_and(|node| node.mode() == Mode::Donor && through() >= node.next_start())
     }
 
     /// Drives what a verdict releases, in front of the oracle.
