@@ -272,7 +272,7 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Returns the true time of the next thing to happen.
     fn next_event(&mut self) -> Option<u64> {
-        let mut next: Option<u64> = None;
+        let mut next = u64::MAX;
         for channel in CHANNELS {
             let at = channel.index();
             let wake = match (&self.nodes[at], &self.hung[at], &self.sending[at]) {
@@ -281,9 +281,9 @@ impl<'m, P: Program> Pair<'m, P> {
                 (_, None, Some(sending)) => sending.busy_until(),
                 (_, None, None) => self.wakes_at(channel),
             };
-            next = [next, wake].into_iter().flatten().min();
+            next = wake.map_or(next, |wake| wake.min(next));
         }
-        next
+        (next < u64::MAX).then_some(next)
     }
 
     /// Looks at both channels for what must never be.

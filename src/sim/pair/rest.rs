@@ -50,11 +50,12 @@ impl<P: Program> Pair<'_, P> {
     pub(super) fn rests(&self, channel: ChannelId) -> bool {
         let at = channel.index();
         let Some(Rest { poll_at, start_at, is_calm: Some(was_let_through), .. }) = self.rests[at] else { return false };
+        if self.flipping[at].is_some() || self.line.towards[at].next_at().is_some_and(|at| at <= self.now) {
+            return false;
+        }
         let local = self.local_time(channel);
-        let is_called = self.line.towards[at].next_at().is_some_and(|at| at <= self.now);
-        let is_early = local < start_at && poll_at.is_none_or(|at| local < at) && !is_called;
-        let is_as_before = self.is_let_through(channel) == was_let_through && !self.arbiters[at].is_misread();
-        is_early && is_as_before && self.flipping[at].is_none()
+        let is_early = local < start_at && poll_at.is_none_or(|at| local < at);
+        is_early && !self.arbiters[at].is_misread() && self.is_let_through(channel) == was_let_through
     }
 
     fn is_let_through(&self, channel: ChannelId) -> bool {
@@ -68,8 +69,9 @@ impl<P: Program> Pair<'_, P> {
         if self.rests[at].is_none() {
             self.rests[at] = self.rest_of(channel);
         }
-        let Rest { true_poll_at, true_start_at, .. } = self.rests[at]?;
-        let soonest = self.now + if self.is_late(channel) { LOOK_AGAIN_US } else { 1 };
+        let Rest { true_poll_at, true_start_at, is_calm, .. } = self.rests[at]?;
+        let is_late = is_calm.is_none() && self.is_late(channel);
+        let soonest = self.now + if is_late { LOOK_AGAIN_US } else { 1 };
         let start = true_start_at.max(self.now + 1);
         let wake = true_poll_at.map_or(start, |at| at.max(soonest).min(start));
         Some(self.line.towards[at].next_at().map_or(wake, |at| at.min(wake)))

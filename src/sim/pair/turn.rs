@@ -52,12 +52,19 @@ impl<P: Program> Pair<'_, P> {
     fn look(&mut self, channel: ChannelId) -> [Option<Unbound<P::Output>>; 2] {
         let (at, local) = (channel.index(), self.local_time(channel));
         let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
+        // As in a run loop, one check of the control data for the frames and the poll; apart if something happens in between.
+        let mut calls = node.calls(local);
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
-            let _ = node.handle_frame(local, &frame); // counted by the node
+            let _ = calls.handle_frame(local, &frame); // counted by the node
             self.line.towards[at].give_back(frame);
         }
-        flip_if_due(node, &mut self.flipping[at], Moment::Received);
-        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
+        if self.flipping[at].is_some() {
+            drop(calls);
+            flip_if_due(node, &mut self.flipping[at], Moment::Received);
+            calls = node.calls(local);
+        }
+        let mut verdicts = [calls.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
+        drop(calls);
         if local >= node.next_start() {
             let next = match node.mode() {
                 Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
