@@ -3,7 +3,7 @@
 //! Block and value digests share one step, a bijection of the running state for
 //! a given word and of the word for a given state; [`block_digest`] says what follows
 //! from that. The CRC is CRC-32C (Castagnoli) by nibble
-//! table: 64 bytes of flash where a byte table takes 1 KiB, and Hamming distance 6
+//! table in firmware: 64 bytes of flash where a byte table takes 1 KiB, and Hamming distance 6
 //! up to 655 bytes of frame (Koopman, "32-bit cyclic redundancy codes for internet
 //! applications", 2002).
 
@@ -168,24 +168,26 @@ impl Default for ValueDigest {
 }
 
 const CRC_POLYNOMIAL: u32 = 0x82F6_3B78; // Castagnoli, reflected
-const CRC_NIBBLES: [u32; 16] = {
-    let mut table = [0; 16];
-    let mut nibble = 0;
-    while nibble < 16 {
-        let mut crc = nibble as u32;
+
+/// Returns the CRC's table of a power of two of entries.
+const fn crc_table<const ENTRIES: usize>() -> [u32; ENTRIES] {
+    let mut table = [0; ENTRIES];
+    let mut entry = 0;
+    while entry < ENTRIES {
+        let mut crc = entry as u32;
         let mut bit = 0;
-        while bit < 4 {
+        while bit < ENTRIES.ilog2() {
             crc = if crc & 1 == 1 { (crc >> 1) ^ CRC_POLYNOMIAL } else { crc >> 1 };
             bit += 1;
         }
         #[allow(clippy::indexing_slicing)] // evaluated by the compiler
         {
-            table[nibble] = crc;
+            table[entry] = crc;
         }
-        nibble += 1;
+        entry += 1;
     }
     table
-};
+}
 
 /// Computes CRC-32C over a stream of bytes.
 #[derive(Clone, Copy, Debug)]
@@ -226,15 +228,30 @@ impl Default for Crc32c {
 
 #[inline]
 const fn with_byte(crc: u32, byte: u8) -> u32 {
-    let crc = crc ^ byte as u32;
-    let crc = (crc >> 4) ^ nibble_entry(crc);
-    (crc >> 4) ^ nibble_entry(crc)
+    #[cfg(target_os = "none")]
+    return by_nibbles(crc, byte);
+    #[cfg(not(target_os = "none"))]
+    return by_bytes(crc, byte);
 }
 
+/// For firmware: the table takes 64 bytes.
+#[cfg(any(target_os = "none", test))]
 #[inline]
 #[allow(clippy::indexing_slicing)] // four bits index sixteen entries: the check is optimised away
-const fn nibble_entry(crc: u32) -> u32 {
-    CRC_NIBBLES[(crc & 0xF) as usize]
+const fn by_nibbles(crc: u32, byte: u8) -> u32 {
+    const TABLE: [u32; 16] = crc_table();
+    let crc = crc ^ byte as u32;
+    let crc = (crc >> 4) ^ TABLE[(crc & 0xF) as usize];
+    (crc >> 4) ^ TABLE[(crc & 0xF) as usize]
+}
+
+/// For hosts, which simulate many pairs and have the memory: half the instructions.
+#[cfg(not(target_os = "none"))]
+#[inline]
+#[allow(clippy::indexing_slicing)] // eight bits index 256 entries: the check is optimised away
+const fn by_bytes(crc: u32, byte: u8) -> u32 {
+    const TABLE: [u32; 256] = crc_table();
+    (crc >> 8) ^ TABLE[((crc ^ byte as u32) & 0xFF) as usize]
 }
 
 #[cfg(test)]
@@ -270,6 +287,13 @@ mod tests {
         // Split anywhere, the stream is the same.
         let split = Crc32c::new().with(&bytes[..100]).with(&bytes[100..]);
         assert_eq!(split.finish(), reference.checksum(&bytes));
+    }
+
+    #[test]
+    fn the_crc_of_firmware_is_that_of_hosts() {
+        for crc in (0..32).map(|bit| 1 << bit).chain([0, u32::MAX]) {
+            assert!((0..=u8::MAX).all(|byte| by_nibbles(crc, byte) == by_bytes(crc, byte)), "{crc:#x}");
+        }
     }
 
     /// Computed by another program from the description in `wire.rs`, as a peer in another

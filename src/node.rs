@@ -79,6 +79,8 @@ mod alone;
 mod ballot;
 mod boot;
 mod calls;
+#[cfg(feature = "sim")]
+mod calm;
 mod case;
 mod claim;
 mod closing;

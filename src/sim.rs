@@ -55,6 +55,7 @@ mod link;
 mod oracle;
 mod pair;
 mod purity;
+mod recent;
 mod report;
 mod sending;
 mod setup;

@@ -53,8 +53,7 @@ impl Case {
         }
     }
 
-    fn run(self) -> Ending {
-        let mut rng = fastrand::Rng::with_seed(self.seed);
+    fn setup(self, rng: &mut fastrand::Rng) -> Setup {
         let drift_ppm = [rng.i32(-200..200), rng.i32(-200..200)];
         // Short cycles, so that a moment picked at random often lies within the exchange.
         let config = Config {
@@ -67,7 +66,12 @@ impl Case {
             ..Config::DEFAULT
         };
         let Self { seed, link, arbiter, off, .. } = self;
-        let setup = Setup { seed, config, line: LINE, link, arbiter, drift_ppm, off };
+        Setup { seed, config, line: LINE, link, arbiter, drift_ppm, off }
+    }
+
+    fn run(self) -> Ending {
+        let mut rng = fastrand::Rng::with_seed(self.seed);
+        let setup = self.setup(&mut rng);
         let mut memory = [Storage::new(), Storage::new()];
         let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(self.seed)).unwrap();
         pair.run(100);
@@ -251,6 +255,37 @@ fn a_perfect_link_holds_nothing() {
 
 /// Two channels that start alone behind a cut link: the relay remembers the first, and the
 /// second waits for good instead of numbering its claim above it.
+/// A simulation looks at no channel that only waits.
+#[test]
+fn a_look_at_a_channel_that_waits_changes_nothing() {
+    // Each `node` makes the simulation look.
+    let run = |seed: u64, is_looked_at: bool| {
+        let link = if seed.is_multiple_of(2) { LinkFaults::NONE } else { LinkFaults::NOISY };
+        let setup = Case { link, ..Case::of_seed(seed) }.setup(&mut fastrand::Rng::with_seed(seed));
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(seed)).unwrap();
+        pair.trace();
+        let mut trace = Vec::new();
+        for step in 0..24_000 {
+            pair.run_us(97);
+            if step == 10_000 {
+                pair.kill(ChannelId::A);
+            }
+            if step == 14_000 {
+                pair.restart(ChannelId::A);
+            }
+            if is_looked_at {
+                let _ = [ChannelId::A, ChannelId::B].map(|channel| pair.node(channel).is_some());
+            }
+            trace.extend(pair.take_trace());
+        }
+        (pair.report(), trace)
+    };
+    for seed in 0..12 {
+        assert!(run(seed, false) == run(seed, true), "seed {seed}");
+    }
+}
+
 #[test]
 fn of_two_that_start_alone_one_serves_and_the_other_waits() {
     for seed in 0..20 {

@@ -30,7 +30,7 @@ impl Standing {
     };
 
     // Asked everywhere: a copy at each place is more code.
-    #[inline(never)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn mode(&self) -> Mode {
         // A number that names none is no mode to serve in.
         Mode::ALL.get(usize::from(self.mode)).copied().unwrap_or(Mode::Safe)

@@ -38,7 +38,7 @@ impl Turn {
         Cycle(self.cycle)
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn progress(&self) -> Progress {
         // A number that names none is no progress in a cycle.
         Progress::ALL.get(usize::from(self.progress)).copied().unwrap_or(Progress::Settled)

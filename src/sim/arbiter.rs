@@ -58,6 +58,11 @@ impl SimArbiter {
         }
     }
 
+    /// Whether this end still reads the wrong answer.
+    pub(super) fn is_misread(&self) -> bool {
+        matches!(self, Self::Relay { misread, .. } if misread.get() > 0)
+    }
+
     /// Lets this end of the relay read "not yours" so many times; false if there is no relay.
     pub fn misread(&mut self, times: u32) -> bool {
         match self {

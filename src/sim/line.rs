@@ -55,7 +55,12 @@ impl Line {
         let [accepted, arrives] = [times.accepted_ns, times.arrives_ns].map(|ns| ns.div_ceil(NS_A_US));
         self.longest_send_us[at] = self.longest_send_us[at].max(accepted - now);
         self.sent_bytes[at] += bytes;
-        Leaving::new(frame, accepted, arrives)
+        Leaving::new(self.towards[sender.other().index()].copy(frame), accepted, arrives)
+    }
+
+    /// A frame of `sender` is on the link: its memory is free.
+    pub(super) fn given(&mut self, sender: ChannelId, leaving: Leaving) {
+        self.towards[sender.other().index()].give_back(leaving.frame);
     }
 
     /// Returns how long a channel waited for its UART at most.

@@ -46,11 +46,31 @@ impl LinkFaults {
 /// One direction of the link.
 pub(super) struct Direction {
     in_flight: VecDeque<(u64, Vec<u8>)>,
+    /// Memory of frames that have arrived, for the next ones.
+    spare: Vec<Vec<u8>>,
 }
+
+/// Frames whose memory is kept.
+const MOST_SPARE: usize = 8;
 
 impl Direction {
     pub(super) fn new() -> Self {
-        Self { in_flight: VecDeque::new() }
+        Self { in_flight: VecDeque::new(), spare: Vec::new() }
+    }
+
+    /// Copies a frame into memory that is to be given back.
+    pub(super) fn copy(&mut self, frame: &[u8]) -> Vec<u8> {
+        let mut copy = self.spare.pop().unwrap_or_default();
+        copy.clear();
+        copy.extend_from_slice(frame);
+        copy
+    }
+
+    /// Takes the memory of a frame back.
+    pub(super) fn give_back(&mut self, frame: Vec<u8>) {
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(frame);
+        }
     }
 
     pub(super) fn deliver_at(&mut self, at: u64, bytes: Vec<u8>) {
@@ -83,7 +103,8 @@ pub(super) fn send(
     back: &mut Direction,
 ) -> u64 {
     if *faults == LinkFaults::NONE {
-        there.deliver_at(arrival, frame.to_vec());
+        let copy = there.copy(frame);
+        there.deliver_at(arrival, copy);
         return 0;
     }
     let late = |rng: &mut Rng| arrival + rng.u64(0..=faults.late_us);

@@ -1,6 +1,7 @@
 //! Runs the program a third time and judges every released output.
 
 use super::Storage;
+use super::recent::{Recent, Reuse, Strings};
 use crate::canonical;
 use crate::ids::{ChannelId, Cycle};
 use crate::marks::{Marks, Summary};
@@ -11,7 +12,6 @@ use crate::tracked::Tracked;
 use crate::verdict::Outcome;
 use serde::Serialize;
 use std::boxed::Box;
-use std::collections::BTreeMap;
 use std::vec::Vec;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -32,14 +32,15 @@ pub enum Judgement {
 /// the peer's sample or not, so both of its inputs are, until its output tells.
 pub struct Oracle<P: Program> {
     /// Of each cycle and channel, the newest last.
-    samples: BTreeMap<u32, [Vec<P::Input>; 2]>,
+    samples: Recent<[Vec<P::Input>; 2]>,
     /// States after the last judged cycle that are consistent with all outputs so far.
     states: Vec<Vec<u8>>,
     /// Outputs of the recent cycles, which may be driven a second time. Of a cycle that was passed there may be several.
-    outputs: BTreeMap<u32, Vec<Vec<u8>>>,
+    outputs: Recent<Strings>,
     latest: Cycle,
-    /// Where a step puts its marks, which mean nothing here.
-    marks: Vec<u8>,
+    bench: Bench<P>,
+    /// States that were replaced last: their memory is used again.
+    replaced: Vec<Vec<u8>>,
 }
 
 /// Cycles for which samples and outputs are kept.
@@ -59,11 +60,12 @@ impl<P: Program> Oracle<P> {
         let mirror = Mirror::new(storage.cells(), P::init);
         let states = [mirror.state().as_bytes().to_vec()].into();
         Self {
-            samples: BTreeMap::new(),
+            samples: Recent::default(),
             states,
-            outputs: BTreeMap::new(),
+            outputs: Recent::default(),
             latest: Cycle(0),
-            marks: std::vec![0; blocks::<P::State>()],
+            bench: Bench::new(),
+            replaced: Vec::new(),
         }
     }
 
@@ -82,22 +84,18 @@ impl<P: Program> Oracle<P> {
     /// drove last: the older state is the right one from here on.
     pub fn go_back(&mut self, cycle: Cycle, state: &P::State, output: &P::Output) {
         self.states = [state.as_bytes().to_vec()].into();
-        self.outputs = BTreeMap::from([(cycle.0, [encoded(output)].into())]);
+        self.outputs.keep(0);
+        self.outputs.entry(cycle.0).add(&encoded(output));
         self.latest = cycle;
     }
 
     /// Notes that a channel fixed its sample. Standing by it may do so again in the same cycle: the newest
     /// is its own, but one of those before may be what the other channel has.
     pub fn sampled(&mut self, channel: ChannelId, cycle: Cycle, sample: P::Input) {
-        let samples = self.samples.entry(cycle.0).or_default();
-        samples[channel.index()].push(sample);
+        self.samples.entry(cycle.0)[channel.index()].push(sample);
         let oldest = cycle.0.saturating_sub(MEMORY_CYCLES);
-        while self.samples.first_key_value().is_some_and(|(cycle, _)| *cycle < oldest) {
-            self.samples.pop_first();
-        }
-        while self.outputs.first_key_value().is_some_and(|(cycle, _)| *cycle < oldest) {
-            self.outputs.pop_first();
-        }
+        self.samples.drop_before(oldest);
+        self.outputs.drop_before(oldest);
     }
 
     /// Returns whether the state is one that the program may be in after that cycle.
@@ -117,10 +115,20 @@ impl<P: Program> Oracle<P> {
 
     /// Judges an output that a channel released.
     pub fn judge(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> Judgement {
-        let bytes = encoded(output);
+        self.judge_bytes(channel, outcome, cycle, &encoded(output))
+    }
+
+    /// The same of an output's canonical bytes.
+    pub(super) fn judge_bytes(
+        &mut self,
+        channel: ChannelId,
+        outcome: Outcome,
+        cycle: Cycle,
+        bytes: &[u8],
+    ) -> Judgement {
         let ahead = cycle.since(self.latest);
         if ahead <= 0 {
-            let again = self.outputs.get(&cycle.0).is_some_and(|outputs| outputs.contains(&bytes));
+            let again = self.outputs.get(cycle.0).is_some_and(|outputs| outputs.has(bytes));
             return if again { Judgement::Right } else { Judgement::Wrong };
         }
         let gap = ahead.unsigned_abs() - 1;
@@ -132,14 +140,14 @@ impl<P: Program> Oracle<P> {
             self.pass_over(Cycle(self.latest.0.wrapping_add(missed)));
         }
         let inputs = self.inputs(channel, outcome, cycle);
-        let [states, _] = self.successors(cycle, &inputs, Some(&bytes));
+        let [states, _] = self.successors(cycle, &inputs, Some(bytes));
         if states.is_empty() {
             self.states = before.unwrap_or(core::mem::take(&mut self.states));
             return Judgement::Wrong;
         }
-        self.states = states;
+        self.replaced = core::mem::replace(&mut self.states, states);
         self.latest = cycle;
-        self.outputs.insert(cycle.0, [bytes].into());
+        self.drove(cycle, &[bytes]);
         if gap == 0 { Judgement::Right } else { Judgement::RightAfterGap(gap) }
     }
 
@@ -156,8 +164,15 @@ impl<P: Program> Oracle<P> {
         let inputs = self.inputs(channel, outcome, cycle);
         let outputs;
         [self.states, outputs] = self.successors(cycle, &inputs, None);
-        self.outputs.insert(cycle.0, outputs);
+        self.drove(cycle, &outputs);
         self.latest = cycle;
+    }
+
+    /// Notes what may be driven once more in a cycle.
+    fn drove(&mut self, cycle: Cycle, outputs: &[impl AsRef<[u8]>]) {
+        let strings = self.outputs.entry(cycle.0);
+        strings.empty();
+        outputs.iter().for_each(|output| strings.add(output.as_ref()));
     }
 
     /// Goes on from this cycle, whatever became of the state.
@@ -207,7 +222,7 @@ impl<P: Program> Oracle<P> {
 
     /// Returns the inputs on which a channel may have stepped.
     fn inputs(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle) -> Vec<P::Input> {
-        let Some(samples) = self.samples.get(&cycle.0) else { return Vec::new() };
+        let Some(samples) = self.samples.get(cycle.0) else { return Vec::new() };
         let [a, b] = samples;
         let newest = a.last().zip(b.last()).map(|(a, b)| P::agree(a, b).input);
         let (mine, theirs) = if channel == ChannelId::A { (a.last(), b) } else { (b.last(), a) };
@@ -224,16 +239,21 @@ impl<P: Program> Oracle<P> {
         }
     }
 
-    /// Returns the states after a cycle, and the outputs on the way there.
-    fn successors(&mut self, cycle: Cycle, inputs: &[P::Input], output: Option<&Vec<u8>>) -> [Vec<Vec<u8>>; 2] {
-        let (mut successors, mut outputs) = (Vec::new(), Vec::new());
+    /// Returns the states after a cycle, and the outputs on the way there, unless it is known already.
+    fn successors(&mut self, cycle: Cycle, inputs: &[P::Input], output: Option<&[u8]>) -> [Vec<Vec<u8>>; 2] {
+        let (mut successors, mut outputs) = (Vec::<Vec<u8>>::new(), Vec::new());
         for state in &self.states {
             for input in inputs {
-                let (computed, next) = run::<P>(cycle, state, input, &mut self.marks);
-                let fits = output.is_none_or(|output| *output == computed);
-                if fits && successors.len() < MOST_STATES && !successors.contains(&next) {
-                    successors.push(next);
-                    outputs.push(computed);
+                let (computed, next) = self.bench.run(cycle, state, input);
+                let fits = output.is_none_or(|output| output == computed);
+                if fits && successors.len() < MOST_STATES && !successors.iter().any(|known| known == next) {
+                    let mut memory = self.replaced.pop().unwrap_or_default();
+                    memory.clear();
+                    memory.extend_from_slice(next);
+                    successors.push(memory);
+                    if output.is_none() {
+                        outputs.push(computed.to_vec());
+                    }
                 }
             }
         }
@@ -247,17 +267,46 @@ impl<P: Program> Default for Oracle<P> {
     }
 }
 
-/// Runs one step on a copy of a state; returns the output's bytes and the next state.
-fn run<P: Program>(cycle: Cycle, state: &[u8], input: &P::Input, marks: &mut [u8]) -> (Vec<u8>, Vec<u8>) {
-    let mut next = Box::new(P::State::new_zeroed());
-    next.as_mut_bytes().copy_from_slice(state);
-    let mut summary = Summary::default();
-    let output = P::step(cycle, &mut Tracked::new(&mut *next, Marks { map: marks, summary: &mut summary }), input);
-    (encoded(&output), next.as_bytes().to_vec())
+/// Where steps are run: memory for one state and one output, used again and again.
+struct Bench<P: Program> {
+    state: Box<P::State>,
+    output: Vec<u8>,
+    /// Where a step puts its marks, which mean nothing here.
+    marks: Vec<u8>,
 }
 
+impl<P: Program> Bench<P> {
+    fn new() -> Self {
+        Self { state: Box::new(P::State::new_zeroed()), output: Vec::new(), marks: std::vec![0; blocks::<P::State>()] }
+    }
+
+    /// Runs one step on a copy of a state; returns the output's bytes and the next state.
+    fn run(&mut self, cycle: Cycle, state: &[u8], input: &P::Input) -> (&[u8], &[u8]) {
+        self.state.as_mut_bytes().copy_from_slice(state);
+        let mut summary = Summary::default();
+        let marks = Marks { map: &mut self.marks, summary: &mut summary };
+        let output = P::step(cycle, &mut Tracked::new(&mut *self.state, marks), input);
+        encode(&output, &mut self.output);
+        (&self.output, self.state.as_bytes())
+    }
+}
+
+/// Returns the canonical bytes of a value.
 pub(super) fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = std::vec![0; canonical::encoded_len(value).unwrap_or(0)];
-    canonical::encode(value, &mut bytes);
+    let mut bytes = Vec::new();
+    encode(value, &mut bytes);
     bytes
 }
+
+/// Writes the canonical bytes of a value over `bytes`; none if it cannot be encoded.
+pub(super) fn encode<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    bytes.resize(bytes.capacity().max(ROOM_BYTES), 0);
+    let length = canonical::encode(value, bytes).unwrap_or_else(|| {
+        bytes.resize(canonical::encoded_len(value).unwrap_or(0), 0);
+        canonical::encode(value, bytes).unwrap_or(0)
+    });
+    bytes.truncate(length);
+}
+
+/// Most values are shorter.
+const ROOM_BYTES: usize = 64;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod going_back;
+mod rest;
 mod traced;
 mod turn;
 
@@ -15,7 +16,7 @@ use super::failure::{Failure, Hung};
 use super::line::Line;
 use super::oracle::Oracle;
 use super::report::{Report, count};
-use super::sending::{LOOK_AGAIN_US, Sending};
+use super::sending::Sending;
 use super::setup::Setup;
 use super::storage::Storage;
 use super::trace::Traced;
@@ -27,8 +28,9 @@ use crate::memory::Cells;
 use crate::mode::Mode;
 use crate::node::{Node, Site};
 use crate::program::Program;
-use crate::wire::Kind;
+use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
+use rest::Rest;
 use std::boxed::Box;
 use std::string::String;
 use std::vec::Vec;
@@ -57,6 +59,8 @@ pub struct Pair<'m, P: Program> {
     hung: [Option<Hung<P::Output>>; 2],
     /// What is left of a turn whose channel waits for its UART.
     sending: [Option<Sending<P::Output>>; 2],
+    /// How a channel waits, as far as that is known.
+    rests: [Option<Rest>; 2],
     /// The bit to be flipped within a channel's turn.
     flipping: [Option<(Moment, Site, usize)>; 2],
     nonces: [u32; 2],
@@ -72,6 +76,9 @@ pub struct Pair<'m, P: Program> {
     last_crash: Option<String>,
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
+    /// Memory for the canonical bytes of an output, and for a frame.
+    driven: Vec<u8>,
+    buffer: Box<[u8; MAX_FRAME_BYTES]>,
     /// Blocks that a channel sent in a cycle.
     blocks_sent: [(u32, u32); 2],
     pair: PairId,
@@ -156,6 +163,8 @@ impl<'m, P: Program> Pair<'m, P> {
             started_at: [0; 2],
             last_crash: None,
             driven_at: None,
+            driven: Vec::new(),
+            buffer: Box::new([0; MAX_FRAME_BYTES]),
             blocks_sent: [(0, 0); 2],
             pair,
             now: 0,
@@ -165,6 +174,7 @@ impl<'m, P: Program> Pair<'m, P> {
             failing: [None; 2],
             hung: [None, None],
             sending: [None, None],
+            rests: [None; 2],
             flipping: [None; 2],
             nonces,
             trace: None,
@@ -237,6 +247,7 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Returns a living channel, for instance to inject a fault.
     pub fn node(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
+        self.rests[channel.index()] = None;
         self.nodes[channel.index()].as_mut()
     }
 
@@ -287,27 +298,19 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Returns the true time of the next thing to happen.
-    fn next_event(&self) -> Option<u64> {
-        let mut next: Option<u64> = None;
+    fn next_event(&mut self) -> Option<u64> {
+        let mut next = u64::MAX;
         for channel in CHANNELS {
-            let Some(node) = &self.nodes[channel.index()] else { continue };
-            if let Some(hung) = &self.hung[channel.index()] {
-                let wake = hung.until.map(|at| at.max(self.now + 1));
-                next = [next, wake].into_iter().flatten().min();
-                continue;
-            }
-            if let Some(sending) = &self.sending[channel.index()] {
-                next = [next, sending.busy_until()].into_iter().flatten().min();
-                continue;
-            }
-            let soonest = self.now + if self.is_late(channel) { LOOK_AGAIN_US } else { 1 };
-            let true_time = |at| self.clocks[channel.index()].true_time(at);
-            let wake = node.poll_timeout().map(|at| true_time(at).max(soonest));
-            let start = Some(true_time(node.next_start()).max(self.now + 1));
-            let frame = self.line.towards[channel.index()].next_at();
-            next = [next, wake, start, frame].into_iter().flatten().min();
+            let at = channel.index();
+            let wake = match (&self.nodes[at], &self.hung[at], &self.sending[at]) {
+                (None, ..) => None,
+                (_, Some(hung), _) => hung.until.map(|until| until.max(self.now + 1)),
+                (_, None, Some(sending)) => sending.busy_until(),
+                (_, None, None) => self.wakes_at(channel),
+            };
+            next = wake.map_or(next, |wake| wake.min(next));
         }
-        next
+        (next < u64::MAX).then_some(next)
     }
 
     /// Looks at both channels for what must never be.
@@ -335,13 +338,12 @@ impl<'m, P: Program> Pair<'m, P> {
     fn owns(&self, channel: ChannelId) -> bool {
         let at = channel.index();
         self.nodes[at].as_ref().is_some_and(|node| {
-            let serves = node.mode().serves();
             let unchecked = self.setup.off == Some(Mechanism::Lease);
             // What a flipped bit says of the epoch is mended before anything is driven by it.
-            serves
-                && node.has_sound_control()
-                && node.epoch().owner() == channel
+            node.epoch().owner() == channel
+                && node.mode().serves()
                 && (unchecked || self.arbiters[at].lets_through(node.epoch(), channel))
+                && node.has_sound_control()
         })
     }
 

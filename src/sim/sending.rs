@@ -52,8 +52,8 @@ pub(super) struct Leaving {
 }
 
 impl Leaving {
-    pub(super) fn new(frame: &[u8], accepted_at: u64, arrives_at: u64) -> Self {
-        Self { frame: frame.to_vec(), accepted_at, arrives_at }
+    pub(super) fn new(frame: Vec<u8>, accepted_at: u64, arrives_at: u64) -> Self {
+        Self { frame, accepted_at, arrives_at }
     }
 
     /// Returns when all of it has arrived. What a sender that hung in the middle had still to give comes later by as much.

@@ -1,11 +1,10 @@
 //! Listens on the link: who voted for what.
 
 use super::oracle::encoded;
+use super::recent::{Recent, Strings};
 use crate::ids::{ChannelId, Cycle, Phase, Stage};
 use crate::wire::{EvidencePayload, Kind, Payload, VoteFrame};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::vec::Vec;
 
 /// Remembers the votes that each channel sent, as seen on the link.
 ///
@@ -13,7 +12,7 @@ use std::vec::Vec;
 #[derive(Clone, Debug, Default)]
 pub struct VoteTap {
     /// A channel may vote twice in a cycle: before and after the votes differed.
-    outputs: [BTreeMap<u32, Vec<Vec<u8>>>; 2],
+    outputs: [Recent<Strings>; 2],
 }
 
 const HEADER_BYTES: usize = 8;
@@ -42,27 +41,27 @@ impl VoteTap {
         let (Some(phase), Some(output)) = (phase.map(|phase| phase & !3 | Stage::Vote as u32), output) else { return };
         let outputs = &mut self.outputs[sender.index()];
         // The pair began anew: what it voted before would look like the future.
-        if outputs.last_key_value().is_some_and(|(last, _)| phase.saturating_add(FURTHEST_BACK) < *last) {
-            outputs.clear();
+        if outputs.last().is_some_and(|last| phase.saturating_add(FURTHEST_BACK) < last) {
+            outputs.keep(0);
         }
-        let votes = outputs.entry(phase).or_default();
-        if !votes.iter().any(|vote| vote == output) {
-            votes.push(output.to_vec());
-        }
-        while outputs.len() > KEPT {
-            outputs.pop_first();
-        }
+        outputs.entry(phase).add(output);
+        outputs.keep(KEPT);
     }
 
     /// Returns the last cycle that `channel` voted in.
     pub fn latest(&self, channel: ChannelId) -> Option<Cycle> {
-        let (phase, _) = self.outputs[channel.index()].last_key_value()?;
+        let phase = self.outputs[channel.index()].last()?;
         Some(Cycle(phase >> 2))
     }
 
     /// Returns whether both channels voted for `output` in `cycle`.
     pub fn both_voted<O: Serialize>(&self, cycle: Cycle, output: &O) -> bool {
-        let (phase, bytes) = (Phase::new(cycle, Stage::Vote).0, encoded(output));
-        self.outputs.iter().all(|outputs| outputs.get(&phase).is_some_and(|votes| votes.contains(&bytes)))
+        self.both_voted_bytes(cycle, &encoded(output))
+    }
+
+    /// The same of an output's canonical bytes.
+    pub(super) fn both_voted_bytes(&self, cycle: Cycle, output: &[u8]) -> bool {
+        let phase = Phase::new(cycle, Stage::Vote).0;
+        self.outputs.iter().all(|outputs| outputs.get(phase).is_some_and(|votes| votes.has(output)))
     }
 }

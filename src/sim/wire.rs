@@ -102,8 +102,13 @@ impl Wire {
     /// Sends so many bytes at `now_ns`, each as soon as the UART takes it; returns when the last one is where. No bytes
     /// take no time.
     pub fn send_all(&mut self, now_ns: u64, bytes: u64) -> ByteTimes {
-        let nothing = ByteTimes { accepted_ns: now_ns, left_ns: now_ns, arrives_ns: now_ns };
-        (0..bytes).fold(nothing, |before, _| self.send(before.accepted_ns))
+        let Some(before_last) = bytes.checked_sub(1) else {
+            return ByteTimes { accepted_ns: now_ns, left_ns: now_ns, arrives_ns: now_ns };
+        };
+        // The UART takes each byte before the one ahead of it has left: they leave without a gap, and the last one as if it
+        // had been waited for alone.
+        self.free_at_ns = self.free_at_ns.max(now_ns) + before_last * self.model.byte_ns();
+        self.send(now_ns)
     }
 
     /// The sender has stopped: what it had queued is gone.
@@ -147,6 +152,22 @@ mod tests {
         // Later there is room again.
         let later = 18 * LINE.byte_ns();
         assert_eq!(accepted(&mut wire, later), later);
+    }
+
+    #[test]
+    fn a_frame_takes_as_long_as_its_bytes_one_by_one() {
+        let fifos = [0, 1, 16, u32::MAX];
+        for (fifo_bytes, baud) in fifos.into_iter().flat_map(|fifo| [(fifo, 0), (fifo, 115_200), (fifo, u32::MAX)]) {
+            let model = LineModel { baud, fifo_bytes, ..LINE };
+            let (mut at_once, mut by_bytes) = (Wire::new(model), Wire::new(model));
+            for (now_ns, bytes) in
+                [(0, 0), (1_000, 40), (2_000, 1), (50_000_000, 7), (50_000_000, 90), (60_000_000, 17)]
+            {
+                let nothing = ByteTimes { accepted_ns: now_ns, left_ns: now_ns, arrives_ns: now_ns };
+                let last = (0..bytes).fold(nothing, |before, _| by_bytes.send(before.accepted_ns));
+                assert_eq!(at_once.send_all(now_ns, bytes), last, "{model:?}, {bytes} bytes at {now_ns}");
+            }
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("upgrade/hooks", "standing undertaking", "upgrade"),
     ("seen", "config standing suspicion turn", "mechanisms mirror record stepped"),
     // For a simulation and a model.
+    ("calm", "claim standing turn", "case schedule"),
     ("injected", "", "copying injected mirror my_vote peer_vote samples schedule stepped"),
     (
         "fingerprint",
@@ -84,7 +85,7 @@ const FLOORS: &[&[&str]] = &[
     // The conversation about a cycle.
     &["cycle"],
     // The plan, and what answers for it.
-    &["node", "receive", "calls", "upgrade/hooks", "start", "fingerprint"],
+    &["node", "receive", "calls", "upgrade/hooks", "start", "calm", "fingerprint"],
 ];
 /// Files that are one room, or one conversation: they call each other.
 const TOGETHER: &[(&str, &[&str])] = &[

@@ -30,13 +30,18 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
         Counts::on_board(&qemu, &toolchain.measure_firmware(level)?).context("on the board")
     };
     let (small, fast) = (board("\"s\"")?, board("3")?);
-    let host = Counts::on_host(&valgrind, &host_program()?).context("on the host")?;
+    let host = Counts::on_host(&valgrind, &host_program("under-callgrind", &[])?).context("on the host")?;
+    // Apart, since the other figures are of nodes into which no faults can be injected.
+    let program = host_program("simulated-under-callgrind", &["--features", "simulated"])?;
+    let simulated =
+        Counts::on_host(&valgrind, &program).context("of a simulated pair")?.figure(Workload::SimulatedCycle)?;
     let mut figures = figures_of("s", &small)?;
     figures.extend(figures_of("3", &fast)?);
     figures.push((
         "commit, times fewer than a CRC, host".to_owned(),
         host.figure(Workload::Crc)? / host.figure(Workload::Commit)?,
     ));
+    figures.push((format!("{}, host", Workload::SimulatedCycle), simulated.round()));
     let budgets = Budgets::of("measure")?;
     let mut claims = budgets.claims(&figures);
     for (platform, counts) in [("Cortex-M3, s", &small), ("Cortex-M3, 3", &fast), ("host", &host)] {
@@ -55,6 +60,7 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
             "cortex_m3": all(&small),
             "cortex_m3_fast": all(&fast),
             "host": all(&host),
+            "simulated_cycle": simulated,
             "host_architecture": std::env::consts::ARCH,
             "claims": claims,
             "passed": passed,
@@ -64,12 +70,14 @@ pub(crate) fn run(json: Option<&Path>, say: &mut dyn FnMut(&str)) -> Result<bool
     Ok(passed)
 }
 
-/// Builds the host's program with the release profile; the rig itself may be of another.
-fn host_program() -> Result<PathBuf> {
+/// Builds a program of the workloads for the host with the release profile; the rig itself may be of another.
+fn host_program(name: &str, features: &[&str]) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target_folder = root.join("target");
     let status = tool("cargo")
-        .args(["build", "--quiet", "--release", "--locked", "--package", "workloads", "--target-dir"])
+        .args(["build", "--quiet", "--release", "--locked", "--package", "workloads", "--bin", name])
+        .args(features)
+        .arg("--target-dir")
         .arg(&target_folder)
         .current_dir(&root)
         .status()
@@ -77,7 +85,7 @@ fn host_program() -> Result<PathBuf> {
     if !status.success() {
         bail!("the workloads do not build for the host");
     }
-    Ok(target_folder.join("release/under-callgrind"))
+    Ok(target_folder.join("release").join(name))
 }
 
 /// Returns what has a budget on a board at an optimisation level.

@@ -10,6 +10,8 @@
 //! duplex   a whole cycle of a node, and a turn in which nothing comes
 //! reference  the program of these, also of the images that `cargo rig size` weighs
 //! ```
+//!
+//! Beside them, on the host alone, `src/bin/simulated-under-callgrind.rs`: a cycle of a simulated pair.
 
 mod cycle;
 mod duplex;

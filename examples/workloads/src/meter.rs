@@ -45,6 +45,8 @@ pub enum Workload {
     IdleTurn,
     /// What a pair would do instead of a cycle that is made without a library: postcard, CRC and comparison of all of the state.
     CycleByHand,
+    /// A cycle of the pair that `twinstep::sim` simulates: both nodes, the line, the arbiter and the oracle. On the host only.
+    SimulatedCycle,
 }
 
 impl fmt::Display for Workload {
@@ -67,6 +69,7 @@ impl fmt::Display for Workload {
             Self::Cycle => f.write_str("cycle of two nodes, 4 KiB"),
             Self::IdleTurn => f.write_str("idle turn"),
             Self::CycleByHand => f.write_str("postcard, CRC, ==, all 4 KiB"),
+            Self::SimulatedCycle => f.write_str("cycle of a simulated pair, 4 KiB"),
         }
     }
 }

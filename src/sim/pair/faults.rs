@@ -18,6 +18,7 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn kill(&mut self, channel: ChannelId) {
         let at = channel.index();
         self.trace_journal(channel);
+        self.rests[at] = None;
         let Some(node) = self.nodes[at].take() else { return };
         count(&mut self.report, node.counters());
         self.spare[at] = Some(node.into_memory());
@@ -48,6 +49,7 @@ impl<'m, P: Program> Pair<'m, P> {
         verdicts: [Option<Unbound<P::Output>>; 2],
     ) {
         let until = for_us.map(|for_us| self.now + for_us);
+        self.rests[channel.index()] = None;
         self.hung[channel.index()] = Some(Hung { until, hears, verdicts });
     }
 
@@ -79,6 +81,7 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Lets a channel's clock run at this rate from now on, and jump.
     pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
         self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
+        self.rests[channel.index()] = None;
     }
 
     /// Flips a bit of the next output that a channel releases, between vote and actuator.
@@ -105,6 +108,7 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Returns one channel's end of the arbiter.
     pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
+        self.rests = [None; 2]; // the same relay
         &mut self.arbiters[channel.index()]
     }
 
@@ -127,6 +131,7 @@ impl<'m, P: Program> Pair<'m, P> {
         self.nonces[channel.index()] = nonce;
         let node = boot(channel, cells, &self.setup, self.pair, nonce);
         self.nodes[channel.index()] = node.ok(); // it was configured alike before
+        self.rests[channel.index()] = None;
     }
 
     /// Cuts or heals the link; what is in flight is lost.

@@ -19,9 +19,9 @@ impl<P: Program> Pair<'_, P> {
 
     /// Whether a channel that goes back to its older state first drives, once more, what was voted
     /// last before it stood by: the oracle need not remember so far back.
-    pub(super) fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) -> bool {
+    pub(super) fn is_old_vote(&self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &[u8]) -> bool {
         let stood_by = self.modes[channel.index()] == Some(Mode::Standby) && outcome == Outcome::TookOver;
         let is_before = self.nodes[channel.index()].as_ref().is_some_and(|node| node.cycle() == cycle.next());
-        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted(cycle, output)
+        stood_by && is_before && cycle.since(self.oracle.latest()) < 0 && self.votes.both_voted_bytes(cycle, output)
     }
 }

@@ -8,13 +8,13 @@ use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
 use crate::sim::hush::{Caught, catch};
-use crate::sim::oracle::Judgement;
+use crate::sim::oracle::{Judgement, encode};
 use crate::sim::purity::readable;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::vote::OpenError;
-use crate::wire::{Kind, MAX_FRAME_BYTES};
+use crate::wire::Kind;
 use core::ops::ControlFlow;
 
 /// Counts the blocks of memory that a channel sends in one cycle; returns how many so far.
@@ -31,10 +31,11 @@ fn blocks_in_cycle((cycle, blocks): &mut (u32, u32), frame: &[u8]) -> u32 {
 impl<P: Program> Pair<'_, P> {
     /// One channel's turn: frames in, the cycle on, frames out. A turn whose channel waits for its UART goes on later.
     pub(super) fn turn(&mut self, channel: ChannelId) {
-        if !self.wakes(channel) {
+        if !self.wakes(channel) || self.rests(channel) {
             return;
         }
         let at = channel.index();
+        self.rests[at] = None;
         if self.nodes[at].is_none() {
             self.line.towards[at].clear();
             return;
@@ -62,12 +63,20 @@ impl<P: Program> Pair<'_, P> {
     fn look(&mut self, channel: ChannelId) -> [Option<Unbound<P::Output>>; 2] {
         let (at, local) = (channel.index(), self.local_time(channel));
         let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
+        // As in a run loop, one check of the control data for the frames and the poll; apart if something happens in between.
+        let mut calls = node.calls(local);
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
-            let _ = node.handle_frame(local, &frame); // counted by the node
+            let _ = calls.handle_frame(local, &frame); // counted by the node
+            self.line.towards[at].give_back(frame);
         }
-        flip_if_due(node, &mut self.flipping[at], Moment::Received);
         let mut sampled = None;
-        let mut verdicts = [node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
+        if self.flipping[at].is_some() {
+            drop(calls);
+            flip_if_due(node, &mut self.flipping[at], Moment::Received);
+            calls = node.calls(local);
+        }
+        let mut verdicts = [calls.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
+        drop(calls);
         if local >= node.next_start() {
             let next = match node.mode() {
                 Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
@@ -93,25 +102,26 @@ impl<P: Program> Pair<'_, P> {
     /// Sends what is due, as far as the UART takes it now; then drives.
     fn send(&mut self, channel: ChannelId, mut sending: Sending<P::Output>) {
         let (at, local) = (channel.index(), self.local_time(channel));
-        let mut buffer = [0; MAX_FRAME_BYTES];
         loop {
-            if let Some(leaving) = sending.leaving.take()
-                && self.sent(channel, &leaving, &mut sending).is_break()
-            {
-                return;
+            if let Some(leaving) = sending.leaving.take() {
+                let sent = self.sent(channel, &leaving, &mut sending);
+                self.line.given(channel, leaving);
+                if sent.is_break() {
+                    return;
+                }
             }
             let is_late = self.is_late(channel);
             let Some(node) = &mut self.nodes[at] else { return };
             if sending.frames_left == 0 || is_late {
                 break;
             }
-            let Some(length) = node.poll_transmit(local, &mut buffer).expect("the buffer is the largest") else {
-                let wants_more = node.poll_timeout().is_some_and(|timeout| timeout <= local);
+            let Some(length) = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest") else {
+                let wants_more = self.comes_to_rest(channel).is_some_and(|rest| rest.wants_more(local));
                 self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));
                 break;
             };
             sending.frames_left -= 1;
-            sending.leaving = Some(self.line.give(self.now, channel, &buffer[..length]));
+            sending.leaving = Some(self.line.give(self.now, channel, &self.buffer[..length]));
             if sending.is_busy(self.now) {
                 self.sending[at] = Some(sending);
                 return;
@@ -165,9 +175,9 @@ impl<P: Program> Pair<'_, P> {
 
     /// Whether a donor has no time for the longest frame before its next start: the next cycle comes first.
     pub(super) fn is_late(&self, channel: ChannelId) -> bool {
-        let through = self.local_time(channel).shifted_us(self.line.longest_send_us(channel));
+        let through = || self.local_time(channel).shifted_us(self.line.longest_send_us(channel));
         let node = self.nodes[channel.index()].as_ref();
-        node.is_some_and(|node| node.mode() == Mode::Donor && through >= node.next_start())
+        node.is_some_and(|node| node.mode() == Mode::Donor && through() >= node.next_start())
     }
 
     /// Drives what a verdict releases, in front of the oracle.
@@ -201,7 +211,15 @@ impl<P: Program> Pair<'_, P> {
 
     fn drive(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
         self.world.drive(channel, cycle, output);
-        if outcome == Outcome::Agreed && !self.votes.both_voted(cycle, output) {
+        let mut bytes = std::mem::take(&mut self.driven);
+        encode(output, &mut bytes);
+        self.judge(channel, outcome, cycle, output, &bytes);
+        self.driven = bytes;
+    }
+
+    /// Holds an output that was driven against the votes and the oracle.
+    fn judge(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output, bytes: &[u8]) {
+        if outcome == Outcome::Agreed && !self.votes.both_voted_bytes(cycle, bytes) {
             self.report.unvoted_in_duplex += 1;
         }
         let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
@@ -213,10 +231,10 @@ impl<P: Program> Pair<'_, P> {
             self.report.went_back += 1;
             self.oracle.go_back(cycle, node.state(), output);
         }
-        if self.is_old_vote(channel, outcome, cycle, output) {
+        if self.is_old_vote(channel, outcome, cycle, bytes) {
             return;
         }
-        let judgement = self.oracle.judge(channel, outcome, cycle, output);
+        let judgement = self.oracle.judge_bytes(channel, outcome, cycle, bytes);
         if self.trace.is_some() {
             let what = std::format!("in cycle {cycle}: {}, {judgement:?}", readable(output));
             self.trace_it(channel, || TracedEvent::Drove(what));

@@ -1,26 +1,10 @@
-//! Runs the workloads on the host, for callgrind: it counts what `counted` runs, and writes
-//! the count down after each call. Prints what the counts are, in the same order.
+//! Runs the workloads on the host, for callgrind.
 
-use workloads::{Memories, Meter, OPT_LEVEL, Workload};
+#[path = "../callgrind.rs"]
+mod callgrind;
 
-struct Callgrind;
-
-impl Meter for Callgrind {
-    fn count(&mut self, work: &mut dyn FnMut()) {
-        counted(work);
-    }
-
-    fn note(&mut self, workload: Workload, repetitions: u32) {
-        println!("{workload}\t{repetitions}");
-    }
-}
-
-/// Callgrind knows this function by its name. It holds nothing but the call.
-#[inline(never)]
-fn counted(work: &mut dyn FnMut()) {
-    work();
-    std::hint::black_box(()); // a jump in place of the call would leave this function too early
-}
+use callgrind::Callgrind;
+use workloads::{Memories, OPT_LEVEL};
 
 fn main() -> Result<(), String> {
     let mut memories = Box::new(Memories::new());
