@@ -67,7 +67,7 @@ mod wire;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
 pub use campaign::Campaign;
-pub use disturbance::Disturbance;
+pub use disturbance::{Arrival, Disturbance, Disturbed, Secrets};
 pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};

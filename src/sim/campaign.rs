@@ -109,7 +109,9 @@ pub struct Campaign<P: Program> {
     plan: Plan,
     setup: Setup,
     vary: Option<Arc<Vary>>,
-    bench: Simulation<P>,
+    simulation: Simulation<P>,
+    /// What is injected into, if that is not simulated.
+    bench: Option<Arc<dyn Bench + Send + Sync>>,
     shape: Shape,
     has_controls: bool,
     threads: Option<usize>,
@@ -130,9 +132,9 @@ impl<P: Program + 'static> Campaign<P> {
     /// arbiters drawn for each pair, and clocks up to 200 millionths off.
     pub fn new<W: World<P> + 'static>(config: Config, world: impl Fn(u64) -> W + Send + Sync + 'static) -> Self {
         let config = Config { nonce: if config.nonce == 0 { 1 } else { config.nonce }, ..config };
-        let bench: Simulation<P> =
+        let simulation: Simulation<P> =
             Simulation { worlds: Arc::new(move |seed| Box::new(world(seed))), into_upgrade: None };
-        let shape = Shape::of::<P>(&config, (bench.worlds)(0));
+        let shape = Shape::of::<P>(&config, (simulation.worlds)(0));
         let plan = Plan {
             seed: 1,
             cycles: 200_000,
@@ -146,7 +148,8 @@ impl<P: Program + 'static> Campaign<P> {
             plan,
             setup,
             vary: None,
-            bench,
+            simulation,
+            bench: None,
             shape,
             has_controls: false,
             threads: None,
@@ -212,7 +215,7 @@ impl<P: Program + 'static> Campaign<P> {
     where
         N: Successor<Input = P::Input, Output = P::Output, OldState = P::State>,
     {
-        self.bench.into_upgrade = Some(upgrade::inject::<P, N>);
+        self.simulation.into_upgrade = Some(upgrade::inject::<P, N>);
         self
     }
 
@@ -223,6 +226,13 @@ impl<P: Program + 'static> Campaign<P> {
     pub fn without(mut self, class: &str) -> Result<Self, UnknownClass> {
         self.plan.without.add(without::named(class)?);
         Ok(self)
+    }
+
+    /// Injects into targets of this bench instead of simulated pairs.
+    #[must_use]
+    pub fn on(mut self, bench: impl Bench + Send + 'static) -> Self {
+        self.bench = Some(Arc::new(bench));
+        self
     }
 
     /// Switches a mechanism off: a negative control, whose claims must fail.
@@ -334,13 +344,20 @@ impl<P: Program + 'static> Campaign<P> {
         Class::ALL.get(self.plan.class(index))
     }
 
-    /// The places of classes that there are not for this program.
+    fn bench(&self) -> &dyn Bench {
+        match &self.bench {
+            Some(bench) => &**bench,
+            None => &self.simulation,
+        }
+    }
+
+    /// The places of classes that there are not for this program, or on this bench.
     fn absent(&self) -> Vec<usize> {
         let has_cold = !self.shape.never_written.is_empty();
         let is_absent = |class: &Class| match class.fault {
-            Fault::Upgrade(_) => self.bench.into_upgrade.is_none(),
-            Fault::Latent => !has_cold,
-            _ => false,
+            Fault::Upgrade(_) if self.simulation.into_upgrade.is_none() => true,
+            Fault::Latent if !has_cold => true,
+            _ => !self.bench().can(class),
         };
         (0..).zip(&Class::ALL).filter(|(_, class)| is_absent(class)).map(|(place, _)| place).collect()
     }
@@ -348,7 +365,7 @@ impl<P: Program + 'static> Campaign<P> {
     fn stage<'s>(&'s self, plan: &'s Plan, number: u64) -> Stage<'s> {
         let setup = self.setup_of(plan, number);
         let pace = Pace::new(&setup.config, &self.shape);
-        Stage { bench: &self.bench, plan, setup, pace, shape: &self.shape, traced: None }
+        Stage { bench: self.bench(), plan, setup, pace, shape: &self.shape, traced: None }
     }
 
     /// Draws the configuration of an episode.
@@ -376,7 +393,7 @@ impl<P: Program + 'static> Campaign<P> {
         }
         let mut memory = [Storage::new(), Storage::new()];
         let setup = Setup { drift_ppm: [50, -50], arbiter: ArbiterKind::Relay { asks: 1 }, ..self.setup };
-        let mut pair = match Pair::<P>::new(&setup, &mut memory, (self.bench.worlds)(self.plan.seed)) {
+        let mut pair = match Pair::<P>::new(&setup, &mut memory, (self.simulation.worlds)(self.plan.seed)) {
             Ok(pair) => pair,
             Err(error) => return Some(error.to_string()),
         };
@@ -411,7 +428,7 @@ impl<P: Program + 'static> Campaign<P> {
     fn missed(&self, results: &Results, plan: &Plan) -> std::collections::BTreeMap<String, Vec<String>> {
         let is_tried = |off: &Mechanism| {
             let needs_upgrades = *off == Mechanism::StepTwice;
-            !mechanisms::is_for_second_faults(*off) && (!needs_upgrades || self.bench.into_upgrade.is_some())
+            !mechanisms::is_for_second_faults(*off) && (!needs_upgrades || self.simulation.into_upgrade.is_some())
         };
         let failed_of = |tally: Tally| {
             let results = Results { tally, controls: std::collections::BTreeMap::new(), ..results.clone() };

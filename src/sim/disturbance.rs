@@ -14,6 +14,7 @@
 use crate::ids::{ChannelId, Epoch, PairId};
 use crate::wire::{self, Header, Keys, MAX_FRAME_BYTES};
 use fastrand::Rng;
+use std::vec;
 use std::vec::Vec;
 
 /// What happens to the next frame of a sender, or to its frames for a while.
@@ -71,14 +72,82 @@ pub enum Disturbance {
 }
 
 /// The pair as the link knows it.
-pub(super) struct Secrets {
-    pub(super) pair: PairId,
-    pub(super) epoch: Epoch,
-    pub(super) nonces: [u32; 2],
+#[derive(Clone, Copy, Debug)]
+pub struct Secrets {
+    /// Identity of the pair.
+    pub pair: PairId,
+    /// The epoch of its frames.
+    pub epoch: Epoch,
+    /// The nonces of A and B.
+    pub nonces: [u32; 2],
+}
+
+/// A frame that arrives somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The bytes.
+    pub frame: Vec<u8>,
+    /// How much later than it would have.
+    pub late_us: u64,
+    /// It comes back to its sender.
+    pub is_back: bool,
+}
+
+/// What a disturbance makes of one frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disturbed {
+    /// What arrives, in this order.
+    pub arrivals: Vec<Arrival>,
+    /// The frame is to come after the next one.
+    pub is_held_back: bool,
+    /// What is done to the next frame.
+    pub next: Option<Disturbance>,
+}
+
+impl Disturbance {
+    /// Does it to one frame. Those that stop a direction for a while do nothing to a single frame.
+    pub fn apply(self, rng: &mut Rng, frame: &[u8], secrets: &Secrets) -> Disturbed {
+        let arrival = |frame: Vec<u8>| Arrival { frame, late_us: 0, is_back: false };
+        let whole = || arrival(frame.to_vec());
+        let of = |arrivals: Vec<Arrival>| Disturbed { arrivals, ..Disturbed::default() };
+        let again = |frames: u32| (frames > 1).then_some(frames - 1);
+        match self {
+            Self::Repetition { late_us } => of(vec![whole(), Arrival { late_us, ..whole() }]),
+            Self::Loss { frames } => {
+                Disturbed { next: again(frames).map(|frames| Self::Loss { frames }), ..Disturbed::default() }
+            }
+            Self::Delay { late_us } => of(vec![Arrival { late_us, ..whole() }]),
+            Self::Insertion => {
+                let mut noise: Vec<u8> = (0..rng.usize(1..80)).map(|_| rng.u8(..)).collect();
+                // Half of it looks like a frame at first.
+                if rng.bool() {
+                    let header = noise.len().min(8).min(frame.len());
+                    noise[..header].copy_from_slice(&frame[..header]);
+                }
+                of(vec![arrival(noise), whole()])
+            }
+            Self::Masquerade => of(vec![arrival(masquerade(rng, frame, secrets))]),
+            Self::IncorrectAddressing => of(vec![Arrival { is_back: true, ..whole() }]),
+            Self::IncorrectSequence => Disturbed { is_held_back: true, ..Disturbed::default() },
+            Self::Corruption { bits } => of(vec![arrival(corrupted(rng, frame, bits))]),
+            Self::AsymmetricInformation { frames } => {
+                let bits = rng.u32(0..6);
+                let next = again(frames).map(|frames| Self::AsymmetricInformation { frames });
+                Disturbed { next, ..of(vec![arrival(corrupted(rng, frame, bits))]) }
+            }
+            Self::Subset { .. } | Self::Stalled { .. } | Self::Blocked { .. } => Disturbed::default(),
+        }
+    }
+}
+
+fn corrupted(rng: &mut Rng, frame: &[u8], bits: u32) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    corrupt(rng, &mut bytes, bits);
+    bytes
 }
 
 /// Flips bits, or cuts the end off.
-pub(super) fn corrupt(rng: &mut Rng, frame: &mut Vec<u8>, bits: u32) {
+fn corrupt(rng: &mut Rng, frame: &mut Vec<u8>, bits: u32) {
     if bits == 0 {
         frame.truncate(rng.usize(0..=frame.len().saturating_sub(1)));
     }
@@ -91,7 +160,7 @@ pub(super) fn corrupt(rng: &mut Rng, frame: &mut Vec<u8>, bits: u32) {
 }
 
 /// Returns the frame with another payload, as a channel of another pair would send it.
-pub(super) fn masquerade(rng: &mut Rng, frame: &[u8], secrets: &Secrets) -> Vec<u8> {
+fn masquerade(rng: &mut Rng, frame: &[u8], secrets: &Secrets) -> Vec<u8> {
     let Secrets { pair, epoch, nonces } = *secrets;
     let Ok((header, payload)) = wire::parse(frame, &Keys { pair, epoch, nonces }) else { return frame.to_vec() };
     let mut payload = payload.to_vec();

@@ -1,6 +1,6 @@
 //! Both directions of the link, with what is done to single frames.
 
-use super::disturbance::{Disturbance, Recorder, Secrets, corrupt, masquerade};
+use super::disturbance::{Arrival, Disturbance, Recorder, Secrets};
 use super::link::{Direction, LinkFaults, send};
 use super::sending::Leaving;
 use super::wire::{LineModel, Wire, bytes_on_line};
@@ -135,46 +135,16 @@ impl Line {
             }
             return;
         };
-        let again = |frames: u32| (frames > 1).then_some(frames - 1);
-        match disturbance {
-            Disturbance::Repetition { late_us } => {
-                there.deliver_at(arrival, frame.to_vec());
-                there.deliver_at(arrival + late_us, frame.to_vec());
-            }
-            Disturbance::Loss { frames } => {
-                self.disturbed[at] = again(frames).map(|frames| Disturbance::Loss { frames });
-            }
-            Disturbance::Delay { late_us } => there.deliver_at(arrival + late_us, frame.to_vec()),
-            Disturbance::Insertion => {
-                let mut noise: Vec<u8> = (0..rng.usize(1..80)).map(|_| rng.u8(..)).collect();
-                // Half of it looks like a frame at first.
-                if rng.bool() {
-                    let header = noise.len().min(8).min(frame.len());
-                    noise[..header].copy_from_slice(&frame[..header]);
-                }
-                there.deliver_at(arrival, noise);
-                there.deliver_at(arrival, frame.to_vec());
-            }
-            Disturbance::Masquerade => there.deliver_at(arrival, masquerade(rng, frame, secrets)),
-            Disturbance::IncorrectAddressing => back.deliver_at(arrival, frame.to_vec()),
-            Disturbance::IncorrectSequence => self.held_back[at] = Some(frame.to_vec()),
-            Disturbance::Corruption { bits } => {
-                there.deliver_at(arrival, corrupted(rng, frame, bits));
-            }
-            Disturbance::AsymmetricInformation { frames } => {
-                let bits = rng.u32(0..6);
-                there.deliver_at(arrival, corrupted(rng, frame, bits));
-                self.disturbed[at] = again(frames).map(|frames| Disturbance::AsymmetricInformation { frames });
-            }
-            Disturbance::Subset { .. } | Disturbance::Stalled { .. } | Disturbance::Blocked { .. } => {}
+        let disturbed = disturbance.apply(rng, frame, secrets);
+        for Arrival { frame, late_us, is_back } in disturbed.arrivals {
+            let end = if is_back { &mut *back } else { &mut *there };
+            end.deliver_at(arrival + late_us, frame);
+        }
+        self.disturbed[at] = disturbed.next;
+        if disturbed.is_held_back {
+            self.held_back[at] = Some(frame.to_vec());
         }
     }
 }
 
 const NS_A_US: u64 = 1_000;
-
-fn corrupted(rng: &mut Rng, frame: &[u8], bits: u32) -> Vec<u8> {
-    let mut bytes = frame.to_vec();
-    corrupt(rng, &mut bytes, bits);
-    bytes
-}

@@ -4,6 +4,7 @@ mod boards;
 mod power;
 mod set_up;
 mod shots;
+mod target;
 mod upgrade;
 mod upsets;
 
@@ -28,6 +29,7 @@ use boards::Boards;
 use std::path::Path;
 use tank::TIMING;
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
+pub(crate) use target::EmulatedBench;
 use tempfile::TempDir;
 use twinstep::ChannelId;
 use twinstep::journal::Event;

@@ -150,6 +150,18 @@ impl Engine {
         self.seats[board.index()].stop();
     }
 
+    /// A board that was stopped gets turns again, from now on.
+    pub(crate) fn resume(&mut self, board: ChannelId) {
+        let seat = &self.seats[board.index()];
+        self.queue.push(self.now_ns, Due::Turn { board, life: seat.life, generation: seat.generation });
+    }
+
+    /// Lets a board's clock run at another rate from now on, and jump.
+    pub(crate) fn set_clock(&mut self, board: ChannelId, drift_ppm: i32, jump_us: i64) {
+        self.seats[board.index()].set_clock(self.now_ns, drift_ppm, jump_us);
+        self.wake(board); // what it waits for may have come
+    }
+
     /// A board whose program has stopped goes on with it, now.
     pub(crate) fn go_on(&mut self, board: ChannelId) {
         let life = self.seats[board.index()].life;

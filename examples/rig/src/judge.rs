@@ -149,6 +149,16 @@ impl Judge {
         self.figures.cycles
     }
 
+    /// Returns the figures so far.
+    pub(crate) fn so_far(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Whether this is a state that the program may be in after the last cycle that reached the plant.
+    pub(crate) fn holds(&self, state: &tank::Plant) -> bool {
+        self.oracle.holds_old(state)
+    }
+
     /// Returns the figures of the whole run.
     pub(crate) fn into_figures(mut self) -> Figures {
         // The run ends with the drive of its last cycle: give its votes no more time.

@@ -39,6 +39,7 @@ mod rounds;
 mod run;
 mod scenario;
 mod seu;
+mod side_by_side;
 mod simulate;
 mod size;
 mod stack;
@@ -119,6 +120,8 @@ enum Command {
     All(Options),
     /// Inject thousands of faults of every class into simulated pairs, and classify what becomes of each
     Campaign(campaign::Options),
+    /// Inject the same plan of faults into simulated pairs and into emulated boards, and set the outcomes side by side
+    SideBySide(side_by_side::Options),
     /// Add up the shards of a campaign
     Merge(campaign::MergeOptions),
     /// Show what both channels wrote into a journal file, as a table and a timeline
@@ -233,6 +236,16 @@ fn shard(text: &str) -> Result<(u32, u32), String> {
 }
 
 impl Options {
+    /// The boards in virtual time, as the scenarios have them.
+    fn of_boards() -> Self {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            options: Options,
+        }
+        Defaults::parse_from(["rig"]).options
+    }
+
     fn pace(&self) -> Pace {
         let link = LineModel { baud: self.baud, fifo_bytes: self.fifo, latency_us: self.latency_us };
         Pace { mhz: Some(self.mhz), link, ..Pace::DEFAULT }
@@ -277,6 +290,11 @@ fn run(command: Command) -> Result<bool> {
         Command::Dualcore(options) => run_all(&[Kind::Dualcore], &options),
         Command::All(options) => run_all(&Kind::ALL, &options),
         Command::Campaign(options) => campaign::run(&options),
+        Command::SideBySide(options) => {
+            let bench = Bench::provide(&[Kind::Rot], &Options::of_boards())?;
+            let images = bench.board.context("the boards have no image")?;
+            side_by_side::run(&options, &bench.qemu, &images)
+        }
         Command::Merge(options) => campaign::merge(&options),
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&mut say),

@@ -33,6 +33,11 @@ impl Progress {
         Self::with(name, cycles, "{prefix:>10} [{bar:40}] cycle {pos}/{len}, {elapsed}, {eta} to go")
     }
 
+    /// A line that nobody sees.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// Starts a line for a run of so many seconds.
     pub(crate) fn of_seconds(name: &str, seconds: u32) -> Self {
         Self::with(name, seconds, "{prefix:>10} [{bar:40}] {pos} of {len} seconds")

@@ -98,6 +98,13 @@ pub enum Second {
     StopCopying,
 }
 
+impl Second {
+    /// Whether it flips a bit that has no address known from outside.
+    pub fn flips(self) -> bool {
+        matches!(self, Self::FlipAlone | Self::FlipCopying | Self::Books)
+    }
+}
+
 /// A fault in the course of an upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrading {

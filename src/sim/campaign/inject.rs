@@ -244,7 +244,7 @@ impl<'s> Injector<'s> {
             let jump_us = 5 * self.pace.link_delay_us.cast_signed() / 2;
             pair.act(Act::Clock(early, self.drift(early), jump_us));
         }
-        let (bit, is_within) = (self.bit_at(site), self.rng.bool());
+        let (bit, mut is_within) = (self.bit_at(site), self.rng.bool());
         if is_within {
             let moments: &[Moment] = match site {
                 // What has come is used at once.
@@ -253,7 +253,8 @@ impl<'s> Injector<'s> {
                 _ => &Moment::ALL,
             };
             let moment = moments[self.rng.usize(0..moments.len())];
-            pair.act(Act::FlipWithin(self.victim, moment, site, bit));
+            // A target that is not looked into so deeply is hit now.
+            is_within = pair.act(Act::FlipWithin(self.victim, moment, site, bit));
         }
         for _ in 0..2 * 100 {
             let is_done = match is_within {

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use std::prelude::v1::*;
 
 use super::done::Watched;
-use super::fault::Upgrading;
+use super::fault::{Class, Upgrading};
 use super::pace::Pace;
 
 /// A pair that faults are injected into: simulated, emulated, or two boards on a table.
@@ -140,6 +140,12 @@ pub trait Bench: Sync {
     /// # Errors
     /// A text that says why there is none.
     fn lend(&self, setup: &Setup, borrower: &mut dyn FnMut(&mut dyn Target)) -> Result<(), String>;
+
+    /// Whether faults of this class can be injected into its targets.
+    fn can(&self, class: &Class) -> bool {
+        let _ = class;
+        true
+    }
 
     /// Injects a fault into an upgrade, for which there is a pair of its own; `None` if there is no other version to upgrade to.
     fn upgrade(&self, fault: Upgrading, rng: Rng, setup: &Setup, pace: &Pace, is_traced: bool) -> Option<Watched> {

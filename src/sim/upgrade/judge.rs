@@ -54,6 +54,11 @@ where
         self.old.latest()
     }
 
+    /// Whether this is a state that the old version may be in after the last judged cycle.
+    pub fn holds_old(&self, state: &O::State) -> bool {
+        self.old.holds(state)
+    }
+
     /// Notes that a channel fixed its sample.
     pub fn sampled(&mut self, channel: ChannelId, cycle: Cycle, sample: O::Input) {
         if let Some(new) = &mut self.new {

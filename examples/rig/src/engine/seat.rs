@@ -17,7 +17,9 @@ pub(super) struct Seat {
     pub(super) link_out: Wire,
     pub(super) bus_out: Wire,
     pub(super) bus_in: Wire,
-    booted_ns: u64,
+    /// When the clock was set last, and what it showed then.
+    set_ns: u64,
+    showed_ns: i128,
     drift_ppm: i32,
     link: Vec<u8>,
     field: Vec<u8>,
@@ -38,7 +40,8 @@ impl Seat {
             link_out: Wire::new(link),
             bus_out: Wire::new(bus),
             bus_in: Wire::new(bus),
-            booted_ns: 0,
+            set_ns: 0,
+            showed_ns: 0,
             drift_ppm,
             link: Vec::new(),
             field: Vec::new(),
@@ -50,7 +53,7 @@ impl Seat {
         self.is_alive = true;
         self.life += 1;
         self.generation += 1;
-        (self.booted_ns, self.busy_until_ns) = (now_ns, now_ns);
+        (self.set_ns, self.showed_ns, self.busy_until_ns) = (now_ns, BOOT_SHOWS_NS, now_ns);
     }
 
     pub(super) fn kill(&mut self) {
@@ -95,20 +98,33 @@ impl Seat {
         self.wakes_on_bytes = wakes_on_bytes;
     }
 
+    /// Lets the clock run at another rate from now on, and jump; it does not show less than zero.
+    pub(super) fn set_clock(&mut self, now_ns: u64, drift_ppm: i32, jump_us: i64) {
+        let shown_ns = self.shown_ns(now_ns) + i128::from(jump_us) * NS_A_US;
+        (self.set_ns, self.showed_ns, self.drift_ppm) = (now_ns, shown_ns.max(0), drift_ppm);
+    }
+
+    fn shown_ns(&self, now_ns: u64) -> i128 {
+        let since = i128::from(now_ns.saturating_sub(self.set_ns));
+        self.showed_ns + since * (MILLION + i128::from(self.drift_ppm)) / MILLION
+    }
+
     /// Returns what the board's clock shows.
     pub(super) fn clock_us(&self, now_ns: u64) -> u64 {
-        let since = i128::from(now_ns.saturating_sub(self.booted_ns));
-        let shown = since * (MILLION + i128::from(self.drift_ppm)) / MILLION / NS_A_US;
-        u64::try_from(shown).unwrap_or(0)
+        u64::try_from(self.shown_ns(now_ns) / NS_A_US).unwrap_or(0)
     }
 
     /// Returns the first time at which the board's clock shows so much.
     pub(super) fn true_ns(&self, clock_us: u64) -> u64 {
         let rate = MILLION + i128::from(self.drift_ppm);
-        let since = (i128::from(clock_us) * NS_A_US * MILLION + rate - 1).div_euclid(rate);
-        self.booted_ns.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+        let ahead_ns = i128::from(clock_us) * NS_A_US - self.showed_ns;
+        let since = (ahead_ns * MILLION + rate - 1).div_euclid(rate);
+        self.set_ns.saturating_add(u64::try_from(since.max(0)).unwrap_or(u64::MAX))
     }
 }
+
+/// What a clock shows when its board boots.
+const BOOT_SHOWS_NS: i128 = 0;
 
 #[cfg(test)]
 mod tests {
