@@ -14,13 +14,15 @@
 //! results        the counts as a file, and files merged; table: to be looked at
 //! replay         one injection again, with all that both channels did
 //! workers        threads
-//! json, chart, junit  the results as files: to be merged, drawn, and read by a CI server (feature `report`)
+//! json, chart, junit, cli  the results as files: to be merged, drawn, and read by a CI server; a `main` (feature `report`)
 //! ```
 
 #[cfg(feature = "report")]
 pub mod chart;
 mod claims;
 mod classify;
+#[cfg(feature = "report")]
+pub mod cli;
 mod done;
 #[cfg(feature = "report")]
 #[doc(hidden)]
@@ -291,20 +293,6 @@ impl<P: Program + 'static> Campaign<P> {
         if self.has_controls && results.unfit.is_none() {
             results.controls = self.missed(&results, &plan);
         }
-        results
-    }
-
-    /// Runs it, and shows on the way how far it is.
-    #[cfg(feature = "report")]
-    pub fn run_with_bar(&self) -> Results {
-        let bar = indicatif::ProgressBar::new(self.plan.cycles / u64::from(self.plan.shard.of.max(1)));
-        if let Ok(style) =
-            indicatif::ProgressStyle::with_template("[{bar:40}] {pos} of {len} cycles, {elapsed}, {eta} to go")
-        {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        let results = self.run_with(&|cycles| bar.set_position(cycles));
-        bar.finish_and_clear();
         results
     }
 

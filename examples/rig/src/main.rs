@@ -60,6 +60,7 @@ use seu::Aim;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use twinstep::sim::LineModel;
+use twinstep::sim::campaign::cli;
 
 /// Two boards of the heated tank under faults, judged at the plant.
 #[derive(Parser)]
@@ -119,11 +120,11 @@ enum Command {
     /// All scenarios, one after the other
     All(Options),
     /// Inject thousands of faults of every class into simulated pairs, and classify what becomes of each
-    Campaign(campaign::Options),
+    Campaign(cli::Options),
     /// Inject the same plan of faults into simulated pairs and into emulated boards, and set the outcomes side by side
     SideBySide(side_by_side::Options),
     /// Add up the shards of a campaign
-    Merge(campaign::MergeOptions),
+    Merge(cli::MergeOptions),
     /// Show what both channels wrote into a journal file, as a table and a timeline
     Journal {
         /// The file, as `--journal` of a scenario writes it
@@ -295,7 +296,7 @@ fn run(command: Command) -> Result<bool> {
             let images = bench.board.context("the boards have no image")?;
             side_by_side::run(&options, &bench.qemu, &images)
         }
-        Command::Merge(options) => campaign::merge(&options),
+        Command::Merge(options) => Ok(options.merge()?),
         Command::Journal { file, svg } => journal::show(&file, svg.as_deref()).map(|()| true),
         Command::PanicFree => firmware::check_panic_free(&mut say),
         Command::Measure { json } => measure::run(json.as_deref(), &mut say),

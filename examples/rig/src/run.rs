@@ -38,11 +38,6 @@ impl Progress {
         Self(ProgressBar::hidden())
     }
 
-    /// Starts a line for a run of so many seconds.
-    pub(crate) fn of_seconds(name: &str, seconds: u32) -> Self {
-        Self::with(name, seconds, "{prefix:>10} [{bar:40}] {pos} of {len} seconds")
-    }
-
     fn with(name: &str, length: u32, template: &str) -> Self {
         let bar = ProgressBar::new(length.into());
         if let Ok(style) = ProgressStyle::with_template(template) {
