@@ -91,10 +91,11 @@ type Damage<'m, P> = Box<dyn Fn(&mut <P as Program>::Output) + 'm>;
 /// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
 /// which outputs have no effect.
 pub trait World<P: Program> {
-    /// Returns what `channel` reads at the start of `cycle`.
+    /// Returns what `channel` reads at the start of `cycle`. Each channel is asked at its own time, also one that does not serve.
     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input;
 
-    /// Takes an output that `channel` drives; a cycle may come twice.
+    /// Takes a voted output that `channel` drives. A cycle may come twice. When nobody has the state any more, cycles begin with 1
+    /// again. In the safe state, and where an output is found damaged, nothing comes.
     fn drive(&mut self, channel: ChannelId, cycle: Cycle, output: &P::Output) {
         let _ = (channel, cycle, output);
     }

@@ -69,7 +69,7 @@ pub struct Report {
     pub refused: u32,
     /// Times that the program panicked in a channel, which died of it.
     pub crashes: u32,
-    /// The longest time from the start of a cycle in duplex to its verdict, while nothing was held.
+    /// The longest time from the start of a cycle in duplex to its verdict.
     pub longest_exchange_us: u64,
     /// Mode changes of both channels.
     pub mode_changes: u32,

@@ -11,7 +11,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineModel {
-    /// Bits a second. A byte takes ten of them: a start bit, eight data bits, a stop bit.
+    /// Bits a second. A byte takes ten of them: a start bit, eight data bits, a stop bit. An SPI has eight: say 10/8 of its clock, and as
+    /// latency the longest time until the master asks.
     pub baud: u32,
     /// Bytes that the sender's UART takes at once. Who has more to send waits until there is room.
     /// A driver that sends by interrupt or DMA counts as a UART with its buffer's size.

@@ -1,10 +1,11 @@
 //! A run on two emulated boards in virtual time: the rig carries their link, and is their plant and relay.
 
+mod bench;
 mod boards;
 mod power;
 mod set_up;
 mod shots;
-mod target;
+
 mod upgrade;
 mod upsets;
 
@@ -25,11 +26,11 @@ use crate::scenario::{EXCHANGE_BYTES, Ending, Kind, Plan, one_stands_by};
 use crate::seu::Aim;
 use crate::upgrade::run_cells;
 use anyhow::{Context, Result, bail};
+pub(crate) use bench::EmulatedBench;
 use boards::Boards;
 use std::path::Path;
 use tank::TIMING;
 use tank::field_bus::{MAX_MESSAGE_BYTES, ModeCode, ToBoard, ToPlant};
-pub(crate) use target::EmulatedBench;
 use tempfile::TempDir;
 use twinstep::ChannelId;
 use twinstep::journal::Event;

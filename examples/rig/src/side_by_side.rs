@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tank::{Reading, TIMING, Tank};
 use twinstep::sim::campaign::{Bench, Class, Outcome, Promise, Results, Shard};
 use twinstep::sim::{ArbiterKind, Campaign};
-use twinstep::{ChannelId, Config, Cycle};
+use twinstep::{ChannelId, Cycle};
 
 /// What is asked for.
 #[derive(Args)]
@@ -79,8 +79,7 @@ pub(crate) fn run(options: &Options, qemu: &Path, images: &Images) -> Result<boo
 
 /// The campaign of the tank, as the boards are configured and wired.
 fn tank() -> Campaign<Tank> {
-    let config = Config { transient_leak_ms: 3 * TIMING.period_us / 1_000, ..TIMING };
-    Campaign::<Tank>::new(config, sensor).line(Pace::DEFAULT.link).arbiter(ArbiterKind::Relay { asks: 2 })
+    Campaign::<Tank>::new(TIMING, sensor).line(Pace::DEFAULT.link).arbiter(ArbiterKind::Relay { asks: 2 })
 }
 
 /// What the sensors of a tank read that nobody heats.

@@ -23,12 +23,20 @@ impl Claim {
     }
 }
 
-/// Returns what is claimed, and whether it held. A class may by chance be in other shards than these: that each one was
-/// injected that is not left out is claimed of a whole campaign only.
+/// Returns what is claimed, and whether it held. One shard may miss a class by chance. So that every class was injected is
+/// claimed of the whole campaign only.
 pub(super) fn claims(results: &Results) -> Vec<Claim> {
     if let Some(why) = &results.unfit {
         return std::vec![Claim::new(format!("the pair can be simulated: {why}"), false)];
     }
+    let mut claims = std::vec![injected(results)];
+    claims.extend(harmless(results));
+    claims.extend(missed(results));
+    claims
+}
+
+/// Returns what is claimed of the outcomes.
+pub(super) fn harmless(results: &Results) -> Vec<Claim> {
     let tally = &results.tally;
     let single = |promise| promise != Promise::Nothing;
     let all = |_| true;
@@ -38,10 +46,9 @@ pub(super) fn claims(results: &Results) -> Vec<Claim> {
     let undiverged = |class: &&Class| matches!(class.promise, Promise::InTime | Promise::ServesUndiverged);
     let diverged = Class::ALL.iter().filter(undiverged);
     let none = |count: u64, text: &str| Claim::new(format!("{text}: {count}"), count == 0);
-    let mut claims = std::vec![
-        injected(results),
+    std::vec![
         none(tally.sum(single, &[Outcome::Wrong]), "wrong actuations or states, single faults"),
-        none(tally.sum(all, &[Outcome::Panic]), "panics"),
+        none(tally.sum(all, &[Outcome::Panic]), "panics of the library"),
         none(tally.sum(all, &[Outcome::TwoOwners]), "two owners"),
         none(tally.sum(single, &[Outcome::Missing]), "missing cycles, single faults"),
         none(tally.sum(single, &[Outcome::Latent]), "damage left in memory, single faults"),
@@ -53,17 +60,20 @@ pub(super) fn claims(results: &Results) -> Vec<Claim> {
             diverged.map(|class| tally.row(class).diverged).sum(),
             "link, clock and crash faults taken for value faults",
         ),
-    ];
-    if !results.controls.is_empty() {
-        let unmissed = results.controls.iter().filter(|(_, failed)| failed.is_empty());
-        let unmissed: Vec<&str> = unmissed.map(|(name, _)| name.as_str()).collect();
-        let text = "each mechanism is missed that is switched off";
-        claims.push(match unmissed[..] {
-            [] => Claim::new(text, true),
-            _ => Claim::new(format!("{text}; not: {}", unmissed.join(", ")), false),
-        });
-    }
-    claims
+        none(tally.broken_total, "injections after which less held than is promised of their class"),
+    ]
+}
+
+/// Returns what is claimed of the controls, of all of them together.
+fn missed(results: &Results) -> Option<Claim> {
+    let unmissed = results.controls.iter().filter(|(_, failed)| failed.is_empty());
+    let unmissed: Vec<&str> = unmissed.map(|(name, _)| name.as_str()).collect();
+    let text = "each mechanism is missed that is switched off";
+    let claim = match unmissed[..] {
+        [] => Claim::new(text, true),
+        _ => Claim::new(format!("{text}; not: {}", unmissed.join(", ")), false),
+    };
+    (!results.controls.is_empty() && results.is_whole()).then_some(claim)
 }
 
 fn injected(results: &Results) -> Claim {

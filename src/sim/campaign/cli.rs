@@ -17,23 +17,23 @@ const MOST_CYCLES: u64 = 1_000_000_000_000;
 /// What a campaign is asked for.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Control cycles to be simulated, over all shards
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..=MOST_CYCLES))]
-    pub cycles: u64,
+    /// Control cycles to be simulated, over all shards; 200,000 if the program says nothing else
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MOST_CYCLES))]
+    pub cycles: Option<u64>,
     /// Begin no more once this time is up; how many cycles that came to is printed with the seed, to repeat them.
     /// So many are run in any case that every class of faults comes
     #[arg(long, value_name = "S", conflicts_with_all = ["cycles", "shard", "replay"],
         value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub seconds: Option<u32>,
-    /// Draws every injection; the same seed replays it
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// Draws every injection; the same seed replays it; 1 if the program says nothing else
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Draw a seed, and print it first
     #[arg(long, conflicts_with_all = ["seed", "shard", "replay"])]
     pub fresh: bool,
     /// Do only the I-th of N shares
-    #[arg(long, value_name = "I/N", default_value = "1/1")]
-    pub shard: Shard,
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Threads; all cores if not given
     #[arg(long)]
     pub jobs: Option<usize>,
@@ -93,8 +93,8 @@ enum Command {
 }
 
 impl<P: Program + 'static> Campaign<P> {
-    /// Runs what the command line asks for: the campaign with its options, or `merge` of its shards. Exits with 0 if every claim
-    /// held, with 1 if one failed, and with 2 if there is no result.
+    /// Runs what the command line asks for: the campaign with its options, or `merge` of its shards. What an option says replaces what
+    /// the program said. Exits with 0 if every claim held, with 1 if one failed, and with 2 if there is no result.
     ///
     /// ```no_run
     /// # use twinstep::sim::Campaign;
@@ -117,9 +117,11 @@ impl<P: Program + 'static> Campaign<P> {
     /// ```
     pub fn main(self) -> ExitCode {
         let cli = Cli::parse();
+        let own = std::env::args().next().unwrap_or_default();
+        let command = self.command.clone().unwrap_or(own);
         let result = match &cli.command {
             Some(Command::Merge(options)) => options.merge(),
-            None => cli.options.run(self),
+            None => cli.options.run(self.command(&command)),
         };
         match result {
             Ok(true) => ExitCode::SUCCESS,
@@ -138,18 +140,13 @@ impl Options {
     /// # Errors
     /// [`ResultsError`], if a file cannot be written.
     pub fn run<P: Program + 'static>(&self, campaign: Campaign<P>) -> Result<bool, ResultsError> {
-        // Short, since it may be copied by hand.
-        let seed = if self.fresh { u64::from(fastrand::u32(..)) } else { self.seed };
-        if self.fresh {
-            println!("drawn: --seed {seed}"); // at once: the run may be ended before it has a result
-        }
-        let campaign = self.apply(campaign.seed(seed));
+        let campaign = self.apply(campaign);
         if let Some(index) = self.replay {
             let replay = campaign.replay(index);
             replay.print();
             return Ok(replay.kept == Some(true));
         }
-        let (bar, began) = (self.bar(), Instant::now());
+        let (bar, began) = (self.bar(campaign.plan.cycles, campaign.plan.shard), Instant::now());
         let results = campaign.run_with(&|cycles| {
             bar.set_position(if self.seconds.is_some() { began.elapsed().as_secs() } else { cycles });
         });
@@ -158,12 +155,24 @@ impl Options {
     }
 
     fn apply<P: Program + 'static>(&self, campaign: Campaign<P>) -> Campaign<P> {
-        let Shard { number, of } = self.shard;
-        let mut campaign = campaign.shard(number, of);
-        campaign = match self.seconds {
-            Some(seconds) => campaign.seconds(seconds),
-            None => campaign.cycles(self.cycles),
-        };
+        let mut campaign = campaign;
+        if let Some(seed) = self.seed {
+            campaign = campaign.seed(seed);
+        }
+        if self.fresh {
+            let seed = u64::from(fastrand::u32(..)); // short, since it may be copied by hand
+            println!("drawn: --seed {seed}"); // at once: the run may be ended before it has a result
+            campaign = campaign.seed(seed);
+        }
+        if let Some(Shard { number, of }) = self.shard {
+            campaign = campaign.shard(number, of);
+        }
+        if let Some(cycles) = self.cycles {
+            campaign = campaign.cycles(cycles);
+        }
+        if let Some(seconds) = self.seconds {
+            campaign = campaign.seconds(seconds);
+        }
         if let Some(mechanism) = self.off {
             campaign = campaign.off(mechanism);
         }
@@ -179,11 +188,11 @@ impl Options {
         campaign
     }
 
-    fn bar(&self) -> indicatif::ProgressBar {
+    fn bar(&self, cycles: u64, shard: Shard) -> indicatif::ProgressBar {
         let (length, template) = match self.seconds {
             Some(seconds) => (seconds.into(), "  campaign [{bar:40}] {pos} of {len} seconds"),
             None => {
-                let of_shard = self.cycles / u64::from(self.shard.of.max(1));
+                let of_shard = cycles / u64::from(shard.of.max(1));
                 (of_shard, "  campaign [{bar:40}] cycle {pos}/{len}, {elapsed}, {eta} to go")
             }
         };
@@ -207,6 +216,9 @@ impl MergeOptions {
 
 fn present(results: &Results, [json, svg, junit]: [&Option<PathBuf>; 3]) -> Result<bool, ResultsError> {
     print!("{results}");
+    if let Some(why) = &results.unfit {
+        return Err(ResultsError::Unfit(why.clone()));
+    }
     if let Some(path) = json {
         results.write(path)?;
     }

@@ -170,6 +170,8 @@ impl Episode<'_, '_> {
     /// Runs until the pair is in duplex again, doing what is to be done meanwhile.
     fn watch(&mut self, watch: &mut Watch, aftercare: &Aftercare) {
         let pace = self.stage.pace;
+        // Not before whoever is to be restarted was.
+        let last_restart = aftercare.restart.into_iter().flatten().max().unwrap_or_default();
         for period in 0..pace.given_up_in {
             for channel in CHANNELS {
                 if aftercare.restart[channel.index()] == Some(period) {
@@ -187,7 +189,7 @@ impl Episode<'_, '_> {
             }
             self.pair.run_us(pace.period_us);
             watch.look(self.pair);
-            if period + 1 >= aftercare.watch && (0..8).any(|_| self.rests_or_runs_on()) {
+            if period + 1 >= aftercare.watch && period >= last_restart && (0..8).any(|_| self.rests_or_runs_on()) {
                 watch.seen.is_back = true;
                 break;
             }

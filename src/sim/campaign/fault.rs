@@ -6,7 +6,7 @@ use crate::node::Site;
 /// What is promised of a class of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
-    /// A transient fault of a value in one channel: right in the same cycle.
+    /// A transient fault of a value in one channel: right in the same cycle, unless the program panics by it.
     Masked,
     /// A fault of one channel's timing or books: nothing wrong or missing, the service goes on.
     Serves,

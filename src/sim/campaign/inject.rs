@@ -131,18 +131,20 @@ impl<'s> Injector<'s> {
             Fault::Flip(site) => return self.flip(pair, site).then_some(short),
             Fault::Sealed => return pair.act(Act::SpoilOutput(victim, self.bit)).then_some(short),
             Fault::Permanent(site) => {
-                self.flip(pair, site);
-                return Some(Aftercare { restart: restart_in(4), ..short });
+                return self.flip(pair, site).then_some(Aftercare { restart: restart_in(4), ..short });
             }
             Fault::Crash | Fault::HangForGood => {
                 let hears = self.rng.bool();
                 let is_crash = self.fault == Fault::Crash;
                 let failure = if is_crash { Failure::Dies } else { Failure::Hangs { for_us: None, hears } };
-                self.fail(pair, victim, failure);
-                return Some(Aftercare { restart: restart_in(2 + self.rng.u32(0..4)), ..short });
+                let can = self.fail(pair, victim, failure);
+                let restart = restart_in(2 + self.rng.u32(0..4));
+                return can.then_some(Aftercare { restart, ..short });
             }
             Fault::Reset => {
-                self.fail(pair, victim, Failure::Dies);
+                if !self.fail(pair, victim, Failure::Dies) {
+                    return None;
+                }
                 for _ in 0..2 * 80 {
                     if pair.view().mode(victim).is_none() {
                         break;
@@ -156,8 +158,8 @@ impl<'s> Injector<'s> {
             Fault::Hang => {
                 let longest = [period_us, 6 * period_us][self.rng.usize(0..2)];
                 let failure = Failure::Hangs { for_us: Some(self.rng.u64(0..longest)), hears: self.rng.bool() };
-                self.fail(pair, victim, failure);
-                return Some(Aftercare { watch: short.watch.max(10), ..short });
+                let can = self.fail(pair, victim, failure);
+                return can.then_some(Aftercare { watch: short.watch.max(10), ..short });
             }
             Fault::Link(fault) => {
                 let disturbance = disturbance(&mut self.rng, fault, period_us);
@@ -194,7 +196,9 @@ impl<'s> Injector<'s> {
                 let site = sites[self.rng.usize(0..sites.len())];
                 pair.view().mode(victim)?; // it may have died before
                 pair.act(Act::Flip(victim, site, self.bit_at(site)));
-                self.fail(pair, victim.other(), Failure::Dies);
+                if !self.fail(pair, victim.other(), Failure::Dies) {
+                    return None;
+                }
                 let mut restart = [None; 2];
                 restart[victim.other().index()] = Some(3);
                 return Some(Aftercare { restart, ..short });
@@ -216,11 +220,11 @@ impl<'s> Injector<'s> {
     }
 
     /// Lets a channel stop at a byte of what it sends, or between two turns.
-    fn fail(&mut self, pair: &mut dyn Target, channel: ChannelId, failure: Failure) {
+    fn fail(&mut self, pair: &mut dyn Target, channel: ChannelId, failure: Failure) -> bool {
         if self.rng.u8(0..4) == 0 {
-            pair.act(Act::Stop(channel, failure));
+            pair.act(Act::Stop(channel, failure))
         } else {
-            pair.act(Act::StopAtByte(channel, self.rng.u64(0..=self.pace.cycle_bytes), failure));
+            pair.act(Act::StopAtByte(channel, self.rng.u64(0..=self.pace.cycle_bytes), failure))
         }
     }
 
@@ -340,10 +344,7 @@ impl<'s> Injector<'s> {
                 });
                 is_flipped.then_some([None; 2])
             }
-            Second::StopAlone => {
-                self.fail(pair, alone, Failure::Dies);
-                Some([Some(3), Some(4)])
-            }
+            Second::StopAlone => self.fail(pair, alone, Failure::Dies).then_some([Some(3), Some(4)]),
             Second::LinkCopying => {
                 let faults = [LinkFault::Corruption, LinkFault::Loss, LinkFault::IncorrectSequence, LinkFault::Delay];
                 let fault = faults[self.rng.usize(0..faults.len())];
@@ -351,8 +352,8 @@ impl<'s> Injector<'s> {
                 pair.act(Act::Disturb(either, disturbance)).then_some([None; 2])
             }
             Second::StopCopying => {
-                self.fail(pair, either, Failure::Dies);
-                Some(if either == dead { [Some(3), None] } else { [None, Some(3)] })
+                let can = self.fail(pair, either, Failure::Dies);
+                can.then_some(if either == dead { [Some(3), None] } else { [None, Some(3)] })
             }
         };
         [restart[dead.index()], restart[alone.index()]] = both?;

@@ -118,7 +118,7 @@ impl Plan {
     }
 }
 
-/// Each so manieth episode begins with the fault of a boot.
+/// Every fourth episode begins with the fault of a boot.
 const BOOTS_EACH: u64 = 4;
 /// About as many injections as an episode has.
 const DEALT_IN_AN_EPISODE: u64 = 47;

@@ -20,6 +20,9 @@ pub struct Results {
     /// The command that makes them, if there is one.
     #[serde(default)]
     pub(super) command: Option<String>,
+    /// A digest of the program's build, the configuration, the line and the arbiter. What `vary` does is not in it.
+    #[serde(default)]
+    pub made_of: u32,
     /// All chance came from it.
     pub seed: u64,
     /// Cycles asked for, over all shards.
@@ -29,8 +32,8 @@ pub struct Results {
     /// The classes that were left out.
     #[serde(default)]
     pub without: BTreeSet<String>,
-    /// The classes that there are not for this program: of upgrades, without another version to upgrade to; of memory that is never
-    /// written, without any.
+    /// Classes that do not apply to this program: faults in upgrades, without another version; faults of memory that is never
+    /// written, without any such memory; and what cannot be done to its targets.
     #[serde(default)]
     pub absent: BTreeSet<String>,
     /// Which shards of how many these are.
@@ -41,6 +44,12 @@ pub struct Results {
     /// Figures of the program.
     #[serde(default)]
     pub shape: Shape,
+    /// What [`Shape::copy_cycles`] comes to in the configuration.
+    #[serde(default)]
+    pub copy_cycles: Option<u32>,
+    /// What [`Shape::scrub_cycles`] comes to.
+    #[serde(default)]
+    pub scrub_cycles: u32,
     /// Of each mechanism that was switched off as a control, the claims that failed then.
     #[serde(default)]
     pub controls: BTreeMap<String, Vec<String>>,
@@ -65,6 +74,8 @@ pub enum ResultsError {
     Twice(BTreeSet<u32>),
     /// There is nothing to add up.
     Nothing,
+    /// Nothing was simulated, for this reason.
+    Unfit(String),
     /// A file cannot be read or written, or has no results in it.
     File(PathBuf, String),
 }
@@ -75,6 +86,7 @@ impl fmt::Display for ResultsError {
             Self::Different(what) => write!(f, "these are shards of different campaigns: {what}"),
             Self::Twice(shards) => write!(f, "a shard comes twice, of {shards:?}"),
             Self::Nothing => f.write_str("no files to merge"),
+            Self::Unfit(why) => write!(f, "there is no result: {why}"),
             Self::File(path, why) => write!(f, "{}: {why}", path.display()),
         }
     }
@@ -88,6 +100,7 @@ impl Results {
         Self {
             program: program.to_owned(),
             command: None,
+            made_of: 0,
             seed: plan.seed,
             cycles: plan.cycles,
             off: plan.off.map(super::mechanisms::name),
@@ -97,6 +110,8 @@ impl Results {
             of,
             tally,
             shape: Shape::default(),
+            copy_cycles: None,
+            scrub_cycles: 0,
             controls: BTreeMap::new(),
             unfit: None,
         }
@@ -115,8 +130,15 @@ impl Results {
             return Err(ResultsError::Twice(&self.shards | &other.shards));
         }
         self.shards.extend(&other.shards);
+        // The smaller text, so that the order of adding makes no difference.
+        self.unfit = [self.unfit.take(), other.unfit.clone()].into_iter().flatten().min();
         self.tally.add(&other.tally);
-        self.controls.extend(other.controls.iter().map(|(name, failed)| (name.clone(), failed.clone())));
+        for (mechanism, failed) in &other.controls {
+            let all: &mut Vec<String> = self.controls.entry(mechanism.clone()).or_default();
+            all.extend(failed.iter().cloned());
+            all.sort();
+            all.dedup();
+        }
         if self.shards.len() == self.of as usize {
             (self.shards, self.of) = ([1].into(), 1);
         }
@@ -125,8 +147,10 @@ impl Results {
 
     /// What all shards of a campaign have in common.
     fn identity(&self) -> String {
-        let Self { program, seed, cycles, off, without, absent, of, .. } = self;
-        format!("{program} seed {seed} cycles {cycles} off {off:?} without {without:?} and {absent:?} of {of}")
+        let Self { program, made_of, seed, cycles, off, without, absent, of, .. } = self;
+        format!(
+            "{program} ({made_of:08x}) seed {seed} cycles {cycles} off {off:?} without {without:?} and {absent:?} of {of}"
+        )
     }
 
     /// Whether no shard is missing.
@@ -175,7 +199,17 @@ impl Results {
         self.failed().is_empty()
     }
 
-    /// Fails a test unless every claim held.
+    /// Fails a test unless every claim held. Call it on merged results where there are shards. Claimed are:
+    /// - every class of faults was injected; of a single shard only, that some were;
+    /// - of single faults: no wrong output or state, no missing cycle, no damage left in memory, no pair that did not come back;
+    /// - of all faults: no panic of the library, never two owners;
+    /// - transients of values were right in the same cycle, and faults of single frames cost a repetition at most;
+    /// - single faults of other kinds did not stop the service;
+    /// - link, clock and crash faults were not taken for faults of a value;
+    /// - with [`controls`](super::Campaign::controls), each mechanism is missed that is switched off.
+    ///
+    /// A program that panics in one channel because of a damaged value is `crashed`, which breaks no claim. To refuse that, too:
+    /// `assert!(results.tally.panics.is_empty())`.
     ///
     /// # Panics
     /// If a claim failed: with the table, the claims, and how to replay what broke one.

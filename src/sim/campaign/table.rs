@@ -78,8 +78,8 @@ pub(super) fn text(results: &Results) -> String {
 /// Returns what was found of the program itself.
 fn figures(results: &Results) -> String {
     let (shape, mut text) = (&results.shape, String::new());
-    if shape.blocks > 0 {
-        let copy = shape.copy_cycles.map_or("a copy of it never ends".to_owned(), |cycles| {
+    if shape.longest_frame_bytes > 0 {
+        let copy = results.copy_cycles.map_or("a copy of it never ends".to_owned(), |cycles| {
             format!("a copy of it takes {cycles} cycles at least")
         });
         let _ = writeln!(
@@ -89,7 +89,7 @@ fn figures(results: &Results) -> String {
             results.program,
             shape.blocks,
             shape.worst_dirty_blocks,
-            shape.scrub_cycles,
+            results.scrub_cycles,
             shape.longest_frame_bytes,
             shape.exchange_us,
             shape.window_left_us,
@@ -100,7 +100,7 @@ fn figures(results: &Results) -> String {
         let _ = writeln!(text, "not for this program: {}", absent.join(", "));
     }
     for (what, count) in &results.tally.panics {
-        let _ = writeln!(text, "panicked {count} times: {what}");
+        let _ = writeln!(text, "said {count} times as an injection ended: {what}");
     }
     text
 }

@@ -27,7 +27,7 @@ pub struct Row {
 pub struct Tally {
     /// Cycles that pairs were simulated for.
     pub cycles: u64,
-    /// Pairs that were simulated, one after the other in a configuration.
+    /// Episodes that were run: each is a configuration, with one pair after the other.
     pub episodes: u64,
     /// By the name of the class.
     pub classes: BTreeMap<String, Row>,

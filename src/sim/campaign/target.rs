@@ -16,13 +16,14 @@ pub trait Target {
     /// Lets it run for so long, in microseconds of true time.
     fn run_us(&mut self, span_us: u64);
 
-    /// Does this to it; false if there was nothing at that place, or it cannot be done to this target.
+    /// Does this to it; false if there was nothing at that place, or it cannot be done to this target. An injection that did nothing
+    /// counts as missed.
     fn act(&mut self, act: Act) -> bool;
 
     /// Looks at it.
     fn view(&self) -> View;
 
-    /// Returns what it came to since its boot.
+    /// Returns what it came to since it was made. Of what it cannot count a zero stands there.
     fn report(&self) -> Report;
 
     /// Looks into a pair at rest: whether both states are what the program makes of all inputs, and whether both memories are
@@ -83,7 +84,7 @@ pub struct View {
     pub elapsed_us: u64,
     /// The mode of A and B; `None` if it is off.
     pub modes: [Option<Mode>; 2],
-    /// The cycle that A and B are in; `None` if it is off.
+    /// The cycle that A and B are in, or have settled last where that is all that is known; `None` if it is off.
     pub cycles: [Option<u32>; 2],
     /// Whether it has settled the cycle that reached the actuator last.
     pub rest: [bool; 2],
@@ -133,9 +134,11 @@ pub struct Inspection {
     pub is_sound: bool,
 }
 
-/// Makes targets.
+/// Makes targets: give it to [`Campaign::on`](super::Campaign::on).
+///
+/// A campaign still has a world of its own, from which it takes the figures of the program, and looks at a calm simulated pair first.
 pub trait Bench: Sync {
-    /// Makes a target and lends it out.
+    /// Makes a target in this configuration and lends it out. Several threads do so at once.
     ///
     /// # Errors
     /// A text that says why there is none.

@@ -16,6 +16,7 @@ use crate::sim::{ArbiterKind, Failure, Memories, Moment, Setup, UpgradePair, Ver
 use crate::succession::Successor;
 use crate::upgrade::{Order, Step};
 use fastrand::Rng;
+use std::format;
 use std::prelude::v1::*;
 
 const TRIAL_CYCLES: u32 = 8;
@@ -66,36 +67,41 @@ where
     let mut memory = Memories::new();
     let seen = Observed { patience: setup.config.patience.into(), ..Observed::default() };
     let mut watched = Watched { outcome: None, seen, cycles: 0, after: After::default() };
-    if let Ok(pair) = UpgradePair::<O, N>::new(&setup, &mut memory, worlds(setup.seed)) {
-        let mut upgrade = Upgrade { pair, pace: *pace };
-        if is_traced {
-            upgrade.pair.trace();
+    let pair = match UpgradePair::<O, N>::new(&setup, &mut memory, worlds(setup.seed)) {
+        Ok(pair) => pair,
+        Err(error) => {
+            watched.after.panic = Some(format!("no pair of both versions: {error}"));
+            return watched;
         }
-        let steps = if fault == Upgrading::Flip { &STEPS[2..5] } else { &STEPS[..] };
-        let step = steps[rng.usize(0..steps.len())];
-        let came_up = upgrade.bring_to(step);
-        upgrade.pair.run(rng.u32(0..6));
-        upgrade.pair.run_us(rng.u64(0..pace.period_us));
-        let was_alone = upgrade.pair.killed_the_only();
-        upgrade.hit(fault, &mut rng);
-        upgrade.pair.run(20 + u32::from(setup.config.patience));
-        upgrade.pair.calm();
-        watched.seen.is_back = came_up && upgrade.go_on();
-        let mut pair = upgrade.pair;
-        pair.run(3);
-        look(&pair, pace, &mut watched.seen);
-        let died_alone = pair.killed_the_only() && !was_alone;
-        // The state is gone, though nobody died who alone had it.
-        watched.seen.is_back &= pair.report().states_lost == 0 || pair.killed_the_only();
-        let outcome = watched.seen.outcome();
-        // What the only half with the state dies of is no single fault; that class has its own row. What is promised
-        // even then is asked of every injection.
-        let is_of_class = died_alone == (fault == Upgrading::OnlyHalf);
-        watched.outcome = (is_of_class || !Promise::Nothing.is_kept_by(outcome, false)).then_some(outcome);
-        watched.cycles = pair.elapsed_us() / pace.period_us;
-        let modes = CHANNELS.map(|channel| pair.mode(channel));
-        watched.after = After { modes, trace: pair.take_trace(), report: pair.report(), panic: pair.take_crash() };
+    };
+    let mut upgrade = Upgrade { pair, pace: *pace };
+    if is_traced {
+        upgrade.pair.trace();
     }
+    let steps = if fault == Upgrading::Flip { &STEPS[2..5] } else { &STEPS[..] };
+    let step = steps[rng.usize(0..steps.len())];
+    let came_up = upgrade.bring_to(step);
+    upgrade.pair.run(rng.u32(0..6));
+    upgrade.pair.run_us(rng.u64(0..pace.period_us));
+    let was_alone = upgrade.pair.killed_the_only();
+    upgrade.hit(fault, &mut rng);
+    upgrade.pair.run(20 + u32::from(setup.config.patience));
+    upgrade.pair.calm();
+    watched.seen.is_back = came_up && upgrade.go_on();
+    let mut pair = upgrade.pair;
+    pair.run(3);
+    look(&pair, pace, &mut watched.seen);
+    let died_alone = pair.killed_the_only() && !was_alone;
+    // The state is gone, though nobody died who alone had it.
+    watched.seen.is_back &= pair.report().states_lost == 0 || pair.killed_the_only();
+    let outcome = watched.seen.outcome();
+    // What the only half with the state dies of is no single fault; that class has its own row. What is promised
+    // even then is asked of every injection.
+    let is_of_class = died_alone == (fault == Upgrading::OnlyHalf);
+    watched.outcome = (is_of_class || !Promise::Nothing.is_kept_by(outcome, false)).then_some(outcome);
+    watched.cycles = pair.elapsed_us() / pace.period_us;
+    let modes = CHANNELS.map(|channel| pair.mode(channel));
+    watched.after = After { modes, trace: pair.take_trace(), report: pair.report(), panic: pair.take_crash() };
     watched
 }
 
@@ -144,7 +150,7 @@ where
             Upgrading::Stop => pair.fail_at_byte(spared, byte, Failure::Dies),
             Upgrading::OnlyHalf => pair.fail_at_byte(only.unwrap_or(drawn), byte, Failure::Dies),
             Upgrading::Hang => {
-                let for_us = Some(rng.u64(1_000..20 * period_us));
+                let for_us = Some(rng.u64(1_000..1_001.max(20 * period_us)));
                 pair.fail_at_byte(spared, byte, Failure::Hangs { for_us, hears: true });
             }
             Upgrading::Link => pair.disturb(drawn, link_disturbance(rng, period_us)),

@@ -3,7 +3,7 @@
 use super::done::{After, Done};
 use super::tally::Tally;
 use std::prelude::v1::*;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// Episodes that are run whatever the time: in so many every class comes, so that no claim depends on the clock.
@@ -29,12 +29,13 @@ pub(super) struct Work<'w> {
 /// Runs the work with so many threads. Who does which episode makes no difference to the sums. The episodes that are run are the
 /// first ones, without a gap: a plan of just so many is the same.
 pub(super) fn run(work: &Work<'_>, threads: usize) -> Result<Tally, String> {
-    let (next, cycles) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (next, cycles, has_failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let is_over = || work.until.is_some_and(|until| Instant::now() >= until) && next.load(Relaxed) >= LEAST_EPISODES;
     let body = || -> Result<Tally, String> {
         let mut tally = Tally::default();
         // Whoever takes a number does it: else there would be gaps.
         while !is_over()
+            && !has_failed.load(Relaxed)
             && !(work.is_enough)(&tally)
             && let Some(number) = (work.of_shard)(next.fetch_add(1, Relaxed))
         {
@@ -42,7 +43,8 @@ pub(super) fn run(work: &Work<'_>, threads: usize) -> Result<Tally, String> {
                 tally.count(done);
                 after.panic.iter().for_each(|what| tally.panicked(what));
                 true
-            })?;
+            });
+            let simulated = simulated.inspect_err(|_| has_failed.store(true, Relaxed))?;
             (tally.cycles, tally.episodes) = (tally.cycles + simulated, tally.episodes + 1);
             (work.progress)(cycles.fetch_add(simulated, Relaxed) + simulated);
         }

@@ -34,13 +34,21 @@ where
         if self.halves[at].is_none() {
             return self.line.towards[at].clear();
         }
+        // The program runs in the half, and beside it in the oracle.
+        if let Err(caught) = catch(|| self.go_on(channel)) {
+            self.crash(channel, &caught);
+        }
+    }
+
+    fn go_on(&mut self, channel: ChannelId) {
+        let at = channel.index();
         match self.sending[at].take() {
             Some(sending) if sending.is_busy(self.now) => self.sending[at] = Some(sending),
             Some(sending) => self.send(channel, sending),
-            None => match catch(|| self.look(channel)) {
-                Ok(verdicts) => self.send(channel, Sending::new(self.now, verdicts)),
-                Err(caught) => self.crash(channel, &caught),
-            },
+            None => {
+                let verdicts = self.look(channel);
+                self.send(channel, Sending::new(self.now, verdicts));
+            }
         }
     }
 
