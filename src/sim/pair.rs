@@ -245,8 +245,13 @@ impl<'m, P: Program> Pair<'m, P> {
         self.frames_sent
     }
 
+    /// Returns a living channel, to look at it.
+    pub fn node(&self, channel: ChannelId) -> Option<&Node<'m, P>> {
+        self.nodes[channel.index()].as_ref()
+    }
+
     /// Returns a living channel, for instance to inject a fault.
-    pub fn node(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
+    pub fn node_mut(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
         self.rests[channel.index()] = None;
         self.nodes[channel.index()].as_mut()
     }
