@@ -71,7 +71,7 @@ pub use disturbance::Disturbance;
 pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Moment, Pair, World};
+pub use pair::{CallPoint, Moment, Pair, World};
 pub use purity::{Impurity, SeenIn, Suspect, Symptom, check_pure};
 pub use report::Report;
 pub use setup::Setup;

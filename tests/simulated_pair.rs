@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "simulated_pair/hook.rs"]
+mod hook;
 mod support;
 
 use support::{Servo, sensor};

@@ -2,11 +2,13 @@
 
 mod faults;
 mod going_back;
+mod hook;
 mod rest;
 mod traced;
 mod turn;
 
 pub use faults::Moment;
+pub use hook::CallPoint;
 
 pub(super) use faults::flip_if_due;
 
@@ -30,6 +32,7 @@ use crate::node::{Node, Site};
 use crate::program::Program;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
+use hook::Hook;
 use rest::Rest;
 use std::boxed::Box;
 use std::string::String;
@@ -63,6 +66,7 @@ pub struct Pair<'m, P: Program> {
     rests: [Option<Rest>; 2],
     /// The bit to be flipped within a channel's turn.
     flipping: [Option<(Moment, Site, usize)>; 2],
+    hook: Option<Hook<'m, P>>,
     nonces: [u32; 2],
     trace: Option<Vec<Traced>>,
     frames_sent: u64,
@@ -176,6 +180,7 @@ impl<'m, P: Program> Pair<'m, P> {
             sending: [None, None],
             rests: [None; 2],
             flipping: [None; 2],
+            hook: None,
             nonces,
             trace: None,
             is_cut: false,
