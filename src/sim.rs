@@ -40,7 +40,8 @@
 //! ```
 //!
 //! [`check_pure`] finds programs whose functions depend on more than their arguments: such a program diverges in the pair.
-
+//!
+#![doc = include_str!("sim/zeros.md")]
 // A test rig: it may stop at its own mistakes.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
