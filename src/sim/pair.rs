@@ -94,6 +94,76 @@ type Damage<'m, P> = Box<dyn Fn(&mut <P as Program>::Output) + 'm>;
 
 /// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
 /// which outputs have no effect.
+///
+/// A loop is closed by a plant that the outputs move and the samples read: here a tank whose drain is held by the program,
+/// and whose level stays within its limits though a channel dies.
+///
+/// ```
+/// use std::cell::Cell;
+/// use twinstep::sim::{Pair, Setup, Storage, World};
+/// use twinstep::{Agreement, Build, ChannelId, ConfigError, Cycle, Program, Tracked};
+///
+/// struct Drain;
+///
+/// impl Program for Drain {
+///     type Input = i32; // the level, in millimetres
+///     type Output = i32; // how far the drain is open, in per mille
+///     type State = i32; // the sum of all errors
+///     const SAFE: i32 = 1_000;
+///     const VERSION: u32 = 1;
+///     const BUILD: Build = Build::new(1);
+///
+///     fn agree(a: &i32, b: &i32) -> Agreement<i32> {
+///         Agreement::on(i32::midpoint(*a, *b))
+///     }
+///
+///     fn step(_: Cycle, sum: &mut Tracked<i32>, level: &i32) -> i32 {
+///         let error = level - 500;
+///         sum.update(|s| s, |sum| (sum + error).clamp(-4_000, 4_000));
+///         (4 * error + **sum / 4).clamp(0, 1_000)
+///     }
+/// }
+///
+/// struct Tank<'c> {
+///     cycle: Cycle,
+///     level: i32,
+///     drain: i32,
+///     /// The lowest and the highest level so far.
+///     range: &'c Cell<(i32, i32)>,
+/// }
+///
+/// impl World<Drain> for Tank<'_> {
+///     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> i32 {
+///         // Both channels sample in a cycle; in each one 12 mm flow in, and up to 20 mm flow out.
+///         if cycle.since(self.cycle) > 0 {
+///             self.cycle = cycle;
+///             self.level += 12 - self.drain / 50;
+///             let (lowest, highest) = self.range.get();
+///             self.range.set((lowest.min(self.level), highest.max(self.level)));
+///         }
+///         self.level + channel.index() as i32 // two sensors are never quite alike
+///     }
+///
+///     fn drive(&mut self, _: ChannelId, _: Cycle, drain: &i32) {
+///         self.drain = *drain;
+///     }
+/// }
+///
+/// let range = Cell::new((400, 400));
+/// let mut memory = [Storage::new(), Storage::new()];
+/// let tank = Tank { cycle: Cycle(0), level: 400, drain: 0, range: &range };
+/// let mut pair = Pair::<Drain>::new(&Setup::default(), &mut memory, tank)?;
+/// pair.run(200);
+/// range.set((500, 500));
+/// pair.kill(ChannelId::A);
+/// pair.run(100);
+/// pair.restart(ChannelId::A);
+/// pair.run(100);
+/// let (lowest, highest) = range.get();
+/// assert!(lowest >= 480 && highest <= 520, "{lowest} mm to {highest} mm");
+/// assert_eq!((pair.report().wrong, pair.report().missing, pair.report().takeovers), (0, 0, 1));
+/// # Ok::<(), ConfigError>(())
+/// ```
 pub trait World<P: Program> {
     /// Returns what `channel` reads at the start of `cycle`.
     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input;

@@ -63,6 +63,19 @@ impl<'m, P: Program> Pair<'m, P> {
     /// The hook may change the node, which is checked again before the call. It stays until another one takes its place,
     /// also through a restart of a channel and [`calm`](Self::calm). A hook that changes nothing leaves the run as it is;
     /// the simulation takes longer, since it looks at channels that only wait as well. A panic of the hook ends the run.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.before_calls(|point, channel, node| {
+    ///     if (point, channel) == (CallPoint::HandleFrame, ChannelId::A) && calls.replace(calls.get() + 1) == 4 {
+    ///         node.flip(Site::Output, 3);
+    ///     }
+    /// });
+    /// pair.run(10);
+    /// assert!(calls.get() > 4);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.missing, report.masked), (0, 0, 2)); // counted in both channels
+    /// ```
     pub fn before_calls(&mut self, hook: impl FnMut(CallPoint, ChannelId, &mut Node<'m, P>) + 'm) {
         self.hook = Some(Hook { function: Box::new(hook), is_running: false });
     }
