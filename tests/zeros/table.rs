@@ -69,7 +69,7 @@ pub const ROWS: &[Row] = &[
         [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero],
     ),
     row(
-        "`fail_at_byte`: `Hangs`, then `restart`",
+        "`fail_at_byte`: `Hangs`, then `kill` and `restart`",
         fault::hangs_for_good_at_byte,
         [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero],
     ),
