@@ -159,7 +159,9 @@ pub enum Reason {
 /// | `Faulty`, `Settled` to `Health` | went on without that channel, which joins again as an empty one | looks at that channel's memory, processor, sensors |
 /// | `Faulty`, `TooOften` | the same, and barred it | repairs it, then [`readmit`](crate::Node::readmit) |
 /// | `Faulty`, `Policy` | went on with the preferred one | finds out which is right: nothing proves it |
-/// | `Unattributed` | both in the safe state, until they are booted anew | reads both black boxes first: a reboot of both begins from `init` |
+/// | `Unattributed` | both in the safe state, until they are booted anew | reads both black boxes first: a reboot of both begins from `init`. Suspects the program |
+///
+/// [`hint`](Self::hint) says the third column in a line of text.
 ///
 /// A suspect `PATH` is the link and both its ends, a comparator its channel's processor or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,6 +173,50 @@ pub enum Diagnosis {
     Faulty(ChannelId, Reason),
     /// Both stand by their results, and nothing speaks against either.
     Unattributed,
+}
+
+impl Diagnosis {
+    /// Returns what to look at first, for a log or a display. What is known without the evidence;
+    /// [`FirstFault::hint`](crate::journal::FirstFault::hint) knows more.
+    ///
+    /// ```
+    /// use twinstep::Diagnosis;
+    /// assert!(Diagnosis::Unattributed.hint().starts_with("suspect the program"));
+    /// ```
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Transient(suspects) if suspects.contains(Suspects::CHANNEL_A.union(Suspects::CHANNEL_B)) => {
+                "suspect the program: both channels changed their result"
+            }
+            Self::Transient(_) => "masked: watch which suspect comes again",
+            Self::Faulty(_, Reason::TooOften) => "repair that channel, then readmit it",
+            Self::Faulty(_, Reason::Policy) | Self::Unattributed => {
+                "suspect the program: nothing speaks against one channel alone"
+            }
+            Self::Faulty(..) => "look at that channel: memory, processor, supply",
+        }
+    }
+
+    /// Returns what to look at first, from the evidence of A and B as far as it is there.
+    pub const fn hint_from(self, evidence: &[Option<Evidence>; 2]) -> &'static str {
+        if !matches!(self, Self::Unattributed | Self::Faulty(_, Reason::Policy)) {
+            return self.hint();
+        }
+        let [Some(a), Some(b)] = evidence else {
+            return "look at the link: the evidence of a channel did not come in time";
+        };
+        if !a.checkpoint_holds && !b.checkpoint_holds {
+            return "look at what both channels share, such as the supply: both checkpoints are damaged";
+        }
+        if a.is_impeached() && b.is_impeached() {
+            return "look at what both channels share, such as the supply: neither is healthy";
+        }
+        match (a.is_unstable(), b.is_unstable()) {
+            (false, false) => "suspect the program: both channels stand by their results (try check_pure)",
+            (true, true) => "suspect the program: both channels changed their result (try check_pure)",
+            _ => self.hint(),
+        }
+    }
 }
 
 /// Tells who was wrong from the evidence of A and B. `agree`: the voter accepts the second results.
@@ -354,6 +400,37 @@ mod tests {
                 ("Unattributed", 576),
             ]
         );
+    }
+
+    /// Where nothing speaks against one side alone, the program is suspected, unless both sides are damaged.
+    #[test]
+    fn the_hint_suspects_the_program_where_the_hardware_is_sound() {
+        let policy = Faulty(A, Reason::Policy);
+        each_pair(|a, b, agree| {
+            if agree || diagnosis(a, b, agree) != Unattributed {
+                return;
+            }
+            let [first_a, first_b] = FIRST;
+            let evidence = [Some(a.evidence(first_a, first_b)), Some(b.evidence(first_b, first_a))];
+            let is_sound = (a.holds || b.holds) && !(a.ill && b.ill);
+            for found in [Unattributed, policy] {
+                let hint = found.hint_from(&evidence);
+                assert_eq!(hint.starts_with("suspect the program"), is_sound, "{hint}\nA {a:?}\nB {b:?}");
+            }
+        });
+        let [first_a, first_b] = FIRST;
+        let evidence = CLEAN.evidence(first_a, first_b);
+        for missing in [[None, Some(evidence)], [Some(evidence), None], [None; 2]] {
+            assert!(Unattributed.hint_from(&missing).starts_with("look at the link"));
+        }
+        assert!(Unattributed.hint().starts_with("suspect the program"));
+        assert!(policy.hint().starts_with("suspect the program"));
+        let both = Transient(Suspects::CHANNEL_A | Suspects::CHANNEL_B);
+        assert!(both.hint().starts_with("suspect the program"));
+        for other in [Transient(Suspects::CHANNEL_A), Faulty(B, Reason::Unstable), Faulty(A, Reason::TooOften)] {
+            assert_eq!(other.hint(), other.hint_from(&[Some(evidence); 2]));
+            assert!(!other.hint().contains("program"), "{other:?}");
+        }
     }
 
     #[test]

@@ -40,7 +40,8 @@
 //! ```
 //!
 //! [`check_pure`] finds programs whose functions depend on more than their arguments: such a program diverges in the pair.
-
+//!
+#![doc = include_str!("sim/zeros.md")]
 // A test rig: it may stop at its own mistakes.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
@@ -71,7 +72,7 @@ pub use disturbance::{Arrival, Disturbance, Disturbed, Secrets};
 pub use failure::Failure;
 pub use link::LinkFaults;
 pub use oracle::{Judgement, Oracle};
-pub use pair::{Moment, Pair, World};
+pub use pair::{CallPoint, Moment, Pair, World};
 pub use purity::{Impurity, SeenIn, Suspect, Symptom, check_pure};
 pub use report::Report;
 pub use setup::Setup;

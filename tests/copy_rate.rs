@@ -199,7 +199,7 @@ fn a_refused_copy_is_tried_again_on_request_or_much_later() {
     pair.restart(ChannelId::B);
     pair.run(40);
     assert_eq!(pair.report().copies_begun, 1);
-    let node = pair.node(ChannelId::A).unwrap();
+    let node = pair.node_mut(ChannelId::A).unwrap();
     assert!(node.first_fault().is_some_and(|first| first.faults.contains(Faults::PEER_SILENT)));
     assert!(node.copy_refused().is_some());
     node.retry_copy();

@@ -30,6 +30,8 @@ mod knob;
 mod moments;
 #[path = "divergence/permanent.rs"]
 mod permanent;
+#[path = "divergence/program.rs"]
+mod program;
 #[path = "divergence/proof.rs"]
 mod proof;
 #[path = "divergence/recommit.rs"]

@@ -170,3 +170,56 @@ fn a_frame_that_the_uart_has_not_taken_is_lost_with_its_sender() {
         assert_eq!(pair.frames_sent() == sent, is_lost, "a FIFO of {fifo_bytes} bytes");
     }
 }
+
+/// Bytes of a sample's frame.
+const SAMPLE_BYTES: u64 = 22;
+
+/// Runs a pair that believes in `link_delay_us`, on a line of this latency. Returns the run, the modes, and the mean period.
+fn believing(link_delay_us: u32, latency_us: u32) -> (Report, [Option<Mode>; 2], u64) {
+    const CYCLES: u32 = 200;
+    let line = LineModel { latency_us, ..LineModel::UART_115200 };
+    let config = Config { link_delay_us, ..Config::DEFAULT };
+    let setup = Setup { config, line, ..Setup::default() };
+    let mut memory = [Storage::new(), Storage::new()];
+    let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(1)).unwrap();
+    pair.run(20);
+    let before = pair.latest();
+    pair.run(CYCLES);
+    let cycles = pair.latest().since(before).max(1).unsigned_abs();
+    let mean_us = u64::from(CYCLES * config.period_us / cycles);
+    (pair.report(), [A, B].map(|channel| pair.mode(channel)), mean_us)
+}
+
+/// The line itself is apart from what the channels believe of it. A wrong belief costs no cycle, whether the line is slower or
+/// faster, as long as a sample and a vote cross within the vote window. It may cost some of the rate.
+#[test]
+fn a_line_that_is_slower_or_faster_than_the_channels_believe_costs_no_cycle() {
+    let period_us = u64::from(Config::DEFAULT.period_us);
+    for link_delay_us in [500, 3_000, 9_000] {
+        for latency_us in [0, 900, 3_000, 6_000, 12_000, 20_000, 25_000] {
+            let line = LineModel { latency_us, ..LineModel::UART_115200 };
+            let real_us = line.transfer_us(SAMPLE_BYTES);
+            assert!(2 * real_us < u64::from(Config::DEFAULT.vote_window_us));
+            let (report, modes, mean_us) = believing(link_delay_us, latency_us);
+            println!("believed {link_delay_us} us, real {real_us} us: a period of {mean_us} us");
+            assert_eq!(modes, [Some(Mode::Duplex); 2], "{report:?}");
+            let Report { wrong, missing, held, takeovers, diverged, incongruent, owners_max, .. } = report;
+            assert_eq!((wrong, missing, held, takeovers, diverged, incongruent, owners_max), (0, 0, 0, 0, 0, 0, 1));
+            // Each start follows half of what the belief is wrong by, at most.
+            let is_off_by_us = real_us.abs_diff(u64::from(link_delay_us));
+            assert!(mean_us.abs_diff(period_us) <= is_off_by_us / 2 + period_us / 100, "{mean_us} us");
+        }
+    }
+}
+
+/// Then the pair cannot vote: one channel serves, or none does.
+#[test]
+fn on_a_line_too_slow_for_the_vote_window_nothing_is_wrong_or_missing() {
+    for latency_us in [30_000, 40_000, 60_000] {
+        let (report, modes, _) = believing(Config::DEFAULT.link_delay_us, latency_us);
+        println!("{latency_us} us of latency: {modes:?}, {} cycles released", report.released);
+        let Report { wrong, missing, diverged, incongruent, owners_max, .. } = report;
+        assert_eq!((wrong, missing, diverged, incongruent), (0, 0, 0, 0), "{report:?}");
+        assert!(owners_max <= 1, "{report:?}");
+    }
+}

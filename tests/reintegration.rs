@@ -277,7 +277,7 @@ fn damage_of_the_joiner_during_the_copy_is_found_at_the_cut() {
         }
         assert_eq!(pair.mode(ChannelId::B), Some(Mode::Joining));
         // Of the blocks that are there, one that nobody writes now.
-        let (joiner, bit) = (pair.node(ChannelId::B).unwrap().memory(), 3 * 512 + 7);
+        let (joiner, bit) = (pair.node_mut(ChannelId::B).unwrap().memory(), 3 * 512 + 7);
         joiner.flip_working_bit(bit);
         joiner.flip_checkpoint_bit(bit);
         pair.run(40);
@@ -448,7 +448,7 @@ fn damage_of_the_donor_is_not_handed_on() {
             while pair.mode(ChannelId::A) != Some(Mode::Donor) {
                 pair.run_us(1_000);
             }
-            pair.node(ChannelId::A).unwrap().memory().flip_checkpoint_bit(block * 512 + 33);
+            pair.node_mut(ChannelId::A).unwrap().memory().flip_checkpoint_bit(block * 512 + 33);
             pair.run(30);
             let report = pair.report();
             assert_eq!((report.wrong, report.missing, report.diverged), (0, 0, 0), "block {block}: {report:?}");

@@ -45,7 +45,7 @@ fn any_flip_is_found_within_the_bound_and_mended() {
             pair.run(15);
             pair.run_us(rng.u64(0..100_000));
             let bit = rng.usize(QUIET.start * BLOCK_BITS..QUIET.end * BLOCK_BITS);
-            let node = pair.node(victim).unwrap();
+            let node = pair.node_mut(victim).unwrap();
             flip(node.memory(), bit);
             assert!(*name == "working" || !node.memory().verify(), "the flip does not show");
             let began = node.cycle();
@@ -60,7 +60,7 @@ fn any_flip_is_found_within_the_bound_and_mended() {
             expected[place] = 1;
             assert_eq!(repairs(&mut pair, victim), expected, "{name}, seed {seed}");
             pair.run(60);
-            assert!(pair.node(victim).unwrap().memory().verify());
+            assert!(pair.node_mut(victim).unwrap().memory().verify());
             let report = pair.report();
             assert_eq!((report.wrong, report.missing, report.incongruent, report.diverged), (0, 0, 0, 0));
             assert_eq!((report.repairs, report.takeovers), (1, 0), "{name}, seed {seed}: {report:?}");
@@ -79,7 +79,7 @@ fn a_flipped_region_digest_is_mended_before_the_next_vote() {
         let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(2)).unwrap();
         pair.run(15);
         pair.run_us(80_000); // between two cycles
-        let node = pair.node(ChannelId::B).unwrap();
+        let node = pair.node_mut(ChannelId::B).unwrap();
         assert!(node.settled_cycle().is_some());
         node.memory().flip_digest_bit(BLOCKS * 32 + bit);
         pair.run(10);
@@ -96,7 +96,7 @@ fn without_the_scrub_flips_stay_and_do_harm() {
     let mut memory = [Storage::new(), Storage::new()];
     let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(1)).unwrap();
     pair.run(15);
-    pair.node(ChannelId::A).unwrap().memory().flip_working_bit(5 * BLOCK_BITS + 300);
+    pair.node_mut(ChannelId::A).unwrap().memory().flip_working_bit(5 * BLOCK_BITS + 300);
     pair.run(40);
     assert_eq!(pair.report().repairs, 0);
     pair.run(80);
@@ -105,7 +105,7 @@ fn without_the_scrub_flips_stay_and_do_harm() {
 
 /// Flips one bit in both copies of a block, more than a channel can mend by itself.
 fn damage(pair: &mut Pair<'_, Servo>, victim: ChannelId, block: usize) {
-    let memory = pair.node(victim).unwrap().memory();
+    let memory = pair.node_mut(victim).unwrap().memory();
     memory.flip_working_bit(block * BLOCK_BITS + 17);
     memory.flip_checkpoint_bit(block * BLOCK_BITS + 400);
 }
@@ -157,14 +157,14 @@ fn several_damaged_digests_are_mended_with_the_peers_word() {
     let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(4)).unwrap();
     pair.run(15);
     for block in [6, 11] {
-        pair.node(ChannelId::A).unwrap().memory().flip_digest_bit(block * 32 + 9);
+        pair.node_mut(ChannelId::A).unwrap().memory().flip_digest_bit(block * 32 + 9);
     }
     pair.run(10);
     let counters = *pair.node(ChannelId::A).unwrap().counters();
     let report = pair.report();
     assert_eq!((report.wrong, report.missing, report.takeovers), (0, 0, 0), "{report:?}");
     assert_eq!(counters.peer_repairs + counters.digest_repairs, 2, "{report:?}");
-    assert!(pair.node(ChannelId::A).unwrap().memory().verify());
+    assert!(pair.node_mut(ChannelId::A).unwrap().memory().verify());
 }
 
 /// Not even the peer's block matches the digest held: the channel lets go, the peer goes on in the
@@ -178,7 +178,7 @@ fn a_channel_that_nobody_can_mend_excludes_itself_and_rejoins() {
         let mut pair = Pair::<Servo>::new(&Setup::default(), &mut memory, sensor(4)).unwrap();
         pair.run(15);
         damage(&mut pair, victim, 9);
-        pair.node(victim).unwrap().memory().flip_digest_bit(9 * 32 + 5);
+        pair.node_mut(victim).unwrap().memory().flip_digest_bit(9 * 32 + 5);
         pair.run(40);
         let report = pair.report();
         assert_eq!((report.wrong, report.missing, report.owners_max), (0, 0, 1), "{report:?}");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "simulated_pair/hook.rs"]
+mod hook;
 mod support;
 
 use support::{Servo, sensor};
@@ -87,12 +89,12 @@ impl Case {
             Event::OtherDies => pair.kill(owner.other()),
             Event::LinkIsCut => pair.cut(true),
             Event::OutputFlips => {
-                if let Some(node) = pair.node(owner) {
+                if let Some(node) = pair.node_mut(owner) {
                     node.flip(Site::Output, rng.usize(0..64));
                 }
             }
             Event::StateFlips => {
-                if let Some(node) = pair.node(owner.other()) {
+                if let Some(node) = pair.node_mut(owner.other()) {
                     node.memory().flip_working_bit(rng.usize(0..8 * 64));
                 }
             }
@@ -253,12 +255,10 @@ fn a_perfect_link_holds_nothing() {
     }
 }
 
-/// Two channels that start alone behind a cut link: the relay remembers the first, and the
-/// second waits for good instead of numbering its claim above it.
 /// A simulation looks at no channel that only waits.
 #[test]
 fn a_look_at_a_channel_that_waits_changes_nothing() {
-    // Each `node` makes the simulation look.
+    // Each `node_mut` makes the simulation look.
     let run = |seed: u64, is_looked_at: bool| {
         let link = if seed.is_multiple_of(2) { LinkFaults::NONE } else { LinkFaults::NOISY };
         let setup = Case { link, ..Case::of_seed(seed) }.setup(&mut fastrand::Rng::with_seed(seed));
@@ -275,7 +275,7 @@ fn a_look_at_a_channel_that_waits_changes_nothing() {
                 pair.restart(ChannelId::A);
             }
             if is_looked_at {
-                let _ = [ChannelId::A, ChannelId::B].map(|channel| pair.node(channel).is_some());
+                let _ = [ChannelId::A, ChannelId::B].map(|channel| pair.node_mut(channel).is_some());
             }
             trace.extend(pair.take_trace());
         }
@@ -286,6 +286,8 @@ fn a_look_at_a_channel_that_waits_changes_nothing() {
     }
 }
 
+/// Two channels that start alone behind a cut link: the relay remembers the first, and the
+/// second waits for good instead of numbering its claim above it.
 #[test]
 fn of_two_that_start_alone_one_serves_and_the_other_waits() {
     for seed in 0..20 {

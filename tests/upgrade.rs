@@ -96,7 +96,7 @@ fn bring_to<const FLAW: u8>(pair: &mut Pair<'_, FLAW>, to: Step) {
     run_until(pair, 100, "duplex", |pair| in_duplex(pair, Version::Old));
     pair.run(10);
     for channel in [A, B] {
-        pair.half(channel).unwrap().clear_first_fault();
+        pair.half_mut(channel).unwrap().clear_first_fault();
     }
     let owner = pair.owner().unwrap();
     let other = owner.other();

@@ -302,6 +302,9 @@ fn log<P: Program, const FRAME: usize, U: MayUpgrade<P>>(
     if !faults.is_empty() {
         defmt::warn!("{} in cycle {=u32}: {}", node.channel(), verdict.cycle().0, faults);
     }
+    if let Some(found) = verdict.diagnosis() {
+        defmt::warn!("{}: the votes differed: {}, {=str}", node.channel(), found, found.hint());
+    }
     if let Some(refused) = node.copy_refused().filter(|_| faults.contains(Faults::COPY_REFUSED)) {
         defmt::warn!("{}: {}", node.channel(), refused);
     }

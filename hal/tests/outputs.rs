@@ -268,7 +268,7 @@ fn with_held(periods: u32, arbiter: &mut Always, mut then: impl FnMut(Verdict<'_
     let mut pair = Pair::<Heater>::new(&setup, &mut storages, |_: ChannelId, _: Cycle| 500).unwrap();
     pair.run(20);
     let mut now = pair.local_time(ChannelId::A);
-    let node = pair.node(ChannelId::A).unwrap();
+    let node = pair.node_mut(ChannelId::A).unwrap();
     for _ in 0..periods {
         now = now.plus_us(200_000);
         let _ = node.begin(now, 500).unwrap();

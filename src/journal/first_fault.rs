@@ -23,6 +23,11 @@ pub struct FirstFault {
 }
 
 impl FirstFault {
+    /// Returns what to look at first, if the votes differed: the program, a channel, the link, or what both channels share.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.diagnosis.map(|diagnosis| diagnosis.hint_from(&self.evidence))
+    }
+
     /// Returns the vote of `channel`, if it was there when the fault was seen.
     pub fn vote(&self, channel: ChannelId) -> Option<&VoteRecord> {
         let [a, b] = &self.votes;

@@ -2,11 +2,13 @@
 
 mod faults;
 mod going_back;
+mod hook;
 mod rest;
 mod traced;
 mod turn;
 
 pub use faults::Moment;
+pub use hook::CallPoint;
 
 pub(super) use faults::flip_if_due;
 
@@ -30,6 +32,7 @@ use crate::node::{Node, Site};
 use crate::program::Program;
 use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
+use hook::Hook;
 use rest::Rest;
 use std::boxed::Box;
 use std::string::String;
@@ -63,6 +66,7 @@ pub struct Pair<'m, P: Program> {
     rests: [Option<Rest>; 2],
     /// The bit to be flipped within a channel's turn.
     flipping: [Option<(Moment, Site, usize)>; 2],
+    hook: Option<Hook<'m, P>>,
     nonces: [u32; 2],
     trace: Option<Vec<Traced>>,
     frames_sent: u64,
@@ -90,6 +94,76 @@ type Damage<'m, P> = Box<dyn Fn(&mut <P as Program>::Output) + 'm>;
 
 /// What a pair samples and drives. A closure `|channel, cycle| -> Input` is a world in
 /// which outputs have no effect.
+///
+/// A loop is closed by a plant that the outputs move and the samples read: here a tank whose drain is held by the program,
+/// and whose level stays within its limits though a channel dies.
+///
+/// ```
+/// use std::cell::Cell;
+/// use twinstep::sim::{Pair, Setup, Storage, World};
+/// use twinstep::{Agreement, Build, ChannelId, ConfigError, Cycle, Program, Tracked};
+///
+/// struct Drain;
+///
+/// impl Program for Drain {
+///     type Input = i32; // the level, in millimetres
+///     type Output = i32; // how far the drain is open, in per mille
+///     type State = i32; // the sum of all errors
+///     const SAFE: i32 = 1_000;
+///     const VERSION: u32 = 1;
+///     const BUILD: Build = Build::new(1);
+///
+///     fn agree(a: &i32, b: &i32) -> Agreement<i32> {
+///         Agreement::on(i32::midpoint(*a, *b))
+///     }
+///
+///     fn step(_: Cycle, sum: &mut Tracked<i32>, level: &i32) -> i32 {
+///         let error = level - 500;
+///         sum.update(|s| s, |sum| (sum + error).clamp(-4_000, 4_000));
+///         (4 * error + **sum / 4).clamp(0, 1_000)
+///     }
+/// }
+///
+/// struct Tank<'c> {
+///     cycle: Cycle,
+///     level: i32,
+///     drain: i32,
+///     /// The lowest and the highest level so far.
+///     range: &'c Cell<(i32, i32)>,
+/// }
+///
+/// impl World<Drain> for Tank<'_> {
+///     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> i32 {
+///         // Both channels sample in a cycle; in each one 12 mm flow in, and up to 20 mm flow out.
+///         if cycle.since(self.cycle) > 0 {
+///             self.cycle = cycle;
+///             self.level += 12 - self.drain / 50;
+///             let (lowest, highest) = self.range.get();
+///             self.range.set((lowest.min(self.level), highest.max(self.level)));
+///         }
+///         self.level + channel.index() as i32 // two sensors are never quite alike
+///     }
+///
+///     fn drive(&mut self, _: ChannelId, _: Cycle, drain: &i32) {
+///         self.drain = *drain;
+///     }
+/// }
+///
+/// let range = Cell::new((400, 400));
+/// let mut memory = [Storage::new(), Storage::new()];
+/// let tank = Tank { cycle: Cycle(0), level: 400, drain: 0, range: &range };
+/// let mut pair = Pair::<Drain>::new(&Setup::default(), &mut memory, tank)?;
+/// pair.run(200);
+/// range.set((500, 500));
+/// pair.kill(ChannelId::A);
+/// pair.run(100);
+/// pair.restart(ChannelId::A);
+/// pair.run(100);
+/// let (lowest, highest) = range.get();
+/// assert!(lowest >= 480 && highest <= 520, "{lowest} mm to {highest} mm");
+/// assert_eq!((pair.report().wrong, pair.report().missing, pair.report().takeovers), (0, 0, 1));
+/// # Ok::<(), ConfigError>(())
+/// ```
 pub trait World<P: Program> {
     /// Returns what `channel` reads at the start of `cycle`. Each channel is asked at its own time, also one that does not serve.
     fn sample(&mut self, channel: ChannelId, cycle: Cycle) -> P::Input;
@@ -177,6 +251,7 @@ impl<'m, P: Program> Pair<'m, P> {
             sending: [None, None],
             rests: [None; 2],
             flipping: [None; 2],
+            hook: None,
             nonces,
             trace: None,
             is_cut: false,
@@ -246,8 +321,13 @@ impl<'m, P: Program> Pair<'m, P> {
         self.frames_sent
     }
 
+    /// Returns a living channel, to look at it.
+    pub fn node(&self, channel: ChannelId) -> Option<&Node<'m, P>> {
+        self.nodes[channel.index()].as_ref()
+    }
+
     /// Returns a living channel, for instance to inject a fault.
-    pub fn node(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
+    pub fn node_mut(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
         self.rests[channel.index()] = None;
         self.nodes[channel.index()].as_mut()
     }

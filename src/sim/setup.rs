@@ -13,8 +13,9 @@ pub struct Setup {
     pub seed: u64,
     /// Timing and policy; pair and nonces are filled in.
     pub config: Config,
-    /// How long frames take, in each direction. `config` has to fit it, and nothing checks that it does: a sample's
-    /// frame takes `link_delay_us`, and an answer is there within `retransmit_us`. The default,
+    /// How long frames take, in each direction. `config` says what the channels believe of it, and nothing checks that
+    /// this is so: that a sample's frame takes `link_delay_us`, and that an answer is there within `retransmit_us`. The
+    /// default,
     /// [`LineModel::UART_115200`], fits [`Config::DEFAULT`]; much shorter periods want a faster line.
     pub line: LineModel,
     /// What the link does.

@@ -164,8 +164,13 @@ where
         self.run_until(self.now + span_us);
     }
 
-    /// Returns a living half.
-    pub fn half(&mut self, channel: ChannelId) -> Option<&mut Half<'m, O, N>> {
+    /// Returns a living half, to look at it.
+    pub fn half(&self, channel: ChannelId) -> Option<&Half<'m, O, N>> {
+        self.halves[channel.index()].as_ref()
+    }
+
+    /// Returns a living half, for instance to hand it a frame.
+    pub fn half_mut(&mut self, channel: ChannelId) -> Option<&mut Half<'m, O, N>> {
         self.halves[channel.index()].as_mut()
     }
 

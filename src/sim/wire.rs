@@ -18,6 +18,9 @@ pub struct LineModel {
     /// A driver that sends by interrupt or DMA counts as a UART with its buffer's size.
     pub fifo_bytes: u32,
     /// Time from the end of a byte's last bit to the moment at which the receiver has it, in microseconds.
+    ///
+    /// This is what the line does. [`Config::link_delay_us`](crate::Config::link_delay_us) is what the channels believe
+    /// that it does: the two may differ, to try a line that is slower or faster than the configuration says.
     pub latency_us: u32,
 }
 

@@ -84,7 +84,7 @@ impl Case {
                 pair.lose_next(kind);
             }
             pair.run_us(self.at_us);
-            let hit = pair.node(self.victim).unwrap().flip(self.site, self.bit);
+            let hit = pair.node_mut(self.victim).unwrap().flip(self.site, self.bit);
             then(pair, hit)
         })
     }
@@ -128,7 +128,7 @@ pub struct Side {
 
 impl Side {
     pub fn of(pair: &mut Pair<'_, Servo>, channel: ChannelId) -> Self {
-        let node = pair.node(channel).unwrap();
+        let node = pair.node_mut(channel).unwrap();
         let blocks = 0..node.memory().blocks();
         let checkpoint: Vec<u8> = blocks.flat_map(|block| node.memory().block(block).unwrap().to_vec()).collect();
         Self {

@@ -18,7 +18,7 @@ fn the_channel_in_doubt_of_itself_leaves() {
     for case in cases(Site::StuckOutput) {
         for doubted in CHANNELS {
             case.with_pair(|pair, _| {
-                pair.node(doubted).unwrap().raise_health(Health::HARDWARE);
+                pair.node_mut(doubted).unwrap().raise_health(Health::HARDWARE);
                 pair.run_us(PERIOD_US.into());
                 let ending = Ending::of(pair, true);
                 for side in &ending.sides {
@@ -32,7 +32,7 @@ fn the_channel_in_doubt_of_itself_leaves() {
         }
         case.with_pair(|pair, _| {
             for channel in CHANNELS {
-                pair.node(channel).unwrap().raise_health(Health::HARDWARE);
+                pair.node_mut(channel).unwrap().raise_health(Health::HARDWARE);
             }
             pair.run_us(PERIOD_US.into());
             assert_eq!(Ending::of(pair, true).modes(), [Mode::Safe; 2], "doubt of both decides nothing: {case:?}");
@@ -46,9 +46,9 @@ fn doubt_lasts_for_a_cycle() {
     for case in cases(Site::StuckOutput).take(12) {
         case.with_clean_pair(|pair| {
             pair.run_us(200);
-            pair.node(case.victim).unwrap().raise_health(Health::HARDWARE);
+            pair.node_mut(case.victim).unwrap().raise_health(Health::HARDWARE);
             pair.run(1);
-            pair.node(case.victim).unwrap().flip(Site::StuckOutput, case.bit);
+            pair.node_mut(case.victim).unwrap().flip(Site::StuckOutput, case.bit);
             pair.run(1);
             assert_eq!(Ending::of(pair, true).modes(), [Mode::Safe; 2], "{case:?}");
         });
@@ -60,7 +60,7 @@ fn damaged_for_good(case: &Case, bit: usize) -> Ending {
     let at_us = LINK_DELAY_US / 2;
     let case = Case { bit, at_us, site: Site::Working, ..*case };
     case.with_pair(|pair, _| {
-        pair.node(case.victim).unwrap().flip(Site::Checkpoint, bit);
+        pair.node_mut(case.victim).unwrap().flip(Site::Checkpoint, bit);
         pair.run(20);
         to_quiet(pair);
         Ending::of(pair, true)
@@ -139,7 +139,7 @@ fn the_channel_whose_self_test_fails_leaves() {
         pair.run(10);
         SELF_TESTS.set((0, failing));
         let stuck = CHANNELS[seed as usize / 2 % 2];
-        pair.node(stuck).unwrap().flip(Site::StuckOutput, seed as usize);
+        pair.node_mut(stuck).unwrap().flip(Site::StuckOutput, seed as usize);
         pair.run_us(u64::from(PERIOD_US) * 3 / 2);
         let first = CHANNELS.map(|channel| *pair.node(channel).unwrap().first_fault().unwrap());
         for first in first {

@@ -16,7 +16,7 @@ fn class(event: Event) -> String {
 
 fn read<P: Program>(pair: &mut Pair<'_, P>, classes: &mut BTreeSet<String>) {
     for channel in CHANNELS {
-        if let Some(node) = pair.node(channel) {
+        if let Some(node) = pair.node_mut(channel) {
             classes.extend(std::iter::from_fn(|| node.read_event()).map(|entry| class(entry.event)));
         }
     }
@@ -50,14 +50,14 @@ fn each_class_of_event_is_there() {
     assert_read(&of(Site::Working, 9_000, 6_000), 6, nothing, &["Repaired"]);
     assert_read(&of(Site::Working, before_commit, 1), 2, nothing, &["Recommitted"]);
     let both_copies = |pair: &mut Pair<'_, Servo>| {
-        pair.node(ChannelId::B).unwrap().flip(Site::Checkpoint, 6_000);
+        pair.node_mut(ChannelId::B).unwrap().flip(Site::Checkpoint, 6_000);
     };
     assert_read(&of(Site::Working, 9_000, 6_000), 8, both_copies, &["BeyondRepair", "RepairedByPeer"]);
     assert_read(&of(Site::MySample, before_step, 0), 2, nothing, &["SampleRepaired"]);
     assert_read(&of(Site::Control, before_step, 3), 2, nothing, &["ControlRepaired"]);
-    let readmit = |pair: &mut Pair<'_, Servo>| pair.node(ChannelId::A).unwrap().readmit(ChannelId::B);
+    let readmit = |pair: &mut Pair<'_, Servo>| pair.node_mut(ChannelId::A).unwrap().readmit(ChannelId::B);
     assert_read(&of(Site::Output, 0, 9), 1, readmit, &["Readmitted"]);
-    let prove = |pair: &mut Pair<'_, Servo>| pair.node(ChannelId::A).unwrap().request_proof_test();
+    let prove = |pair: &mut Pair<'_, Servo>| pair.node_mut(ChannelId::A).unwrap().request_proof_test();
     assert_read(&of(Site::Output, 0, 9), 2, prove, &["ProofTested"]);
     // Nobody answers what the other one says is different.
     let unanswered = Case { off: Some(Mechanism::Settled), ..of(Site::Comparator, 0, 0) };
@@ -121,7 +121,7 @@ fn what_nobody_reads_is_bounded_and_counted() {
     let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(8)).unwrap();
     pair.run(300);
     for channel in CHANNELS {
-        let node = pair.node(channel).unwrap();
+        let node = pair.node_mut(channel).unwrap();
         assert!(node.lost_events() > 20);
         let read = std::iter::from_fn(|| node.read_event()).count();
         assert_eq!(read, JOURNAL_ENTRIES);
@@ -139,11 +139,11 @@ fn the_first_fault_stays_until_it_is_cleared() {
             let first = Ending::of(pair, true).sides.map(|side| side.first_fault.unwrap());
             assert_eq!((first[0].votes, first[0].evidence), (first[1].votes, first[1].evidence), "{case:?}");
             assert!(first[0].votes.iter().all(Option::is_some) && first[0].diagnosis.is_some(), "{case:?}");
-            pair.node(case.victim.other()).unwrap().flip(Site::Output, 3);
+            pair.node_mut(case.victim.other()).unwrap().flip(Site::Output, 3);
             pair.run(2);
             assert_eq!(Ending::of(pair, true).sides.map(|side| side.first_fault.unwrap()), first, "{case:?}");
-            pair.node(case.victim).unwrap().clear_first_fault();
-            pair.node(case.victim.other()).unwrap().flip(Site::Output, 3);
+            pair.node_mut(case.victim).unwrap().clear_first_fault();
+            pair.node_mut(case.victim.other()).unwrap().flip(Site::Output, 3);
             pair.run(2);
             let later = Ending::of(pair, true);
             assert!(later.side(case.victim).first_fault.unwrap().cycle.0 > first[0].cycle.0, "{case:?}");

@@ -22,7 +22,7 @@ fn run(case: &Case, cycles: u32) -> Ending {
         for _ in 0..cycles {
             pair.run(1);
             for (channel, events) in CHANNELS.into_iter().zip(&mut events) {
-                let node = pair.node(channel).unwrap();
+                let node = pair.node_mut(channel).unwrap();
                 events.extend(std::iter::from_fn(|| node.read_event()).map(|entry| entry.event));
             }
         }
@@ -141,7 +141,7 @@ fn a_barred_channel_is_let_in_again_on_purpose_only() {
             pair.restart(case.victim);
             pair.run(40);
             assert_eq!(pair.mode(innocent), Some(Mode::Simplex), "{case:?}");
-            pair.node(innocent).unwrap().readmit(case.victim);
+            pair.node_mut(innocent).unwrap().readmit(case.victim);
             pair.run(40);
             to_quiet(pair);
             let ending = Ending::of(pair, true);
@@ -189,9 +189,9 @@ fn a_channel_that_errs_too_often_is_barred_and_a_path_is_reported() {
                         // One of the two waits for the other's sample, with its vote in hand.
                         pair.lose_next(Kind::Sample);
                         pair.run_us(5_500);
-                        pair.node(victim.other()).unwrap().flip(site, 5);
+                        pair.node_mut(victim.other()).unwrap().flip(site, 5);
                     }
-                    pair.node(victim).unwrap().flip(site, 5);
+                    pair.node_mut(victim).unwrap().flip(site, 5);
                     pair.run_us(12_000);
                     assert_eq!(pair.report().diverged, before + 2, "{case:?}");
                     let level = pair.node(victim).unwrap().buckets().level(suspect);

@@ -16,10 +16,10 @@ fn a_sound_comparator_passes_and_the_cycle_completes() {
             }
             let mut passed = [0; 2];
             for _ in 0..10 {
-                asked.iter().for_each(|channel| pair.node(*channel).unwrap().request_proof_test());
+                asked.iter().for_each(|channel| pair.node_mut(*channel).unwrap().request_proof_test());
                 pair.run(1);
                 for channel in CHANNELS {
-                    let node = pair.node(channel).unwrap();
+                    let node = pair.node_mut(channel).unwrap();
                     let events: Vec<_> = std::iter::from_fn(|| node.read_event()).map(|entry| entry.event).collect();
                     passed[channel.index()] +=
                         events.iter().filter(|event| **event == Event::ProofTested { passed: true }).count();
@@ -53,7 +53,7 @@ fn a_comparator_that_sees_nothing_fails_and_its_channel_leaves() {
     for seed in 0..24 {
         let case = Case { off: Some(Mechanism::Vote), ..Case::of_seed(seed, Site::Output) };
         case.with_clean_pair(|pair| {
-            pair.node(case.victim).unwrap().request_proof_test();
+            pair.node_mut(case.victim).unwrap().request_proof_test();
             pair.run_us(12_000);
             let ending = Ending::of(pair, true);
             let side = ending.side(case.victim);

@@ -50,7 +50,7 @@ fn the_peer_hears_of_it_with_the_next_evidence() {
             assert_eq!((level(pair, case.victim), level(pair, peer)), (1, 0), "{case:?}");
             // Another fault, of the comparator of the peer, and nobody's but its own.
             to_next_start(pair, peer);
-            pair.node(peer).unwrap().flip(Site::Comparator, 0);
+            pair.node_mut(peer).unwrap().flip(Site::Comparator, 0);
             pair.run_us(6 * LINK_DELAY_US);
             assert_eq!((level(pair, case.victim), level(pair, peer)), (1, 1), "{case:?}");
             let levels = [case.victim, peer].map(|channel| pair.node(channel).unwrap().buckets().levels());

@@ -13,7 +13,7 @@ fn levels(pair: &mut Pair<'_, Servo>) -> [[u8; 5]; 2] {
 /// Makes a channel err in its next cycle, and lets that cycle pass.
 fn err(pair: &mut Pair<'_, Servo>, channel: ChannelId) {
     to_next_start(pair, channel);
-    pair.node(channel).unwrap().flip(Site::Output, 9);
+    pair.node_mut(channel).unwrap().flip(Site::Output, 9);
     pair.run_us(12_000);
 }
 
@@ -63,7 +63,7 @@ fn a_channel_that_has_joined_comes_to_the_same_verdict() {
         assert_eq!(levels(pair), [[4, 0, 0, 0, 0]; 2]);
         let found = Event::Diagnosed(twinstep::Diagnosis::Faulty(ChannelId::A, Reason::TooOften));
         for channel in CHANNELS {
-            let node = pair.node(channel).unwrap();
+            let node = pair.node_mut(channel).unwrap();
             assert!(node.is_barred(ChannelId::A));
             assert_eq!(node.buckets().level(Suspects::CHANNEL_A), 4);
             assert!(std::iter::from_fn(|| node.read_event()).any(|entry| entry.event == found), "{channel}");

@@ -55,7 +55,7 @@ fn roll_back_to_damage(off: Option<Mechanism>) -> (u32, u32) {
             let blocks = 8..16; // the log has not come to them
             let block = blocks.start + case.bit % blocks.len();
             pair.run_us(LINK_DELAY_US / 2); // the scrub of this cycle is over
-            let node = pair.node(case.victim).unwrap();
+            let node = pair.node_mut(case.victim).unwrap();
             node.flip(Site::Checkpoint, block * 512 + case.bit % 512);
             node.flip(Site::Output, case.bit);
             pair.run_us(5 * LINK_DELAY_US);

@@ -147,7 +147,7 @@ fn a_failed_owner_without_a_shadow_is_safe() {
         pair.fail_at_byte(new.other(), byte, Failure::Dies);
         pair.run(40);
         let mut is_failed = false;
-        while let Some(half) = pair.half(new)
+        while let Some(half) = pair.half_mut(new)
             && let Some(entry) = half.read_event()
         {
             is_failed |= matches!(entry.event, twinstep::Event::Fault(faults) if faults.contains(Faults::TRIAL_FAILED));

@@ -18,7 +18,7 @@ fn with_pair(test: impl FnOnce(&mut Pair<'_, SOUND>)) {
     run_until(&mut pair, 100, "duplex", |pair| in_duplex(pair, Version::Old));
     pair.run(10);
     for channel in [A, B] {
-        pair.half(channel).unwrap().clear_first_fault();
+        pair.half_mut(channel).unwrap().clear_first_fault();
     }
     test(&mut pair);
     assert_flawless(&pair);
@@ -45,8 +45,8 @@ fn what_is_not_ready_says_all_its_reasons_and_nothing_changes() {
         with_pair(|pair| {
             let owner = pair.owner().unwrap();
             let [mine, theirs] = candidates;
-            pair.half(owner).unwrap().offer_candidate(mine);
-            pair.half(owner.other()).unwrap().offer_candidate(theirs);
+            pair.half_mut(owner).unwrap().offer_candidate(mine);
+            pair.half_mut(owner.other()).unwrap().offer_candidate(theirs);
             pair.run(5);
             assert_eq!(pair.half(owner).unwrap().readiness(), reasons, "{candidates:?}");
             let ordered = pair.order(owner, Order::Prepare);
@@ -85,7 +85,7 @@ fn orders_out_of_their_turn_are_refused() {
                 run_until(&mut pair, 100, "duplex", |pair| in_duplex(pair, Version::Old));
                 pair.run(10);
                 for channel in [A, B] {
-                    pair.half(channel).unwrap().clear_first_fault();
+                    pair.half_mut(channel).unwrap().clear_first_fault();
                 }
             } else {
                 bring_to(&mut pair, at);

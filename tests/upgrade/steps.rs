@@ -98,7 +98,7 @@ fn orders_on_the_other_half_are_passed_on() {
     run_until(&mut pair, 100, "duplex", |pair| in_duplex(pair, Version::Old));
     pair.run(10);
     for channel in [A, B] {
-        pair.half(channel).unwrap().clear_first_fault();
+        pair.half_mut(channel).unwrap().clear_first_fault();
     }
     let other = pair.owner().unwrap().other();
     for (order, reached) in

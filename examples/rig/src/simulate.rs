@@ -192,7 +192,7 @@ impl Run<'_> {
     /// Flips a bit of a channel that has settled another cycle, if one is due; and looks at
     /// what it has mended.
     fn rot(&mut self, board: ChannelId) {
-        let (Some(rot), Some(node)) = (&mut self.rot, self.pair.node(board)) else { return };
+        let (Some(rot), Some(node)) = (&mut self.rot, self.pair.node_mut(board)) else { return };
         let Some(Cycle(cycle)) = node.settled_cycle() else { return };
         if std::mem::replace(&mut self.looked_at[board.index()], cycle) == cycle {
             return;
@@ -230,7 +230,7 @@ impl Run<'_> {
         }
         for (channel, mode) in CHANNELS.into_iter().zip(modes) {
             world.plant.mode(channel, latest, mode);
-            let Some(node) = self.pair.node(channel) else { continue };
+            let Some(node) = self.pair.node_mut(channel) else { continue };
             if let Some(copy) = node.copy_progress() {
                 world.plant.copied(latest, copy.done_blocks, copy.total_blocks);
             }

@@ -165,7 +165,7 @@ impl Operation {
                 run.pair.lose_next(kind.into());
             }
             Self::Flip { channel, site, bit } => {
-                if let Some(node) = run.pair.node(channel.into()) {
+                if let Some(node) = run.pair.node_mut(channel.into()) {
                     node.flip(site.into(), bit.into());
                     run.promise.value_fault();
                 }

@@ -65,7 +65,7 @@ fn line(traced: &Traced) -> String {
         }
         TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis } => {
             let faults = if faults.is_empty() { String::new() } else { format!(", {faults}") };
-            let diagnosis = diagnosis.map(|diagnosis| format!(", {diagnosis:?}")).unwrap_or_default();
+            let diagnosis = diagnosis.map(|found| format!(", {found:?}: {}", found.hint())).unwrap_or_default();
             format!("verdict of cycle {cycle}: {outcome:?} in {mode:?}{faults}{diagnosis}")
         }
         TracedEvent::Sampled(what) => format!("sampled {what}"),

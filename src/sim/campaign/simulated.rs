@@ -44,7 +44,7 @@ impl<P: Program> Target for Pair<'_, P> {
 
     fn act(&mut self, act: Act) -> bool {
         match act {
-            Act::Flip(channel, site, bit) => return self.node(channel).is_some_and(|node| node.flip(site, bit)),
+            Act::Flip(channel, site, bit) => return self.node_mut(channel).is_some_and(|node| node.flip(site, bit)),
             Act::FlipWithin(channel, moment, site, bit) => self.flip_within_turn(channel, moment, site, bit),
             Act::SpoilOutput(channel, bit) => self.spoil_next_output(channel, bit),
             Act::Stop(channel, failure) => self.fail(channel, failure),
@@ -57,7 +57,7 @@ impl<P: Program> Target for Pair<'_, P> {
             Act::Kill(channel) => self.kill(channel),
             Act::Replace(channel) => {
                 self.kill(channel);
-                if let Some(peer) = self.node(channel.other()).filter(|peer| peer.is_barred(channel)) {
+                if let Some(peer) = self.node_mut(channel.other()).filter(|peer| peer.is_barred(channel)) {
                     peer.readmit(channel);
                 }
                 self.restart(channel);

@@ -136,10 +136,7 @@ where
     fn hit(&mut self, fault: Upgrading, rng: &mut Rng) {
         let (pair, period_us) = (&mut self.pair, self.pace.period_us);
         let (drawn, byte) = (CHANNELS[rng.usize(0..2)], rng.u64(0..200));
-        let has_state = |pair: &mut UpgradePair<'m, O, N>, channel: ChannelId| {
-            pair.half(channel).is_some_and(|half| !half.is_empty())
-        };
-        let [a, b] = CHANNELS.map(|channel| has_state(pair, channel));
+        let [a, b] = CHANNELS.map(|channel| pair.half(channel).is_some_and(|half| !half.is_empty()));
         let only = match [a, b] {
             [true, false] => Some(ChannelId::A),
             [false, true] => Some(ChannelId::B),
@@ -169,7 +166,7 @@ where
         }
         self.pair.run(4);
         for channel in CHANNELS {
-            if let Some(half) = self.pair.half(channel) {
+            if let Some(half) = self.pair.half_mut(channel) {
                 half.clear_first_fault();
             }
         }

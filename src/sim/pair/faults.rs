@@ -15,6 +15,15 @@ use std::boxed::Box;
 
 impl<'m, P: Program> Pair<'m, P> {
     /// Stops a channel dead. A frame that its UART has not taken all of is lost.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.kill(ChannelId::A);
+    /// pair.run(20);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.missing, report.takeovers), (0, 0, 1));
+    /// assert_eq!((pair.mode(ChannelId::A), pair.mode(ChannelId::B)), (None, Some(Mode::Simplex)));
+    /// ```
     pub fn kill(&mut self, channel: ChannelId) {
         let at = channel.index();
         self.trace_journal(channel);
@@ -29,11 +38,30 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Lets a channel stop once it has sent so many bytes more: the frame in which it stops gets
     /// through up to that byte.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// // 15 bytes more leave the channel: its next frame arrives without its end.
+    /// pair.fail_at_byte(ChannelId::A, 15, Failure::Dies);
+    /// pair.run(20);
+    /// assert_eq!(pair.mode(ChannelId::A), None);
+    /// assert_eq!((pair.report().wrong, pair.report().missing), (0, 0));
+    /// ```
     pub fn fail_at_byte(&mut self, channel: ChannelId, byte: u64, failure: Failure) {
         self.failing[channel.index()] = Some((byte, failure));
     }
 
     /// Lets a channel stop now, between two of its turns.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.fail(ChannelId::B, Failure::Hangs { for_us: Some(250_000), hears: true });
+    /// pair.run(2);
+    /// assert!(pair.hangs(ChannelId::B));
+    /// pair.run(30);
+    /// assert_eq!((pair.report().wrong, pair.report().missing), (0, 0));
+    /// assert_eq!(pair.mode(ChannelId::B), Some(Mode::Duplex)); // it has joined again
+    /// ```
     pub fn fail(&mut self, channel: ChannelId, failure: Failure) {
         match failure {
             Failure::Dies => self.kill(channel),
@@ -54,12 +82,32 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Does this to the next frame of `sender`, or to its frames for a while.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.disturb(ChannelId::A, Disturbance::Corruption { bits: 3 });
+    /// let before = pair.report();
+    /// pair.run(5);
+    /// let report = pair.report();
+    /// assert_eq!(report.rejected, before.rejected + 1);
+    /// assert_eq!((report.wrong, report.missing, report.held, report.diverged), (0, 0, 0, 0));
+    /// ```
     pub fn disturb(&mut self, sender: ChannelId, disturbance: Disturbance) {
         self.line.disturb(self.now, sender, disturbance);
     }
 
     /// Brings a frame to the peer once more that `sender` sent this many frames before its last one; false if
     /// there is none, or it is not kept any more.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let before = pair.report();
+    /// assert!(pair.replay(ChannelId::A, 5));
+    /// pair.run(5);
+    /// let report = pair.report();
+    /// assert!(report.rejected + report.repeated > before.rejected + before.repeated);
+    /// assert_eq!((report.wrong, report.missing, report.held), (0, 0, 0));
+    /// ```
     pub fn replay(&mut self, sender: ChannelId, age: usize) -> bool {
         self.line.replay(self.now + 1, sender, age)
     }
@@ -79,12 +127,29 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Lets a channel's clock run at this rate from now on, and jump.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// // Half a percent too fast, and a jump of 20 ms.
+    /// pair.set_clock(ChannelId::B, 5_000, 20_000);
+    /// pair.run(50);
+    /// assert_eq!((pair.report().wrong, pair.report().missing), (0, 0));
+    /// ```
     pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
         self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
         self.rests[channel.index()] = None;
     }
 
     /// Flips a bit of the next output that a channel releases, between vote and actuator.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let owner = pair.owner().unwrap();
+    /// pair.spoil_next_output(owner, 3);
+    /// pair.run(5);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.damaged, report.missing), (0, 1, 1)); // it is not driven
+    /// ```
     pub fn spoil_next_output(&mut self, channel: ChannelId, bit: usize) {
         self.damage_next_release(channel, move |value| {
             flip_value(value, bit);
@@ -92,11 +157,30 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Damages the next output that a channel releases, after the vote.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let owner = pair.owner().unwrap();
+    /// pair.damage_next_release(owner, |count| *count = 1_000_000);
+    /// pair.run(5);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.damaged, report.missing), (0, 1, 1));
+    /// ```
     pub fn damage_next_release(&mut self, channel: ChannelId, damage: impl Fn(&mut P::Output) + 'm) {
         self.damage[channel.index()] = Some(Box::new(damage));
     }
 
     /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.flip_within_turn(ChannelId::B, Moment::Received, Site::Working, 7);
+    /// pair.run(5);
+    /// assert!(!pair.is_flip_due(ChannelId::B));
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.missing, report.held), (0, 0, 0));
+    /// assert!(report.masked + report.repairs > 0);
+    /// ```
     pub fn flip_within_turn(&mut self, channel: ChannelId, moment: Moment, site: Site, bit: usize) {
         self.flipping[channel.index()] = Some((moment, site, bit));
     }
@@ -107,6 +191,16 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Returns one channel's end of the arbiter.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let owner = pair.owner().unwrap();
+    /// assert!(pair.arbiter(owner).misread(1));
+    /// pair.run(20);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.missing, report.owners_max), (0, 0, 1));
+    /// assert_eq!(report.takeovers, 1); // the owner believed it, and the other channel went on
+    /// ```
     pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
         self.rests = [None; 2]; // the same relay
         &mut self.arbiters[channel.index()]
@@ -114,16 +208,44 @@ impl<'m, P: Program> Pair<'m, P> {
 
     /// Stops a channel dead right after the link took the frame of this number, counted over
     /// both directions as [`frames_sent`](Self::frames_sent) does.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.kill_at_frame(ChannelId::B, pair.frames_sent() + 3);
+    /// pair.run(20);
+    /// assert_eq!(pair.mode(ChannelId::B), None);
+    /// assert_eq!((pair.report().wrong, pair.report().missing), (0, 0));
+    /// ```
     pub fn kill_at_frame(&mut self, channel: ChannelId, frame: u64) {
         self.doomed = Some((channel, frame));
     }
 
     /// Loses the next frame of this kind.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let before = pair.report();
+    /// pair.lose_next(Kind::Vote);
+    /// pair.run(5);
+    /// let report = pair.report();
+    /// assert!(report.repeated > before.repeated); // sent again
+    /// assert_eq!((report.wrong, report.missing, report.held), (0, 0, 0));
+    /// ```
     pub fn lose_next(&mut self, kind: Kind) {
         self.losing = Some(kind);
     }
 
     /// Boots a dead channel again, with another nonce and memory full of noise.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.kill(ChannelId::A);
+    /// pair.run(5);
+    /// pair.restart(ChannelId::A);
+    /// pair.run(20);
+    /// assert_eq!(pair.mode(ChannelId::A), Some(Mode::Duplex));
+    /// assert_eq!(pair.report().joined, 1);
+    /// ```
     pub fn restart(&mut self, channel: ChannelId) {
         let Some(mut cells) = self.spare[channel.index()].take() else { return };
         cells.scramble(|| self.rng.u8(..));
@@ -135,6 +257,17 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Cuts or heals the link; what is in flight is lost.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.cut(true);
+    /// pair.run(10);
+    /// assert_eq!(pair.report().owners_max, 1);
+    /// pair.cut(false);
+    /// pair.run(20);
+    /// let report = pair.report();
+    /// assert_eq!((report.wrong, report.missing, report.takeovers, report.joined), (0, 0, 1, 1));
+    /// ```
     pub fn cut(&mut self, is_cut: bool) {
         self.is_cut = is_cut;
         for direction in &mut self.line.towards {
@@ -143,6 +276,16 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     /// Sets what the link does from now on.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// pair.set_link(LinkFaults { lose: 0.1, ..LinkFaults::NONE });
+    /// pair.run(50);
+    /// pair.set_link(LinkFaults::NONE);
+    /// let report = pair.report();
+    /// assert!(report.repeated > 0);
+    /// assert_eq!((report.wrong, report.missing, report.diverged), (0, 0, 0));
+    /// ```
     pub fn set_link(&mut self, link: LinkFaults) {
         self.setup.link = link;
     }

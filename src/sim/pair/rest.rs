@@ -49,6 +49,9 @@ impl<P: Program> Pair<'_, P> {
     /// Whether a turn of the channel would be in vain.
     pub(super) fn rests(&self, channel: ChannelId) -> bool {
         let at = channel.index();
+        if self.hook.is_some() {
+            return false;
+        }
         let Some(Rest { poll_at, start_at, is_calm: Some(was_let_through), .. }) = self.rests[at] else { return false };
         if self.flipping[at].is_some() || self.line.towards[at].next_at().is_some_and(|at| at <= self.now) {
             return false;

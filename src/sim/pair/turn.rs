@@ -1,6 +1,7 @@
 //! One channel's turn: it looks, sends and drives.
 
-use super::{Moment, Pair, flip_if_due};
+use super::hook::{Hook, before};
+use super::{CallPoint, Moment, Pair, flip_if_due};
 use crate::ids::{ChannelId, Cycle};
 use crate::mode::Mode;
 use crate::node::Begun;
@@ -60,6 +61,7 @@ impl<P: Program> Pair<'_, P> {
 
     /// The program has panicked in a channel: it dies of it.
     fn crash(&mut self, channel: ChannelId, caught: &Caught) {
+        assert!(!self.hook.as_ref().is_some_and(Hook::has_panicked), "the hook panicked: {}", caught.text());
         let what = caught.of_program();
         self.report.crashes += 1;
         self.trace_it(channel, || TracedEvent::Became(std::format!("dead of a panic: {what}")));
@@ -74,13 +76,19 @@ impl<P: Program> Pair<'_, P> {
         // As in a run loop, one check of the control data for the frames and the poll; apart if something happens in between.
         let mut calls = node.calls(local);
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
+            if let Some(hook) = &mut self.hook {
+                drop(calls);
+                hook.call(CallPoint::HandleFrame, channel, node);
+                calls = node.calls(local);
+            }
             let _ = calls.handle_frame(local, &frame); // counted by the node
             self.line.towards[at].give_back(frame);
         }
         let mut sampled = None;
-        if self.flipping[at].is_some() {
+        if self.flipping[at].is_some() || self.hook.is_some() {
             drop(calls);
             flip_if_due(node, &mut self.flipping[at], Moment::Received);
+            before(&mut self.hook, CallPoint::PollVerdict, channel, node);
             calls = node.calls(local);
         }
         let mut verdicts = [calls.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
@@ -91,6 +99,7 @@ impl<P: Program> Pair<'_, P> {
                 _ => node.cycle().next(),
             };
             let sample = self.world.sample(channel, next);
+            before(&mut self.hook, CallPoint::Begin, channel, node);
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
             if let Begun::New(cycle) = begun {
                 self.started_at[at] = self.now;
@@ -98,6 +107,7 @@ impl<P: Program> Pair<'_, P> {
                 self.oracle.sampled(channel, cycle, sample);
             }
             flip_if_due(node, &mut self.flipping[at], Moment::Begun);
+            before(&mut self.hook, CallPoint::PollVerdict, channel, node);
             verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind);
         }
         flip_if_due(node, &mut self.flipping[at], Moment::Polled);
@@ -123,6 +133,7 @@ impl<P: Program> Pair<'_, P> {
             if sending.frames_left == 0 || is_late {
                 break;
             }
+            before(&mut self.hook, CallPoint::PollTransmit, channel, node);
             let Some(length) = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest") else {
                 let wants_more = self.comes_to_rest(channel).is_some_and(|rest| rest.wants_more(local));
                 self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));

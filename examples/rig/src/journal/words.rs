@@ -116,7 +116,7 @@ fn found(diagnosis: Diagnosis) -> String {
             };
             format!("{channel} is faulty, {proof}")
         }
-        Diagnosis::Unattributed => "nobody can say who is wrong".into(),
+        Diagnosis::Unattributed => format!("nobody can say who is wrong: {}", diagnosis.hint()),
     }
 }
 
@@ -141,6 +141,10 @@ mod tests {
         );
         let faulty = Diagnosis::Faulty(ChannelId::B, Reason::Unstable);
         assert_eq!(in_words(&Event::Diagnosed(faulty)), "the votes differed: B is faulty, it gave two results");
+        assert_eq!(
+            in_words(&Event::Diagnosed(Diagnosis::Unattributed)),
+            "the votes differed: nobody can say who is wrong: suspect the program: nothing speaks against one channel alone"
+        );
         let faults = Faults::PEER_SILENT | Faults::LEASE_REFUSED;
         assert_eq!(in_words(&Event::Fault(faults)), "fault: peer silent, lease refused");
         assert_eq!(in_words(&Event::Fault(Faults::from_bits_retain(1 << 31))), "fault: unknown");

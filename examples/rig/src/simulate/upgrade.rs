@@ -121,7 +121,7 @@ fn run_round<F: tank::Flaw>(
         if plan.broken_bootloader {
             run.pair.spoil_candidate(board);
         }
-        if let Some(half) = run.pair.half(board) {
+        if let Some(half) = run.pair.half_mut(board) {
             half.offer_candidate(None);
         }
     }
@@ -194,14 +194,14 @@ impl<F: tank::Flaw> Run<'_, F> {
                 for board in CHANNELS {
                     let floor = self.pair.loader(board).floor();
                     let tank::field_bus::Candidate { version, takes_version, takes_layout } = flavour.candidate();
-                    if let Some(half) = self.pair.half(board) {
+                    if let Some(half) = self.pair.half_mut(board) {
                         half.offer_candidate(Some(Candidate { version, takes_version, takes_layout, floor }));
                     }
                 }
             }
             Act::Forgive => {
                 for board in CHANNELS {
-                    if let Some(half) = self.pair.half(board) {
+                    if let Some(half) = self.pair.half_mut(board) {
                         half.clear_first_fault();
                     }
                 }
@@ -247,7 +247,7 @@ impl<F: tank::Flaw> Run<'_, F> {
                 self.world.0.borrow_mut().plant.injected(latest, Some(channel), what);
             }
             self.world.0.borrow_mut().plant.mode(channel, latest, mode.map(Into::into));
-            let Some(half) = self.pair.half(channel) else { continue };
+            let Some(half) = self.pair.half_mut(channel) else { continue };
             let first = match half {
                 Half::Old(_) => None,
                 Half::New(node) => node.first_difference(),

@@ -107,7 +107,7 @@ impl Run<'_> {
         self.pair.run_us(upsets.rng.u64(0..period_us / u64::from(STEPS_IN_A_CYCLE)));
         let board = upsets.seu.turn();
         let (Some(site), bit) = (upsets.rng.choice(SITES), upsets.rng.usize(..)) else { return };
-        let Some(node) = self.pair.node(board) else { return };
+        let Some(node) = self.pair.node_mut(board) else { return };
         if !node.flip(site, bit) {
             return; // there is nothing at this place now
         }
@@ -120,7 +120,7 @@ impl Run<'_> {
     /// Forgets what the channels were suspected of, as on boards.
     pub(super) fn readmit(&mut self) {
         for channel in CHANNELS {
-            if let Some(node) = self.pair.node(channel) {
+            if let Some(node) = self.pair.node_mut(channel) {
                 CHANNELS.into_iter().for_each(|suspect| node.readmit(suspect));
             }
         }

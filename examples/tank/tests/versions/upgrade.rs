@@ -101,7 +101,7 @@ fn split<F: Flaw>(pair: &mut Pair<'_, F>) {
     run_until(pair, 100, "duplex", |pair| in_duplex(pair, Version::Old));
     pair.run(100);
     for channel in BOTH {
-        pair.half(channel).unwrap().clear_first_fault();
+        pair.half_mut(channel).unwrap().clear_first_fault();
     }
     order(pair, Order::Prepare);
     order(pair, Order::Split);
