@@ -46,6 +46,7 @@
 
 mod arbiter;
 pub mod campaign;
+mod checks;
 mod clock;
 mod disturbance;
 mod failure;
@@ -67,6 +68,7 @@ mod wire;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
 pub use campaign::Campaign;
+pub use checks::Broken;
 pub use disturbance::Disturbance;
 pub use failure::Failure;
 pub use link::LinkFaults;
