@@ -74,6 +74,8 @@ pub enum Invariant {
     Acknowledged,
     /// No time is further ahead than any can be.
     Times,
+    /// What this channel claims, or goes on in as the owner, has a number above every one seen or issued before.
+    FreshNumber,
     /// The newest number never falls.
     NewestRises,
     /// The epoch of a state never falls.
@@ -92,7 +94,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All but those of the memory by itself.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::EpochOfService,
         Self::NewestNumber,
         Self::OwnLease,
@@ -118,6 +120,7 @@ impl Invariant {
         Self::WantedBlock,
         Self::Acknowledged,
         Self::Times,
+        Self::FreshNumber,
         Self::NewestRises,
         Self::EpochRises,
         Self::OneCycle,
@@ -131,7 +134,7 @@ impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EpochOfService => "serves without an epoch",
-            Self::NewestNumber => "its epoch is above the newest number that it knows",
+            Self::NewestNumber => "has an epoch above the newest number that it knows",
             Self::OwnLease => "holds or asks for the lease of the other channel",
             Self::OwnerAlone => "serves alone and does not own the outputs",
             Self::StateOfService => "serves without a state after a cycle was committed",
@@ -155,6 +158,7 @@ impl fmt::Display for Invariant {
             Self::WantedBlock => "waits for a block of the peer out of service",
             Self::Acknowledged => "takes for acknowledged what was never sent",
             Self::Times => "waits for a time further ahead than any can be",
+            Self::FreshNumber => "claims or owns a number that was seen or issued before",
             Self::NewestRises => "has forgotten the newest number",
             Self::EpochRises => "went back to an older epoch with its state",
             Self::OneCycle => "went back, or left cycles out, in service",
@@ -181,6 +185,9 @@ macro_rules! first_broken {
 pub struct Footing {
     newest: u32,
     epoch: Epoch,
+    owns: bool,
+    /// The epoch of the claim that is under way.
+    claimed: Epoch,
     committed: Cycle,
     is_empty: bool,
     serves: bool,
@@ -192,7 +199,13 @@ impl Footing {
         let is_state_kept = !self.is_empty && !later.is_empty;
         // One that joined or began anew in between goes on elsewhere.
         let is_in_service = self.serves && later.serves;
+        let is_new = |number: Epoch, before: Epoch| number != before && number != Epoch::NONE;
+        // A claim may be older than what was seen while it was under way.
+        let is_own = later.owns && is_new(later.epoch, self.epoch) && later.epoch != self.claimed;
+        let is_issued_again = |number: Epoch| number.counter() <= self.newest;
         first_broken! {
+            is_own && is_issued_again(later.epoch) => FreshNumber,
+            is_new(later.claimed, self.claimed) && is_issued_again(later.claimed) => FreshNumber,
             later.newest < self.newest => NewestRises,
             is_state_kept && later.epoch.counter() < self.epoch.counter() => EpochRises,
             is_in_service && !(0..=1).contains(&later.committed.since(self.committed)) => OneCycle,
@@ -225,6 +238,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Footing {
             newest: standing.newest(),
             epoch: standing.epoch(),
+            owns: self.control.owns(),
+            claimed: self.control.claim.figures().map_or(Epoch::NONE, |(to, _)| to),
             committed: turn.committed(),
             is_empty: standing.is_empty(),
             serves: standing.mode().serves(),
@@ -391,6 +406,7 @@ mod tests {
     use super::super::case::Examination;
     use super::super::copy::Copying;
     use super::*;
+    use crate::mechanism::Mechanism;
     use crate::program::{Agreement, Build};
     use crate::sim::{Pair, Setup, Storage};
     use crate::tracked::Tracked;
@@ -418,6 +434,8 @@ mod tests {
     }
 
     type Of<'n, 'm> = &'n mut Node<'m, Counter>;
+    /// How an invariant is broken.
+    type Spoil = fn(Of<'_, '_>);
 
     const NOW: Instant = Instant::from_micros(1);
     const PAST: Cycle = Cycle(1);
@@ -469,7 +487,7 @@ mod tests {
     }
 
     /// Of each invariant at least one way to break it.
-    const BROKEN: [(Invariant, At, fn(Of<'_, '_>)); 33] = [
+    const BROKEN: [(Invariant, At, Spoil); 33] = [
         (Invariant::EpochOfService, At::Rest, |node| node.control.standing.start_over()),
         (Invariant::OwnLease, At::Rest, |node| node.leased = Epoch::new(1, ChannelId::B)),
         (Invariant::OwnLease, At::Rest, |node| node.asked = Epoch::new(1, ChannelId::B)),
@@ -544,7 +562,7 @@ mod tests {
         assert!(found.len() > 8, "{found:?}");
     }
 
-    const IN_MEMORY: [(Invariant, fn(Of<'_, '_>)); 9] = [
+    const IN_MEMORY: [(Invariant, Spoil); 9] = [
         (Invariant::Committed, |node| node.mirror.tracked().set(|s| &s[0], 1)),
         (Invariant::VotedState, |node| node.my_vote.flip_bit(40)),
         (Invariant::CopyOver, |node| node.mirror.copy_set().begin()),
@@ -590,8 +608,15 @@ mod tests {
         });
     }
 
-    const FOOTING: Footing =
-        Footing { newest: 7, epoch: Epoch::new(6, ChannelId::A), committed: Cycle(40), is_empty: false, serves: true };
+    const FOOTING: Footing = Footing {
+        newest: 7,
+        epoch: Epoch::new(6, ChannelId::A),
+        owns: true,
+        claimed: Epoch::NONE,
+        committed: Cycle(40),
+        is_empty: false,
+        serves: true,
+    };
 
     #[test]
     fn what_may_only_rise_is_held_against_the_call_before() {
@@ -600,6 +625,11 @@ mod tests {
         for (later, broken) in [
             (FOOTING, None),
             (next, None),
+            (Footing { claimed: Epoch::new(8, ChannelId::A), ..next }, None),
+            (Footing { claimed: Epoch::new(7, ChannelId::A), ..next }, Some(Invariant::FreshNumber)),
+            (Footing { epoch: Epoch::new(8, ChannelId::A), newest: 8, ..next }, None),
+            (Footing { epoch: Epoch::new(7, ChannelId::A), ..next }, Some(Invariant::FreshNumber)),
+            (Footing { epoch: Epoch::new(7, ChannelId::B), owns: false, ..next }, None),
             (Footing { newest: 6, ..next }, Some(Invariant::NewestRises)),
             (Footing { epoch: older, ..next }, Some(Invariant::EpochRises)),
             (Footing { epoch: older, is_empty: true, ..FOOTING }, None),
@@ -611,11 +641,26 @@ mod tests {
         }
     }
 
+    /// The mechanism that it watches is off or on.
+    #[test]
+    fn a_claim_of_a_number_that_was_seen_is_found() {
+        for (off, broken) in [(None, None), (Some(Mechanism::Numbers), Some(Invariant::FreshNumber))] {
+            bring(At::Rest, |node| {
+                off.into_iter().for_each(|off| node.switch_off(off));
+                node.control.standing.saw(node.control.standing.epoch().counter() + 5);
+                let before = node.footing();
+                node.claim_outputs(Grounds::Silence);
+                assert_eq!(before.broken_by(&node.footing()), broken, "{off:?}");
+            });
+        }
+    }
+
     #[test]
     fn none_is_without_a_control_and_each_is_named_once() {
         let elsewhere = [
             Invariant::NewestNumber,
             Invariant::Times,
+            Invariant::FreshNumber,
             Invariant::NewestRises,
             Invariant::EpochRises,
             Invariant::OneCycle,
