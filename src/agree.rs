@@ -177,6 +177,12 @@ impl<const FRAME: usize> Samples<FRAME> {
         self.mine.payload()
     }
 
+    /// Whether this channel's sample is there.
+    #[cfg(feature = "sim")]
+    pub(crate) fn has_mine(&self) -> bool {
+        self.mine.is_there()
+    }
+
     /// Whether the peer's sample is there.
     pub(crate) fn has_theirs(&self) -> bool {
         self.theirs.is_there()

@@ -6,6 +6,9 @@
 //! IN_FLIGHT  the donor has sent it and waits for the acknowledgement
 //! ```
 
+#[cfg(feature = "sim")]
+mod invariants;
+
 use crate::digest::BLOCK_BYTES;
 
 const DIRTY: u8 = 1;

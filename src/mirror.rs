@@ -12,16 +12,21 @@
 //! scrub       flipped bits in memory that nobody writes: found and mended
 //! exchange    blocks for the peer and from the peer; where two channels differ
 //! landing     the state of another version, received and converted
+//! invariants  what holds of it between two calls (feature `sim`)
 //! ```
 
 mod blocks;
 mod exchange;
 #[cfg(feature = "sim")]
 mod fingerprint;
+#[cfg(feature = "sim")]
+mod invariants;
 mod landing;
 mod scrub;
 
 pub use exchange::{BlockRefused, Halving, Range};
+#[cfg(feature = "sim")]
+pub use invariants::MemoryInvariant;
 pub(crate) use landing::is_block_of;
 pub use scrub::Scrubbed;
 

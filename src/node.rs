@@ -95,6 +95,8 @@ mod handover;
 mod hello;
 #[cfg(feature = "sim")]
 mod injected;
+#[cfg(feature = "sim")]
+mod invariants;
 mod line;
 mod lineage;
 mod may_upgrade;
@@ -144,6 +146,8 @@ use injected::Injected;
 pub use injected::Site;
 #[cfg(feature = "sim")]
 pub(crate) use injected::flip_value;
+#[cfg(feature = "sim")]
+pub use invariants::{Footing, Invariant};
 pub use may_upgrade::{MayUpgrade, NoUpgrades};
 use meeting::Meeting;
 use memory::Mending;

@@ -47,6 +47,7 @@
 
 mod arbiter;
 pub mod campaign;
+mod checks;
 mod clock;
 mod disturbance;
 mod failure;
@@ -68,6 +69,7 @@ mod wire;
 
 pub use arbiter::{ArbiterKind, SimArbiter};
 pub use campaign::Campaign;
+pub use checks::Broken;
 pub use disturbance::{Arrival, Disturbance, Disturbed, Secrets};
 pub use failure::Failure;
 pub use link::LinkFaults;

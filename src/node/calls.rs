@@ -53,6 +53,18 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
         self.0.transmit_next(now, buffer)
     }
 
+    /// As [`Node::broken_invariant`]. The control data was found sound as the calls began; what they changed is in no copy yet.
+    #[cfg(feature = "sim")]
+    pub(crate) fn broken_invariant(&self) -> Option<crate::node::Invariant> {
+        self.0.broken_rule()
+    }
+
+    /// As [`Node::footing`].
+    #[cfg(feature = "sim")]
+    pub(crate) fn footing(&self) -> crate::node::Footing {
+        self.0.footing()
+    }
+
     /// As [`Node::next_start`].
     pub fn next_start(&self) -> Instant {
         self.0.next_start()

@@ -67,6 +67,12 @@ impl Copying {
         self.is_open = false;
     }
 
+    /// Whether this channel keeps the books of a donor, and those of a joiner.
+    #[cfg(feature = "sim")]
+    pub(super) fn books(&self) -> [bool; 2] {
+        [self.donor.is_some(), self.joiner.is_some()]
+    }
+
     /// Flips a bit of the books; false if there are none.
     #[cfg(feature = "sim")]
     pub(super) fn flip_bit(&mut self, bit: usize) -> bool {

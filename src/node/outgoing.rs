@@ -44,6 +44,18 @@ impl Outgoing {
         self.hello_at = self.hello_at.min(now.plus_us(config.hello_us()));
     }
 
+    /// Whether no time is further ahead than any can be.
+    #[cfg(feature = "sim")]
+    pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
+        self.resend_at <= now.plus_us(config.retransmit_us()) && self.hello_at <= now.plus_us(config.hello_us())
+    }
+
+    /// Whether the peer has no more than what was sent up to `phase`.
+    #[cfg(feature = "sim")]
+    pub(super) fn peer_lags(&self, phase: Phase) -> bool {
+        self.peer_has.since(phase) <= 0
+    }
+
     /// The evidence is to go out once more.
     pub(super) fn evidence_again(&mut self) {
         self.evidence_due = true;

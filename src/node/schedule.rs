@@ -139,6 +139,13 @@ impl Schedule {
         }
     }
 
+    /// Whether no time is further ahead than any can be.
+    #[cfg(feature = "sim")]
+    pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
+        let furthest_start = now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS));
+        self.next_start <= furthest_start && self.deadline <= now.plus_us(config.period_us())
+    }
+
     /// Flips a bit of one of the times, for fault injection.
     #[cfg(feature = "sim")]
     pub(super) fn flip_bit(&mut self, bit: usize) {

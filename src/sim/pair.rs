@@ -13,6 +13,7 @@ pub use hook::CallPoint;
 pub(super) use faults::flip_if_due;
 
 use super::arbiter::SimArbiter;
+use super::checks::{Broken, Checks};
 use super::clock::Clock;
 use super::failure::{Failure, Hung};
 use super::line::Line;
@@ -78,6 +79,8 @@ pub struct Pair<'m, P: Program> {
     started_at: [u64; 2],
     /// What the program said as it panicked last.
     last_crash: Option<String>,
+    /// Looks at the channels after each of their calls.
+    checks: Option<Box<Checks>>,
     /// When an output last reached the actuator.
     driven_at: Option<u64>,
     /// Memory for the canonical bytes of an output, and for a frame.
@@ -237,6 +240,7 @@ impl<'m, P: Program> Pair<'m, P> {
             damage: [None, None],
             started_at: [0; 2],
             last_crash: None,
+            checks: None,
             driven_at: None,
             driven: Vec::new(),
             buffer: Box::new([0; MAX_FRAME_BYTES]),
@@ -295,6 +299,22 @@ impl<'m, P: Program> Pair<'m, P> {
         self.nodes[channel.index()].as_mut().is_some_and(|node| node.memory().is_sound())
     }
 
+    /// Looks at a channel after each of its calls for what must hold of it, from now on or no longer.
+    pub fn check_invariants(&mut self, is_on: bool) {
+        self.checks = is_on.then(Box::default);
+    }
+
+    /// Hands out the first invariant that was broken since the last time.
+    pub fn take_broken(&mut self) -> Option<Broken> {
+        self.checks.as_mut()?.take()
+    }
+
+    fn suspect(&mut self, channel: ChannelId) {
+        if let Some(checks) = &mut self.checks {
+            checks.suspect(channel);
+        }
+    }
+
     /// Returns the true time since the pair was made.
     pub fn elapsed_us(&self) -> u64 {
         self.now
@@ -329,6 +349,7 @@ impl<'m, P: Program> Pair<'m, P> {
     /// Returns a living channel, for instance to inject a fault.
     pub fn node_mut(&mut self, channel: ChannelId) -> Option<&mut Node<'m, P>> {
         self.rests[channel.index()] = None;
+        self.suspect(channel); // whoever holds it may damage it
         self.nodes[channel.index()].as_mut()
     }
 
@@ -363,6 +384,7 @@ impl<'m, P: Program> Pair<'m, P> {
         for node in self.nodes.iter().flatten() {
             count(&mut report, node.counters());
         }
+        report.broken_invariants = self.checks.as_ref().map_or(0, |checks| checks.count);
         (report.carried_bytes, report.damaged_bytes) = (self.line.carried, self.line.damaged);
         report
     }

@@ -69,6 +69,9 @@ pub struct Report {
     pub refused: u32,
     /// Times that the program panicked in a channel, which died of it.
     pub crashes: u32,
+    /// Calls after which something did not hold of a channel that must, if that was looked for
+    /// ([`check_invariants`](crate::sim::Pair::check_invariants)).
+    pub broken_invariants: u32,
     /// The longest time from the start of a cycle in duplex to its verdict.
     pub longest_exchange_us: u64,
     /// Mode changes of both channels.

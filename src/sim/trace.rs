@@ -5,6 +5,7 @@ use crate::fault::Faults;
 use crate::ids::{ChannelId, Cycle};
 use crate::journal::Entry;
 use crate::mode::Mode;
+use crate::node::Invariant;
 use crate::verdict::Outcome;
 use std::string::String;
 
@@ -41,6 +42,8 @@ pub enum TracedEvent {
     Sampled(String),
     /// Released this output, of which the oracle says that.
     Drove(String),
+    /// Was found with this broken.
+    Broke(Invariant),
     /// Was from then on as this says: off, on, or hung.
     Became(String),
 }

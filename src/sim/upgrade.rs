@@ -17,6 +17,7 @@ pub use judge::TwoOracles;
 use only::OnlyHalf;
 
 use super::arbiter::SimArbiter;
+use super::checks::{Broken, Checks};
 use super::clock::Clock;
 use super::failure::Failure;
 use super::line::Line;
@@ -96,6 +97,8 @@ pub struct UpgradePair<'m, O: Program, N: Program, J: Program = N> {
     trace: Option<Vec<Traced>>,
     /// What the program said as it panicked last.
     last_crash: Option<String>,
+    /// Looks at the halves after each of their calls.
+    checks: Option<Box<Checks>>,
     /// Each cycle that was driven and by which version, the last ones.
     driven: Vec<(Cycle, ChannelId, Version)>,
     report: Report,
@@ -143,6 +146,7 @@ where
             only: OnlyHalf::default(),
             trace: None,
             last_crash: None,
+            checks: None,
             driven: Vec::new(),
             report: Report::default(),
             world: Box::new(world),
@@ -171,6 +175,9 @@ where
 
     /// Returns a living half, for instance to hand it a frame.
     pub fn half_mut(&mut self, channel: ChannelId) -> Option<&mut Half<'m, O, N>> {
+        if let Some(checks) = &mut self.checks {
+            checks.suspect(channel); // whoever holds it may damage it
+        }
         self.halves[channel.index()].as_mut()
     }
 
@@ -233,9 +240,20 @@ where
         self.last_crash.take()
     }
 
+    /// Looks at a half after each of its calls for what must hold of it, from now on or no longer.
+    pub fn check_invariants(&mut self, is_on: bool) {
+        self.checks = is_on.then(Box::default);
+    }
+
+    /// Hands out the first invariant that was broken since the last time.
+    pub fn take_broken(&mut self) -> Option<Broken> {
+        self.checks.as_mut()?.take()
+    }
+
     /// Returns what the run came to so far.
     pub fn report(&self) -> Report {
         let mut report = self.report;
+        report.broken_invariants = self.checks.as_ref().map_or(0, |checks| checks.count);
         for half in self.halves.iter().flatten() {
             half.count(&mut report);
         }
@@ -262,6 +280,9 @@ where
         let half =
             self.memory[at].boot(channel, version, &self.setup, self.pair, self.nonces[at], &self.loaders[at])?;
         self.halves[at] = Some(half);
+        if let Some(checks) = &mut self.checks {
+            checks.forget(channel);
+        }
         self.trace_it(channel, || TracedEvent::Became(std::format!("on, in the {version:?} version")));
         Ok(())
     }

@@ -58,6 +58,11 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("seen", "config standing suspicion turn", "mechanisms mirror record stepped"),
     // For a simulation and a model.
     ("calm", "claim standing turn", "case schedule"),
+    (
+        "invariants",
+        "claim config standing suspicion turn",
+        "asked case copying drop_resend_at leased meeting mending mirror my_vote outgoing peer_vote samples schedule",
+    ),
     ("injected", "", "copying injected mirror my_vote peer_vote samples schedule stepped"),
     (
         "fingerprint",
@@ -85,7 +90,7 @@ const FLOORS: &[&[&str]] = &[
     // The conversation about a cycle.
     &["cycle"],
     // The plan, and what answers for it.
-    &["node", "receive", "calls", "upgrade/hooks", "start", "calm", "fingerprint"],
+    &["node", "receive", "calls", "upgrade/hooks", "start", "calm", "invariants", "fingerprint"],
 ];
 /// Files that are one room, or one conversation: they call each other.
 const TOGETHER: &[(&str, &[&str])] = &[

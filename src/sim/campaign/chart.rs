@@ -52,7 +52,7 @@ fn colour(outcome: Outcome) -> RGBColor {
         Outcome::Safe => RGBColor(204, 121, 167),
         Outcome::Stopped => RGBColor(120, 90, 140),
         Outcome::Latent | Outcome::Missing | Outcome::NotBack => RGBColor(150, 40, 0),
-        Outcome::TwoOwners | Outcome::Wrong | Outcome::Panic => RGBColor(213, 0, 0),
+        Outcome::Broken | Outcome::TwoOwners | Outcome::Wrong | Outcome::Panic => RGBColor(213, 0, 0),
     }
 }
 

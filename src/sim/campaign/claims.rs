@@ -50,6 +50,7 @@ pub(super) fn harmless(results: &Results) -> Vec<Claim> {
         none(tally.sum(single, &[Outcome::Wrong]), "wrong actuations or states, single faults"),
         none(tally.sum(all, &[Outcome::Panic]), "panics of the library"),
         none(tally.sum(all, &[Outcome::TwoOwners]), "two owners"),
+        none(tally.sum(all, &[Outcome::Broken]), "invariants broken"),
         none(tally.sum(single, &[Outcome::Missing]), "missing cycles, single faults"),
         none(tally.sum(single, &[Outcome::Latent]), "damage left in memory, single faults"),
         none(tally.sum(single, &[Outcome::NotBack]), "pairs that did not come back, single faults"),

@@ -7,6 +7,7 @@
 //! wrong         an output reached the actuator that the program does not compute from what both sampled, or that in
 //!               duplex not both had voted for; or in the end the state is not what the program makes of it
 //! two owners    two channels owned the outputs at one time
+//! broken        something did not hold of a channel that must hold between any two of its calls
 //! not back      the pair was not in duplex again, though whoever had left it was restarted
 //! missing       a cycle's output never reached the actuator, though a later one did
 //! safe state    a channel went to the safe state, and the safe output was driven if it owned
@@ -49,6 +50,8 @@ pub enum Outcome {
     Missing,
     /// The pair did not come back.
     NotBack,
+    /// Something did not hold of a channel that must.
+    Broken,
     /// Two channels owned the outputs.
     TwoOwners,
     /// A wrong output or state.
@@ -59,7 +62,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes, from the mildest to the worst.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoEffect,
         Self::Masked,
         Self::Recovered,
@@ -71,6 +74,7 @@ impl Outcome {
         Self::Latent,
         Self::Missing,
         Self::NotBack,
+        Self::Broken,
         Self::TwoOwners,
         Self::Wrong,
         Self::Panic,
@@ -90,6 +94,7 @@ impl Outcome {
             Self::Latent => "latent",
             Self::Missing => "missing",
             Self::NotBack => "not back",
+            Self::Broken => "broken",
             Self::TwoOwners => "two owners",
             Self::Wrong => "wrong",
             Self::Panic => "panic",
@@ -103,7 +108,7 @@ impl Outcome {
 
     /// Whether the pair is in no state for another injection.
     pub(super) fn spoils_the_pair(self) -> bool {
-        matches!(self, Self::Latent | Self::NotBack | Self::TwoOwners | Self::Wrong | Self::Panic)
+        matches!(self, Self::Latent | Self::NotBack | Self::Broken | Self::TwoOwners | Self::Wrong | Self::Panic)
     }
 }
 
@@ -118,6 +123,8 @@ pub struct Observed {
     pub wrong_state: bool,
     /// The most channels that owned the outputs at one time.
     pub owners_max: u32,
+    /// Calls after which something did not hold of a channel that must.
+    pub broken_invariants: u32,
     /// In the end both were in duplex.
     pub is_back: bool,
     /// Cycles that never reached the actuator.
@@ -156,6 +163,7 @@ fn classify(seen: &Observed) -> Outcome {
         (seen.panicked, Outcome::Panic),
         (seen.wrong_outputs > 0 || seen.wrong_state, Outcome::Wrong),
         (seen.owners_max > 1, Outcome::TwoOwners),
+        (seen.broken_invariants > 0, Outcome::Broken),
         (!seen.is_back, Outcome::NotBack),
         (seen.missing > seen.damaged, Outcome::Missing),
         (seen.went_safe, Outcome::Safe),
@@ -181,6 +189,7 @@ mod tests {
         wrong_outputs: 0,
         wrong_state: false,
         owners_max: 1,
+        broken_invariants: 0,
         is_back: true,
         missing: 0,
         damaged: 0,
@@ -196,7 +205,7 @@ mod tests {
     };
 
     /// From the mildest to the worst.
-    const TRUTH: [(Observed, Outcome); 17] = [
+    const TRUTH: [(Observed, Outcome); 18] = [
         (CALM, Outcome::NoEffect),
         (Observed { found_else: 1, ..CALM }, Outcome::Recovered),
         (Observed { found_values: 1, ..CALM }, Outcome::Masked),
@@ -210,6 +219,7 @@ mod tests {
         (Observed { damaged: 1, missing: 2, ..CALM }, Outcome::Missing),
         (Observed { missing: 1, ..CALM }, Outcome::Missing),
         (Observed { is_back: false, ..CALM }, Outcome::NotBack),
+        (Observed { broken_invariants: 1, ..CALM }, Outcome::Broken),
         (Observed { owners_max: 2, ..CALM }, Outcome::TwoOwners),
         (Observed { wrong_state: true, ..CALM }, Outcome::Wrong),
         (Observed { wrong_outputs: 1, ..CALM }, Outcome::Wrong),
@@ -230,6 +240,7 @@ mod tests {
             wrong_outputs: a.wrong_outputs.max(b.wrong_outputs),
             wrong_state: a.wrong_state | b.wrong_state,
             owners_max: a.owners_max.max(b.owners_max),
+            broken_invariants: a.broken_invariants + b.broken_invariants,
             is_back: a.is_back & b.is_back,
             missing: a.missing + b.missing,
             damaged: a.damaged + b.damaged,

@@ -2,7 +2,7 @@
 
 use super::classify::{Observed, Outcome};
 use crate::mode::Mode;
-use crate::sim::{Report, Traced};
+use crate::sim::{Broken, Report, Traced};
 use std::prelude::v1::*;
 
 /// One injection, done.
@@ -33,6 +33,8 @@ pub struct After {
     pub report: Report,
     /// The panic that ended it.
     pub panic: Option<String>,
+    /// The first invariant that was broken.
+    pub broken: Option<Broken>,
 }
 
 /// What was seen of an injection into an upgrade.

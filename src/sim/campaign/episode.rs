@@ -104,6 +104,7 @@ impl Episode<'_, '_> {
             trace: pair.take_trace(),
             report: pair.report(),
             panic: pair.take_crash(),
+            broken: pair.take_broken(),
         })
     }
 

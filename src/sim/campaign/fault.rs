@@ -32,7 +32,7 @@ impl Promise {
             Promise::ServesUndiverged => serves && !diverged,
             Promise::Safe => serves || matches!(outcome, Outcome::Safe | Outcome::Stopped),
             // Not even then.
-            Promise::Nothing => !matches!(outcome, Outcome::Panic | Outcome::TwoOwners),
+            Promise::Nothing => !matches!(outcome, Outcome::Panic | Outcome::TwoOwners | Outcome::Broken),
         }
     }
 }
@@ -268,14 +268,14 @@ mod tests {
                 .iter()
                 .collect::<String>()
         };
-        // no effect, masked, recovered, held, excluded, crashed, safe, stopped; latent, missing, not back, two owners, wrong, panic
-        assert_eq!(kept(Promise::Masked, true), "yyy..y........");
-        assert_eq!(kept(Promise::Serves, true), "yyyyyy........");
-        assert_eq!(kept(Promise::InTime, false), "yyy...........");
-        assert_eq!(kept(Promise::InTime, true), "..............");
-        assert_eq!(kept(Promise::ServesUndiverged, false), "yyyyyy........");
-        assert_eq!(kept(Promise::ServesUndiverged, true), "..............");
-        assert_eq!(kept(Promise::Safe, true), "yyyyyyyy......");
-        assert_eq!(kept(Promise::Nothing, true), "yyyyyyyyyyy.y.");
+        // no effect, masked, recovered, held, excluded, crashed, safe, stopped; latent, missing, not back, broken, two owners, wrong, panic
+        assert_eq!(kept(Promise::Masked, true), "yyy..y.........");
+        assert_eq!(kept(Promise::Serves, true), "yyyyyy.........");
+        assert_eq!(kept(Promise::InTime, false), "yyy............");
+        assert_eq!(kept(Promise::InTime, true), "...............");
+        assert_eq!(kept(Promise::ServesUndiverged, false), "yyyyyy.........");
+        assert_eq!(kept(Promise::ServesUndiverged, true), "...............");
+        assert_eq!(kept(Promise::Safe, true), "yyyyyyyy.......");
+        assert_eq!(kept(Promise::Nothing, true), "yyyyyyyyyyy..y.");
     }
 }

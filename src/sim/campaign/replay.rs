@@ -39,6 +39,9 @@ impl Replay {
         if let Some(panic) = &after.panic {
             let _ = writeln!(text, "panicked: {panic}");
         }
+        if let Some(broken) = &after.broken {
+            let _ = writeln!(text, "invariant broken: {broken}");
+        }
         if done.index != index {
             return;
         }
@@ -70,6 +73,7 @@ fn line(traced: &Traced) -> String {
         }
         TracedEvent::Sampled(what) => format!("sampled {what}"),
         TracedEvent::Drove(what) => format!("drove {what}"),
+        TracedEvent::Broke(invariant) => format!("BROKEN: {invariant}"),
         TracedEvent::Became(what) => what.clone(),
     };
     format!("{at:12.3} ms  {}  {what}", traced.channel)

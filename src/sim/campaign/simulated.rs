@@ -6,7 +6,7 @@ use super::inject::CHANNELS;
 use super::pace::Pace;
 use super::target::{Act, Bench, Inspection, Target, View};
 use crate::program::Program;
-use crate::sim::{Pair, Report, Setup, Storage, Traced, World};
+use crate::sim::{Broken, Pair, Report, Setup, Storage, Traced, World};
 use fastrand::Rng;
 use std::prelude::v1::*;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ impl<P: Program> Bench for Simulation<P> {
         let mut memory = [Storage::new(), Storage::new()];
         let world = (self.worlds)(setup.seed);
         let mut pair = Pair::<P>::new(setup, &mut memory, world).map_err(|error| error.to_string())?;
+        pair.check_invariants(true);
         borrower(&mut pair);
         Ok(())
     }
@@ -96,6 +97,10 @@ impl<P: Program> Target for Pair<'_, P> {
 
     fn take_crash(&mut self) -> Option<String> {
         Pair::take_crash(self)
+    }
+
+    fn take_broken(&mut self) -> Option<Broken> {
+        Pair::take_broken(self)
     }
 
     fn trace(&mut self) {

@@ -102,6 +102,9 @@ fn figures(results: &Results) -> String {
     for (what, count) in &results.tally.panics {
         let _ = writeln!(text, "said {count} times as an injection ended: {what}");
     }
+    for (what, count) in &results.tally.broken_invariants {
+        let _ = writeln!(text, "invariant broken {count} times: it {what}");
+    }
     text
 }
 

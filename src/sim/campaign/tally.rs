@@ -3,6 +3,7 @@
 use super::classify::Outcome;
 use super::done::Done;
 use super::fault::{Class, Promise};
+use crate::node::Invariant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::prelude::v1::*;
@@ -38,6 +39,9 @@ pub struct Tally {
     /// What the program said as it panicked, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub panics: BTreeMap<String, u64>,
+    /// What did not hold of a channel that must, by the first of each injection, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub broken_invariants: BTreeMap<String, u64>,
 }
 
 /// Broken promises that are kept.
@@ -75,6 +79,7 @@ impl Tally {
         self.broken.extend(&other.broken);
         self.broken_total += other.broken_total;
         add_some(&mut self.panics, &other.panics);
+        add_some(&mut self.broken_invariants, &other.broken_invariants);
         self.forget();
     }
 
@@ -87,6 +92,11 @@ impl Tally {
     /// Counts a panic of the program, or of the library.
     pub(super) fn panicked(&mut self, what: &str) {
         add_some(&mut self.panics, &[(what.to_owned(), 1)].into());
+    }
+
+    /// Counts a channel that was found with an invariant broken.
+    pub(super) fn found_broken(&mut self, invariant: Invariant) {
+        add_some(&mut self.broken_invariants, &[(invariant.to_string(), 1)].into());
     }
 
     /// Returns the counts of a class; of one that was never injected, none.

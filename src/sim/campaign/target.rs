@@ -3,7 +3,7 @@
 use crate::ids::ChannelId;
 use crate::mode::Mode;
 use crate::node::Site;
-use crate::sim::{Disturbance, Failure, Moment, Report, Setup, Traced};
+use crate::sim::{Broken, Disturbance, Failure, Moment, Report, Setup, Traced};
 use fastrand::Rng;
 use std::prelude::v1::*;
 
@@ -32,6 +32,11 @@ pub trait Target {
 
     /// Hands out what the program said as it panicked last.
     fn take_crash(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Hands out the first invariant that was broken since the last time.
+    fn take_broken(&mut self) -> Option<Broken> {
         None
     }
 

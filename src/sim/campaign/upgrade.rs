@@ -75,6 +75,7 @@ where
         }
     };
     let mut upgrade = Upgrade { pair, pace: *pace };
+    upgrade.pair.check_invariants(true);
     if is_traced {
         upgrade.pair.trace();
     }
@@ -101,7 +102,8 @@ where
     watched.outcome = (is_of_class || !Promise::Nothing.is_kept_by(outcome, false)).then_some(outcome);
     watched.cycles = pair.elapsed_us() / pace.period_us;
     let modes = CHANNELS.map(|channel| pair.mode(channel));
-    watched.after = After { modes, trace: pair.take_trace(), report: pair.report(), panic: pair.take_crash() };
+    let (trace, report) = (pair.take_trace(), pair.report());
+    watched.after = After { modes, trace, report, panic: pair.take_crash(), broken: pair.take_broken() };
     watched
 }
 
@@ -113,6 +115,7 @@ where
     let report = pair.report();
     (seen.wrong_outputs, seen.owners_max, seen.missing) = (report.wrong, report.owners_max, report.missing);
     (seen.damaged, seen.held, seen.went_safe) = (report.damaged, report.held, report.safe > 0);
+    seen.broken_invariants = report.broken_invariants;
     seen.crashes = report.crashes;
     seen.found_values = report.masked + report.recommitted + report.control_repairs;
     seen.found_else = report.rejected + report.repeated + report.repairs;

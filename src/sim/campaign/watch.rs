@@ -46,6 +46,7 @@ impl Watch {
         seen.damaged = after.damaged - before.damaged;
         seen.went_safe |= after.safe > before.safe;
         seen.left_duplex |= after.mode_changes > before.mode_changes;
+        seen.broken_invariants = after.broken_invariants - before.broken_invariants;
         seen.crashes = after.crashes - before.crashes;
         seen.held = after.held - before.held;
         seen.found_values = values(&after) - values(&before);

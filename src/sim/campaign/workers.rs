@@ -41,6 +41,7 @@ pub(super) fn run(work: &Work<'_>, threads: usize) -> Result<Tally, String> {
         {
             let simulated = (work.episode)(number, &mut |done, after| {
                 tally.count(done);
+                after.broken.iter().for_each(|broken| tally.found_broken(broken.invariant));
                 after.panic.iter().for_each(|what| tally.panicked(what));
                 true
             });

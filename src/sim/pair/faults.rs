@@ -6,6 +6,7 @@ use crate::node::{MayUpgrade, Node, Site, flip_value};
 use crate::program::Program;
 use crate::sim::LinkFaults;
 use crate::sim::arbiter::SimArbiter;
+use crate::sim::checks::Checks;
 use crate::sim::disturbance::Disturbance;
 use crate::sim::failure::{Failure, Hung};
 use crate::sim::report::count;
@@ -138,6 +139,7 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn set_clock(&mut self, channel: ChannelId, drift_ppm: i32, jump_us: i64) {
         self.clocks[channel.index()].change(self.now, drift_ppm, jump_us);
         self.rests[channel.index()] = None;
+        self.suspect(channel); // what it waits for is a time of before
     }
 
     /// Flips a bit of the next output that a channel releases, between vote and actuator.
@@ -253,6 +255,9 @@ impl<'m, P: Program> Pair<'m, P> {
         self.nonces[channel.index()] = nonce;
         let node = boot(channel, cells, &self.setup, self.pair, nonce);
         self.nodes[channel.index()] = node.ok(); // it was configured alike before
+        if let Some(checks) = &mut self.checks {
+            checks.forget(channel);
+        }
         self.rests[channel.index()] = None;
     }
 
@@ -327,11 +332,15 @@ pub(in crate::sim) fn flip_if_due<P: Program, U: MayUpgrade<P>>(
     node: &mut Node<'_, P, MAX_FRAME_BYTES, U>,
     due: &mut Option<(Moment, Site, usize)>,
     now: Moment,
+    checks: &mut Option<Box<Checks>>,
 ) {
     if let Some((moment, site, bit)) = *due
         && moment == now
         && node.flip(site, bit)
     {
         *due = None;
+        if let Some(checks) = checks {
+            checks.suspect(node.channel());
+        }
     }
 }

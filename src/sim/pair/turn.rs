@@ -57,6 +57,9 @@ impl<P: Program> Pair<'_, P> {
                 self.send(channel, Sending::new(self.now, verdicts));
             }
         }
+        if let Some(broken) = self.checks.as_mut().and_then(|checks| checks.take_untold()) {
+            self.trace_it(channel, || TracedEvent::Broke(broken.invariant));
+        }
     }
 
     /// The program has panicked in a channel: it dies of it.
@@ -75,6 +78,12 @@ impl<P: Program> Pair<'_, P> {
         let Some(node) = self.nodes[at].as_mut() else { return [None, None] };
         // As in a run loop, one check of the control data for the frames and the poll; apart if something happens in between.
         let mut calls = node.calls(local);
+        let times = (self.now, local);
+        if self.hook.is_some()
+            && let Some(checks) = &mut self.checks
+        {
+            checks.suspect(channel); // it may damage it
+        }
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             if let Some(hook) = &mut self.hook {
                 drop(calls);
@@ -83,16 +92,22 @@ impl<P: Program> Pair<'_, P> {
             }
             let _ = calls.handle_frame(local, &frame); // counted by the node
             self.line.towards[at].give_back(frame);
+            if let Some(checks) = &mut self.checks {
+                checks.amid(channel, self.now, &calls);
+            }
         }
         let mut sampled = None;
         if self.flipping[at].is_some() || self.hook.is_some() {
             drop(calls);
-            flip_if_due(node, &mut self.flipping[at], Moment::Received);
+            flip_if_due(node, &mut self.flipping[at], Moment::Received, &mut self.checks);
             before(&mut self.hook, CallPoint::PollVerdict, channel, node);
             calls = node.calls(local);
         }
         let mut verdicts = [calls.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
         drop(calls);
+        if let Some(checks) = &mut self.checks {
+            checks.after_poll(times, node, verdicts[0].is_some());
+        }
         if local >= node.next_start() {
             let next = match node.mode() {
                 Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
@@ -106,11 +121,17 @@ impl<P: Program> Pair<'_, P> {
                 sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
                 self.oracle.sampled(channel, cycle, sample);
             }
-            flip_if_due(node, &mut self.flipping[at], Moment::Begun);
+            if let Some(checks) = &mut self.checks {
+                checks.after(self.now, node);
+            }
+            flip_if_due(node, &mut self.flipping[at], Moment::Begun, &mut self.checks);
             before(&mut self.hook, CallPoint::PollVerdict, channel, node);
             verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind);
+            if let Some(checks) = &mut self.checks {
+                checks.after_poll(times, node, verdicts[1].is_some());
+            }
         }
-        flip_if_due(node, &mut self.flipping[at], Moment::Polled);
+        flip_if_due(node, &mut self.flipping[at], Moment::Polled, &mut self.checks);
         if let Some(what) = sampled {
             self.trace_it(channel, || TracedEvent::Sampled(what));
         }
@@ -134,7 +155,12 @@ impl<P: Program> Pair<'_, P> {
                 break;
             }
             before(&mut self.hook, CallPoint::PollTransmit, channel, node);
-            let Some(length) = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest") else {
+            let length = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest");
+            // One that had nothing to send changed nothing.
+            if let Some(checks) = self.checks.as_mut().filter(|_| length.is_some()) {
+                checks.after(self.now, node);
+            }
+            let Some(length) = length else {
                 let wants_more = self.comes_to_rest(channel).is_some_and(|rest| rest.wants_more(local));
                 self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));
                 break;
@@ -188,7 +214,7 @@ impl<P: Program> Pair<'_, P> {
             self.kill(doomed);
         }
         let Some(node) = &mut self.nodes[at] else { return ControlFlow::Break(()) };
-        flip_if_due(node, &mut self.flipping[at], Moment::Sent);
+        flip_if_due(node, &mut self.flipping[at], Moment::Sent, &mut self.checks);
         ControlFlow::Continue(())
     }
 

@@ -8,6 +8,7 @@ use crate::mode::Mode;
 use crate::node::{Begun, Node, Site, Upgrades};
 use crate::program::Program;
 use crate::sim::arbiter::SimArbiter;
+use crate::sim::checks::Checks;
 use crate::sim::pair::{Moment, flip_if_due};
 use crate::sim::report::{Report, count};
 use crate::sim::setup::Setup;
@@ -15,6 +16,7 @@ use crate::succession::{Succession, Successor};
 use crate::upgrade::{Candidate, Duty, Order, Ordered, Refusal, Retry, RunningImage, Status};
 use crate::verdict::{Unbound, Verdict};
 use crate::wire::MAX_FRAME_BYTES;
+use std::boxed::Box;
 
 /// Which version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,8 +173,20 @@ where
         self.poll_timeout().is_none_or(|at| at > now)
     }
 
-    pub(super) fn flip_if_due(&mut self, due: &mut Option<(Moment, Site, usize)>, moment: Moment) {
-        either!(self, node => flip_if_due(node, due, moment));
+    pub(super) fn flip_if_due(
+        &mut self,
+        due: &mut Option<(Moment, Site, usize)>,
+        moment: Moment,
+        checks: &mut Option<Box<Checks>>,
+    ) {
+        either!(self, node => flip_if_due(node, due, moment, checks));
+    }
+
+    /// Looks at the half after a call of it; after a poll that had a verdict at its memory, too, now and then.
+    pub(super) fn check(&self, checks: &mut Option<Box<Checks>>, times: (u64, Instant), is_verdict: bool) {
+        if let Some(checks) = checks {
+            either!(self, node => checks.after_poll(times, node, is_verdict));
+        }
     }
 
     pub(super) fn count(&self, report: &mut Report) {

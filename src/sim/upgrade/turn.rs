@@ -50,6 +50,9 @@ where
                 self.send(channel, Sending::new(self.now, verdicts));
             }
         }
+        if let Some(broken) = self.checks.as_mut().and_then(|checks| checks.take_untold()) {
+            self.trace_it(channel, || TracedEvent::Broke(broken.invariant));
+        }
     }
 
     /// The program has panicked in a half: it dies of it, and boots again later.
@@ -65,22 +68,31 @@ where
     fn look(&mut self, channel: ChannelId) -> [Option<Unbound<O::Output>>; 2] {
         let (at, local) = (channel.index(), self.local_time(channel));
         let Some(half) = self.halves[at].as_mut() else { return [None, None] };
+        let (times, mut has_news) = ((self.now, local), false);
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             half.handle_frame(local, &frame);
+            half.check(&mut self.checks, times, false);
+            has_news = true;
         }
-        half.flip_if_due(&mut self.flipping[at], Moment::Received);
+        half.flip_if_due(&mut self.flipping[at], Moment::Received, &mut self.checks);
         let mut sampled = None;
         let mut verdicts = [half.poll(local, &mut self.arbiters[at]), None];
+        // Halves are polled far more often than anything comes of it; what is broken then is found at the next frame or verdict.
+        if has_news || verdicts[0].is_some() {
+            half.check(&mut self.checks, times, verdicts[0].is_some());
+        }
         if local >= half.next_start() {
             let sample = self.world.sample(channel, half.next_cycle());
             if let Begun::New(cycle) = half.begin(local, sample.clone()) {
                 sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
                 self.oracle.sampled(channel, cycle, sample);
             }
-            half.flip_if_due(&mut self.flipping[at], Moment::Begun);
+            half.check(&mut self.checks, times, false);
+            half.flip_if_due(&mut self.flipping[at], Moment::Begun, &mut self.checks);
             verdicts[1] = half.poll(local, &mut self.arbiters[at]);
+            half.check(&mut self.checks, times, verdicts[1].is_some());
         }
-        half.flip_if_due(&mut self.flipping[at], Moment::Polled);
+        half.flip_if_due(&mut self.flipping[at], Moment::Polled, &mut self.checks);
         if let Some(what) = sampled {
             self.trace_it(channel, || TracedEvent::Sampled(what));
         }
@@ -102,7 +114,11 @@ where
             if sending.frames_left == 0 || is_late {
                 break;
             }
-            let Some(length) = half.transmit(local, &mut buffer) else {
+            let length = half.transmit(local, &mut buffer);
+            if length.is_some() {
+                half.check(&mut self.checks, (self.now, local), false);
+            }
+            let Some(length) = length else {
                 let wants_more = half.poll_timeout().is_some_and(|timeout| timeout <= local);
                 self.report.restless += u32::from(wants_more && sending.has_just_looked(self.now));
                 break;
@@ -149,7 +165,7 @@ where
             }
             None => {}
         }
-        half.flip_if_due(&mut self.flipping[at], Moment::Sent);
+        half.flip_if_due(&mut self.flipping[at], Moment::Sent, &mut self.checks);
         ControlFlow::Continue(())
     }
 
