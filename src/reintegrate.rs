@@ -20,6 +20,11 @@
 //!
 //! This file keeps the books of both sides; it holds no memory, no frames and no clock.
 
+mod send_time;
+
+#[doc(hidden)]
+pub use send_time::SendTime;
+
 use crate::ids::Instant;
 use crate::marks::CopySet;
 use crate::mirror::{Halving, Range};

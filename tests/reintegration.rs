@@ -5,7 +5,7 @@
 mod support;
 
 use support::{Servo, sensor};
-use twinstep::sim::{ArbiterKind, LinkFaults, Pair, Report, Setup, Storage};
+use twinstep::sim::{ArbiterKind, Failure, LinkFaults, Pair, Report, Setup, Storage};
 use twinstep::wire::{Kind, Reject};
 use twinstep::{ChannelId, Config, Faults, Mechanism, Mode};
 
@@ -458,5 +458,25 @@ fn damage_of_the_donor_is_not_handed_on() {
             }
         }
         assert_eq!(failed > 0, off.is_some(), "{failed} copies failed");
+    }
+}
+
+/// A channel hangs in the middle of a send, longer than a period. Later it is the donor, and has time to send.
+#[test]
+fn one_slow_send_ends_no_reintegration() {
+    for donor in CHANNELS {
+        let setup = Setup::default();
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(5)).unwrap();
+        pair.run(20);
+        let for_us = Some(3 * u64::from(setup.config.period_us));
+        pair.fail_at_byte(donor, 5, Failure::Hangs { for_us, hears: true });
+        pair.run(30);
+        assert!(in_duplex(&pair) && pair.report().takeovers == 1, "it hung, and is back: {:?}", pair.report());
+        pair.kill(donor.other());
+        pair.run(5);
+        pair.restart(donor.other());
+        pair.run(40);
+        assert!(in_duplex(&pair), "{donor} as the donor: {:?}", modes(&pair));
     }
 }

@@ -9,6 +9,7 @@ use crate::mail::{Mail, NoMail};
 use twinstep::Faults;
 use twinstep::journal::Entry;
 use twinstep::memory::Cells;
+use twinstep::reintegrate::SendTime;
 use twinstep::verdict::Unbound;
 use twinstep::wire::{BufferTooSmall, MAX_FRAME_BYTES};
 use twinstep::{Arbiter, ChannelId, Config, ConfigError, Health, MayUpgrade, Mode, NoUpgrades, Node, Program, Verdict};
@@ -27,8 +28,7 @@ pub struct Lockstep<'m, P: Program, L, A, const FRAME: usize = MAX_FRAME_BYTES, 
     buffer: [u8; FRAME],
     link_errors: u32,
     period_us: u32,
-    /// How long the link took for a frame at most.
-    longest_send_us: i32,
+    send_time: SendTime,
     /// Parcels that may still be sent in this cycle.
     parcels_left: u8,
     /// What is to be said against this channel in the next cycle.
@@ -84,7 +84,7 @@ where
             buffer: [0; FRAME],
             link_errors: 0,
             period_us: config.period_us,
-            longest_send_us: 0,
+            send_time: SendTime::NONE,
             parcels_left: 0,
             health: Health::empty(),
             #[cfg(feature = "defmt")]
@@ -128,6 +128,7 @@ where
             self.send_parcel(clock, mail)?;
             let _ = self.turn(clock, mail)?;
         }
+        self.send_time.next_cycle();
         let _ = self.node.begin(clock.now(), sample())?; // whatever has begun, its verdict comes next
         let health = core::mem::take(&mut self.health);
         if !health.is_empty() {
@@ -247,7 +248,7 @@ where
         let verdict = calls.poll_verdict(clock.now(), &mut self.arbiter).map(Verdict::unbind);
         for _ in 0..FRAMES_AT_ONCE {
             // A joiner's blocks take their time on a slow line: the next cycle comes first.
-            let is_late = clock.now().shifted_us(self.longest_send_us) >= calls.next_start();
+            let is_late = clock.now().shifted_us(self.send_time.longest_us()) >= calls.next_start();
             if is_late && calls.mode() == Mode::Donor {
                 break;
             }
@@ -267,7 +268,7 @@ where
 
     /// Sends a parcel, if there is one, and time for it.
     fn send_parcel<C: Clock, M: Mail>(&mut self, clock: &mut C, mail: &mut M) -> Result<(), BufferTooSmall> {
-        let is_late = clock.now().shifted_us(self.longest_send_us) >= self.node.next_start();
+        let is_late = clock.now().shifted_us(self.send_time.longest_us()) >= self.node.next_start();
         if self.parcels_left == 0 || is_late {
             return Ok(());
         }
@@ -288,7 +289,7 @@ where
             self.link_errors = self.link_errors.saturating_add(1);
             self.link.recover(error);
         }
-        self.longest_send_us = self.longest_send_us.max(clock.now().since_us(before));
+        self.send_time.took(clock.now().since_us(before));
     }
 }
 

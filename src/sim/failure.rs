@@ -19,6 +19,8 @@ pub enum Failure {
 /// A channel that hangs.
 pub(super) struct Hung<O> {
     pub(super) until: Option<u64>,
+    /// Since when, if it hangs in the middle of a send.
+    pub(super) sends_since: Option<u64>,
     pub(super) hears: bool,
     /// What it was about to drive.
     pub(super) verdicts: [Option<Unbound<O>>; 2],

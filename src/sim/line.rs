@@ -5,6 +5,7 @@ use super::link::{Direction, LinkFaults, send};
 use super::sending::Leaving;
 use super::wire::{LineModel, Wire, bytes_on_line};
 use crate::ids::ChannelId;
+use crate::reintegrate::SendTime;
 use fastrand::Rng;
 use std::vec::Vec;
 
@@ -13,8 +14,8 @@ pub(super) struct Line {
     pub(super) towards: [Direction; 2],
     /// What A and B send on.
     wires: [Wire; 2],
-    /// How long the UART took for a frame at most, since the sender booted.
-    longest_send_us: [u64; 2],
+    /// How long the UART took for a frame lately.
+    send_times: [SendTime; 2],
     /// Bytes that A and B have given to the UART, with the framing.
     pub(super) sent_bytes: [u64; 2],
     /// What is to be done to the frames of A and of B.
@@ -36,7 +37,7 @@ impl Line {
         Self {
             towards: [Direction::new(), Direction::new()],
             wires: [Wire::new(model), Wire::new(model)],
-            longest_send_us: [0; 2],
+            send_times: [SendTime::NONE; 2],
             sent_bytes: [0; 2],
             disturbed: [None; 2],
             held_back: [None, None],
@@ -53,7 +54,7 @@ impl Line {
         let (at, bytes) = (sender.index(), bytes_on_line(frame.len()));
         let times = self.wires[at].send_all(now * NS_A_US, bytes);
         let [accepted, arrives] = [times.accepted_ns, times.arrives_ns].map(|ns| ns.div_ceil(NS_A_US));
-        self.longest_send_us[at] = self.longest_send_us[at].max(accepted - now);
+        self.send_took(sender, accepted - now);
         self.sent_bytes[at] += bytes;
         Leaving::new(self.towards[sender.other().index()].copy(frame), accepted, arrives)
     }
@@ -63,14 +64,24 @@ impl Line {
         self.towards[sender.other().index()].give_back(leaving.frame);
     }
 
-    /// Returns how long a channel waited for its UART at most.
+    /// A send took so long, as its sender sees it.
+    pub(super) fn send_took(&mut self, sender: ChannelId, us: u64) {
+        self.send_times[sender.index()].took(us.try_into().unwrap_or(i32::MAX));
+    }
+
+    /// A channel begins a cycle.
+    pub(super) fn next_cycle(&mut self, channel: ChannelId) {
+        self.send_times[channel.index()].next_cycle();
+    }
+
+    /// Returns how long a channel waited for its UART lately.
     pub(super) fn longest_send_us(&self, sender: ChannelId) -> i32 {
-        self.longest_send_us[sender.index()].try_into().unwrap_or(i32::MAX)
+        self.send_times[sender.index()].longest_us()
     }
 
     /// A channel has stopped. What its UART has taken still leaves; what comes to it is lost.
     pub(super) fn stop(&mut self, channel: ChannelId) {
-        self.longest_send_us[channel.index()] = 0;
+        self.send_times[channel.index()] = SendTime::NONE;
         self.towards[channel.index()].clear();
     }
 

@@ -66,20 +66,21 @@ impl<'m, P: Program> Pair<'m, P> {
     pub fn fail(&mut self, channel: ChannelId, failure: Failure) {
         match failure {
             Failure::Dies => self.kill(channel),
-            Failure::Hangs { for_us, hears } => self.hang(channel, for_us, hears, [None, None]),
+            Failure::Hangs { for_us, hears } => self.hang(channel, (for_us, hears), false, [None, None]),
         }
     }
 
     pub(super) fn hang(
         &mut self,
         channel: ChannelId,
-        for_us: Option<u64>,
-        hears: bool,
+        (for_us, hears): (Option<u64>, bool),
+        is_in_send: bool,
         verdicts: [Option<Unbound<P::Output>>; 2],
     ) {
         let until = for_us.map(|for_us| self.now + for_us);
+        let sends_since = is_in_send.then_some(self.now);
         self.rests[channel.index()] = None;
-        self.hung[channel.index()] = Some(Hung { until, hears, verdicts });
+        self.hung[channel.index()] = Some(Hung { until, sends_since, hears, verdicts });
     }
 
     /// Does this to the next frame of `sender`, or to its frames for a while.
@@ -302,6 +303,9 @@ impl<'m, P: Program> Pair<'m, P> {
         let Some(hung) = self.hung[at].take_if(|hung| hung.until.is_some_and(|until| now >= until)) else {
             return !is_hung;
         };
+        if let Some(since) = hung.sends_since {
+            self.line.send_took(channel, now - since); // as the channel's clock tells it
+        }
         while !hung.hears && self.line.towards[at].take_due(now).is_some() {}
         for verdict in hung.verdicts.into_iter().flatten() {
             self.take(channel, verdict);

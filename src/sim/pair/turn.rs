@@ -113,6 +113,7 @@ impl<P: Program> Pair<'_, P> {
                 Mode::Starting | Mode::Joining | Mode::Safe => node.cycle(),
                 _ => node.cycle().next(),
             };
+            self.line.next_cycle(channel);
             let sample = self.world.sample(channel, next);
             before(&mut self.hook, CallPoint::Begin, channel, node);
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
@@ -205,7 +206,7 @@ impl<P: Program> Pair<'_, P> {
                 return ControlFlow::Break(());
             }
             Some((_, Failure::Hangs { for_us, hears })) => {
-                self.hang(channel, for_us, hears, std::mem::take(&mut sending.verdicts));
+                self.hang(channel, (for_us, hears), true, std::mem::take(&mut sending.verdicts));
                 return ControlFlow::Break(());
             }
             None => {}

@@ -82,6 +82,7 @@ where
             half.check(&mut self.checks, times, verdicts[0].is_some());
         }
         if local >= half.next_start() {
+            self.line.next_cycle(channel);
             let sample = self.world.sample(channel, half.next_cycle());
             if let Begun::New(cycle) = half.begin(local, sample.clone()) {
                 sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
