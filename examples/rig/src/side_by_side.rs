@@ -1,7 +1,7 @@
 //! The same plan of faults over two targets: simulated pairs and emulated boards, each class with what became of it on both.
 //!
 //! Both run the heated tank with the boards' configuration, on a line of the boards' speed. A class that cannot be injected
-//! into boards from outside is left out on both.
+//! into boards from outside is left out on both. The README says which differences are known, and why they are there.
 
 use crate::emulate::EmulatedBench;
 use crate::engine::Pace;
