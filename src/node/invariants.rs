@@ -380,10 +380,16 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         !self.outgoing.peer_lags(sent)
     }
 
-    /// Returns what does not hold of the memory, by a look at all of it.
+    /// Whether the memory can be looked at: else the state of another version lies where the checkpoint will be, or what says so is
+    /// damaged.
+    pub(crate) fn has_memory_to_look_at(&self) -> bool {
+        self.has_sound_control() && !self.is_landing()
+    }
+
+    /// Returns what does not hold of the memory, by a look at all of it; `None` also where it cannot be looked at.
     pub fn broken_in_memory(&self) -> Option<Invariant> {
-        if !self.has_sound_control() || self.is_landing() {
-            return None; // the state of another version lies where the checkpoint will be
+        if !self.has_memory_to_look_at() {
+            return None;
         }
         let turn = &self.control.turn;
         let voted = self.my_vote.of(turn.cycle()).filter(|_| turn.is_settled());

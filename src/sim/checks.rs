@@ -103,12 +103,14 @@ impl Checks {
         if !known.is_suspect && !node.has_times_within(now) {
             return self.note(Broken { invariant: Invariant::Times, channel, at_us });
         }
-        if known.verdicts * BLOCKS_A_VERDICT < crate::memory::blocks::<P::State>() as u32 {
+        if !node.has_memory_to_look_at()
+            || known.verdicts * BLOCKS_A_VERDICT < crate::memory::blocks::<P::State>() as u32
+        {
             return;
         }
         known.verdicts = 0;
         match node.broken_in_memory() {
-            None => known.is_suspect = false,
+            None => known.is_suspect &= !node.has_times_within(now),
             Some(_) if known.is_suspect => {}
             Some(invariant) => self.note(Broken { invariant, channel, at_us }),
         }

@@ -143,6 +143,7 @@ impl Episode<'_, '_> {
         let aftercare = injector.apply(self.pair);
         if aftercare.is_none() && !self.pair.view().is_at_rest() {
             self.help(); // all for nothing
+            watch.was_helped = true;
         }
         self.watch(&mut watch, aftercare.as_ref().unwrap_or(&Aftercare::short(&pace)));
         let diverged = watch.finish(self.pair);
@@ -187,6 +188,7 @@ impl Episode<'_, '_> {
             }
             if period == pace.helped_in || (self.pair.view().is_safe() && period % 8 == 4) {
                 self.help();
+                watch.was_helped = true;
             }
             self.pair.run_us(pace.period_us);
             watch.look(self.pair);

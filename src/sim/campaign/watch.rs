@@ -11,6 +11,8 @@ pub(super) struct Watch {
     latest: u32,
     silent: u32,
     periods: u32,
+    /// Both were restarted by hand: the state is gone on purpose.
+    pub(super) was_helped: bool,
     /// Periods until something was noticed.
     pub(super) latency: Option<u32>,
     pub(super) seen: Observed,
@@ -19,7 +21,15 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(pair: &dyn Target, patience: u8) -> Self {
         let seen = Observed { patience: patience.into(), ..Observed::default() };
-        Self { before: pair.report(), latest: pair.view().latest, silent: 0, periods: 0, latency: None, seen }
+        Self {
+            before: pair.report(),
+            latest: pair.view().latest,
+            silent: 0,
+            periods: 0,
+            was_helped: false,
+            latency: None,
+            seen,
+        }
     }
 
     /// Looks at the pair once a period.
@@ -51,6 +61,9 @@ impl Watch {
         seen.held = after.held - before.held;
         seen.found_values = values(&after) - values(&before);
         seen.found_else = noticed(&after) - noticed(&before);
+        // Nobody restarted both, and yet nobody has the state any more, or an older one goes on.
+        let is_lost = after.states_lost > before.states_lost || after.went_back > before.went_back;
+        seen.is_back &= self.was_helped || !is_lost;
         if seen.is_back {
             let found = pair.inspect();
             (seen.wrong_state, seen.left_damage) = (!found.is_right, !found.is_sound);

@@ -4,6 +4,7 @@ use super::Pair;
 use crate::ids::ChannelId;
 use crate::node::Node;
 use crate::program::Program;
+use crate::sim::checks::Checks;
 use std::boxed::Box;
 
 /// The call of a node that is about to be made.
@@ -34,7 +35,16 @@ pub(super) struct Hook<'m, P: Program> {
 }
 
 impl<'m, P: Program> Hook<'m, P> {
-    pub(super) fn call(&mut self, point: CallPoint, channel: ChannelId, node: &mut Node<'m, P>) {
+    pub(super) fn call(
+        &mut self,
+        point: CallPoint,
+        channel: ChannelId,
+        node: &mut Node<'m, P>,
+        checks: &mut Option<Box<Checks>>,
+    ) {
+        if let Some(checks) = checks {
+            checks.suspect(channel); // the hook may damage it
+        }
         self.is_running = true;
         (self.function)(point, channel, node);
         self.is_running = false;
@@ -47,13 +57,13 @@ impl<'m, P: Program> Hook<'m, P> {
 
 /// Calls the hook, if there is one.
 pub(super) fn before<'m, P: Program>(
-    hook: &mut Option<Hook<'m, P>>,
+    (hook, checks): (&mut Option<Hook<'m, P>>, &mut Option<Box<Checks>>),
     point: CallPoint,
     channel: ChannelId,
     node: &mut Node<'m, P>,
 ) {
     if let Some(hook) = hook {
-        hook.call(point, channel, node);
+        hook.call(point, channel, node, checks);
     }
 }
 
@@ -62,7 +72,8 @@ impl<'m, P: Program> Pair<'m, P> {
     ///
     /// The hook may change the node, which is checked again before the call. It stays until another one takes its place,
     /// also through a restart of a channel and [`calm`](Self::calm). A hook that changes nothing leaves the run as it is;
-    /// the simulation takes longer, since it looks at channels that only wait as well. A panic of the hook ends the run.
+    /// the simulation takes longer, since it looks at channels that only wait as well. Times and memory are not checked for
+    /// [invariants](Self::check_invariants) then, since the hook may have damaged them. A panic of the hook ends the run.
     ///
     /// ```
     #[doc = include_str!("example.txt")]

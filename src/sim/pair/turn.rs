@@ -79,15 +79,10 @@ impl<P: Program> Pair<'_, P> {
         // As in a run loop, one check of the control data for the frames and the poll; apart if something happens in between.
         let mut calls = node.calls(local);
         let times = (self.now, local);
-        if self.hook.is_some()
-            && let Some(checks) = &mut self.checks
-        {
-            checks.suspect(channel); // it may damage it
-        }
         while let Some(frame) = self.line.towards[at].take_due(self.now) {
             if let Some(hook) = &mut self.hook {
                 drop(calls);
-                hook.call(CallPoint::HandleFrame, channel, node);
+                hook.call(CallPoint::HandleFrame, channel, node, &mut self.checks);
                 calls = node.calls(local);
             }
             let _ = calls.handle_frame(local, &frame); // counted by the node
@@ -100,7 +95,7 @@ impl<P: Program> Pair<'_, P> {
         if self.flipping[at].is_some() || self.hook.is_some() {
             drop(calls);
             flip_if_due(node, &mut self.flipping[at], Moment::Received, &mut self.checks);
-            before(&mut self.hook, CallPoint::PollVerdict, channel, node);
+            before((&mut self.hook, &mut self.checks), CallPoint::PollVerdict, channel, node);
             calls = node.calls(local);
         }
         let mut verdicts = [calls.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind), None];
@@ -115,7 +110,7 @@ impl<P: Program> Pair<'_, P> {
             };
             self.line.next_cycle(channel);
             let sample = self.world.sample(channel, next);
-            before(&mut self.hook, CallPoint::Begin, channel, node);
+            before((&mut self.hook, &mut self.checks), CallPoint::Begin, channel, node);
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
             if let Begun::New(cycle) = begun {
                 self.started_at[at] = self.now;
@@ -126,7 +121,7 @@ impl<P: Program> Pair<'_, P> {
                 checks.after(self.now, node);
             }
             flip_if_due(node, &mut self.flipping[at], Moment::Begun, &mut self.checks);
-            before(&mut self.hook, CallPoint::PollVerdict, channel, node);
+            before((&mut self.hook, &mut self.checks), CallPoint::PollVerdict, channel, node);
             verdicts[1] = node.poll_verdict(local, &mut self.arbiters[at]).map(Verdict::unbind);
             if let Some(checks) = &mut self.checks {
                 checks.after_poll(times, node, verdicts[1].is_some());
@@ -155,7 +150,7 @@ impl<P: Program> Pair<'_, P> {
             if sending.frames_left == 0 || is_late {
                 break;
             }
-            before(&mut self.hook, CallPoint::PollTransmit, channel, node);
+            before((&mut self.hook, &mut self.checks), CallPoint::PollTransmit, channel, node);
             let length = node.poll_transmit(local, &mut *self.buffer).expect("the buffer is the largest");
             // One that had nothing to send changed nothing.
             if let Some(checks) = self.checks.as_mut().filter(|_| length.is_some()) {

@@ -64,6 +64,12 @@ impl Bench for EmulatedBench {
 /// Looks into the memories of a pair within a period.
 const LOOKS: u32 = 8;
 
+/// No fault that is injected from outside may make the firmware give up by itself: the campaign catches this and counts a panic.
+#[allow(clippy::panic)]
+fn gave_up(what: &str) -> ! {
+    panic!("the firmware gave up by itself: {what}")
+}
+
 /// A board that hangs.
 struct Hung {
     until_ns: Option<u64>,
@@ -114,7 +120,10 @@ impl<'p> Boards<'p> {
                 Happened::Alarm => {}
                 Happened::Left { from, life, byte, arrives_ns } => self.left(from, life, byte, arrives_ns),
                 Happened::Said { from, bytes, .. } => self.said(from, &bytes),
-                Happened::Gone(board) | Happened::Stopped { board, .. } => self.kill(board),
+                Happened::Gone(board) | Happened::Stopped { board, .. } => {
+                    self.kill(board);
+                    gave_up(&format!("board {board}"));
+                }
                 Happened::Worked => {}
             }
             self.wake_up();
@@ -175,8 +184,9 @@ impl<'p> Boards<'p> {
     }
 
     fn hear(&mut self, from: ChannelId, message: ToPlant) {
-        if let ToPlant::Failed { .. } = message {
-            return self.kill(from);
+        if let ToPlant::Failed { code } = message {
+            self.kill(from);
+            gave_up(&format!("board {from}, code {code}"));
         }
         self.seen.said(self.run.engine.now_ns(), from, &message);
         self.run.answer(from, message);

@@ -114,7 +114,9 @@ impl Disturber {
                         deliver(if arrival.is_back { from } else { to }, &arrival.frame, arrival.late_us);
                     }
                     self.due[at] = disturbed.next;
-                    self.held_back[at] = disturbed.is_held_back.then_some(frame);
+                    if disturbed.is_held_back {
+                        self.held_back[at] = Some(frame);
+                    }
                 } else {
                     deliver(to, &frame, 0); // it was called off meanwhile
                 }
