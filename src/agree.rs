@@ -131,10 +131,12 @@ impl<const FRAME: usize> Kept<FRAME> {
     fn flip(&mut self, copy: usize, bit: usize) -> bool {
         const LENGTH_BITS: usize = 16;
         let Some(Payload { length, bytes }) = self.0.get_mut(copy).filter(|copy| copy.length > 0) else { return false };
-        let bit = bit % (*length * 8 + LENGTH_BITS);
-        match bytes.get_mut(bit / 8).filter(|_| bit / 8 < *length) {
+        // A length that was flipped before may say more than there is.
+        let bits = bytes.len().min(*length) * 8;
+        let bit = bit % (bits + LENGTH_BITS);
+        match bytes.get_mut(bit / 8).filter(|_| bit < bits) {
             Some(byte) => *byte ^= 1 << (bit % 8),
-            None => *length ^= 1 << (bit - *length * 8),
+            None => *length ^= 1 << (bit - bits),
         }
         true
     }
@@ -262,6 +264,21 @@ mod tests {
 
     /// Twelve bytes with the digest: no more than a bit of the length away from others.
     const VALUE: u64 = 0x7F6F_5F4F_3F2F_1F0F;
+
+    /// Two flips, one after the other, of any bits: the second one finds what the first one left.
+    #[cfg(feature = "sim")]
+    #[test]
+    fn every_bit_can_be_flipped_after_every_other_one() {
+        let bits = 12 * 8 + 16;
+        for first in 0..bits {
+            for second in 0..2 * bits {
+                let mut samples = Samples::<32>::NONE;
+                samples.mine.fix(&VALUE);
+                assert!(samples.flip(0, first));
+                samples.flip(0, second);
+            }
+        }
+    }
 
     #[test]
     fn a_flipped_bit_of_a_length_neither_brings_a_sample_nor_takes_it_away() {
