@@ -139,8 +139,8 @@ impl<P: Program + 'static> Campaign<P> {
     /// Makes a campaign of a program in this configuration. `world` makes what a pair samples and drives; it is called with another
     /// seed for each pair. The program's step takes no virtual time.
     ///
-    /// If nothing else is said, 200,000 cycles of seed 1 are simulated, more where a scrub or a copy takes long, with one of four [arbiters](Self::arbiter) drawn for each pair,
-    /// and clocks that are up to 200 millionths off. Say your [`line`](Self::line): the default, [`LineModel::UART_115200`],
+    /// If nothing else is said, 200,000 cycles of seed 1 are simulated, more where a scrub or a copy takes long. One of four
+    /// [arbiters](Self::arbiter) is drawn for each pair, and clocks are up to 200 millionths off. Say your [`line`](Self::line): the default, [`LineModel::UART_115200`],
     /// is too slow for periods below some 20 ms.
     ///
     /// Injections come far more often than faults do. So a transient is forgotten after three periods here, whatever
@@ -312,9 +312,10 @@ impl<P: Program + 'static> Campaign<P> {
         let absent = self.absent();
         let mut plan = self.plan;
         absent.iter().for_each(|class| plan.without.add(*class));
+        let until = self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
         let ran = match self.calm(&mut shape) {
             Some(why) => Err(why),
-            None => self.tally(&plan, self.thread_count(), &|_| false, progress),
+            None => self.tally(&plan, (self.thread_count(), until), &|_| false, progress),
         };
         let (tally, unfit) = ran.map_or_else(|why| (Tally::default(), Some(why)), |tally| (tally, None));
         if self.seconds.is_some() {
@@ -473,11 +474,10 @@ impl<P: Program + 'static> Campaign<P> {
     fn tally(
         &self,
         plan: &Plan,
-        threads: usize,
+        (threads, until): (usize, Option<Instant>),
         is_enough: &(dyn Fn(&Tally) -> bool + Sync),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Tally, String> {
-        let until = self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
         let work = Work {
             of_shard: &|at| plan.of_shard(at),
             episode: &|number, done| episode::run(&self.stage(plan, number), number, done),
@@ -503,7 +503,7 @@ impl<P: Program + 'static> Campaign<P> {
             let plan = Plan { off: Some(off), ..*plan };
             let is_enough = |tally: &Tally| tally.broken_total > 0 && !failed_of(tally).is_empty();
             // One thread, so that it ends with the same episode each time.
-            let tally = self.tally(&plan, 1, &is_enough, &|_| {}).unwrap_or_default();
+            let tally = self.tally(&plan, (1, None), &is_enough, &|_| {}).unwrap_or_default();
             (mechanisms::name(off), failed_of(&tally))
         };
         let tried: Vec<Mechanism> = mechanisms::ALL.into_iter().filter(is_tried).collect();

@@ -202,9 +202,10 @@ impl Plan {
     }
 }
 
-/// What a claim takes after the deadline: the survivor repeats its sample and its vote then, on a line that is busy with each as
-/// long as `link_delay_us`, and looks for the arbiter's answer each eighth of `retransmit_us`, here twice.
-const CLAIM_US: u32 = 2 * TIMING.link_delay_us + TIMING.retransmit_us / 4;
+/// What a claim takes after the deadline: the survivor looks for the arbiter's answer each eighth of `retransmit_us`, here twice. Before
+/// that it repeats its sample and its vote. They keep it no longer than their exchange took in the cycle of the first of the two
+/// outputs, which came that much after the start of its cycle.
+const CLAIM_US: u32 = TIMING.retransmit_us / 4;
 
 /// The longest time between two outputs: if the owner dies between its vote and its output, the other one claims at the deadline of
 /// the next cycle, and drives that output together with its own.

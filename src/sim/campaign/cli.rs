@@ -14,6 +14,20 @@ use std::{eprintln, print, println};
 
 const MOST_CYCLES: u64 = 1_000_000_000_000;
 
+/// Files that results are written to.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Output {
+    /// Write the counts here, to be looked at or merged
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw the table here
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Write a JUnit report here, with a case for each class of faults
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
 /// What a campaign is asked for.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
@@ -37,15 +51,9 @@ pub struct Options {
     /// Threads; all cores if not given
     #[arg(long)]
     pub jobs: Option<usize>,
-    /// Write the counts here, to be looked at or merged
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Draw the table here
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-    /// Write a JUnit report here, with a case for each class of faults
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    /// What is written.
+    #[command(flatten)]
+    pub output: Output,
     /// Negative control: switch this mechanism off; the claims must fail
     #[arg(long, value_name = "MECHANISM", value_parser = mechanisms::named)]
     pub off: Option<Mechanism>,
@@ -66,15 +74,9 @@ pub struct MergeOptions {
     /// The files that `--json` wrote
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Write the sums here
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Draw the table here
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-    /// Write a JUnit report here
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    /// What is written.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// A fault campaign over a program: thousands of injections into pairs of it, each classified by what became of it.
@@ -151,7 +153,7 @@ impl Options {
             bar.set_position(if self.seconds.is_some() { began.elapsed().as_secs() } else { cycles });
         });
         bar.finish_and_clear();
-        present(&results, [&self.json, &self.svg, &self.junit])
+        present(&results, &self.output)
     }
 
     fn apply<P: Program + 'static>(&self, campaign: Campaign<P>) -> Campaign<P> {
@@ -210,11 +212,11 @@ impl MergeOptions {
     /// # Errors
     /// [`ResultsError`], if a file cannot be read or written, or the shards do not belong together.
     pub fn merge(&self) -> Result<bool, ResultsError> {
-        present(&Results::read(&self.files)?, [&self.json, &self.svg, &self.junit])
+        present(&Results::read(&self.files)?, &self.output)
     }
 }
 
-fn present(results: &Results, [json, svg, junit]: [&Option<PathBuf>; 3]) -> Result<bool, ResultsError> {
+fn present(results: &Results, Output { json, svg, junit }: &Output) -> Result<bool, ResultsError> {
     print!("{results}");
     if let Some(why) = &results.unfit {
         return Err(ResultsError::Unfit(why.clone()));

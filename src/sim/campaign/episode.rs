@@ -138,9 +138,9 @@ impl Episode<'_, '_> {
         if !is_boot {
             injector.approach(self.pair);
         }
-        injector.prepare(self.pair);
+        let is_prepared = injector.prepare(self.pair);
         let mut watch = Watch::new(self.pair, setup.config.patience);
-        let aftercare = injector.apply(self.pair);
+        let aftercare = if is_prepared { injector.apply(self.pair) } else { None };
         if aftercare.is_none() && !self.pair.view().is_at_rest() {
             self.help(); // all for nothing
             watch.was_helped = true;

@@ -102,21 +102,23 @@ impl<'s> Injector<'s> {
         pair.run_us(wait);
     }
 
-    /// Brings the pair into the state in which a second fault is to hit it. `victim` has died before.
-    pub(super) fn prepare(&mut self, pair: &mut dyn Target) {
-        let Fault::Second(second) = self.fault else { return };
-        pair.act(Act::Kill(self.victim));
+    /// Brings the pair into the state in which a second fault is to hit it; false if that does not come about: a copy of a small state may
+    /// be over between two looks. `victim` has died before.
+    pub(super) fn prepare(&mut self, pair: &mut dyn Target) -> bool {
+        let Fault::Second(second) = self.fault else { return true };
+        let is_dead = pair.act(Act::Kill(self.victim));
         self.run(pair, 2 + u32::from(self.setup.config.patience));
         if matches!(second, Second::FlipAlone | Second::StopAlone) {
-            return;
+            return is_dead;
         }
         pair.act(Act::Restart(self.victim));
         for _ in 0..200 {
             if pair.view().modes.contains(&Some(Mode::Joining)) {
-                break;
+                return true;
             }
             pair.run_us(self.pace.period_us / 8);
         }
+        false
     }
 
     /// Injects; `None` if there was nothing at the place of the fault.
