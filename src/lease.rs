@@ -67,6 +67,9 @@ pub enum Confirmation {
     /// It does not: the channel stands by.
     No,
     /// There is no answer, as from a bus that was not read: no output opens, and the channel stays in service.
+    ///
+    /// For as long as an owner hears this nobody drives: nothing ends it yet, and the other channel does not take over. So it is for
+    /// a bus that will be read again soon. An arbiter that cannot be read for some periods answers [`No`](Self::No).
     CannotTell,
 }
 
