@@ -36,8 +36,9 @@ pub enum Unattributed {
 /// bytes + 18, a vote's the output's + 24, that of evidence the output's + 37. In a period, one after the other: two frames each
 /// way and one step (within `vote_window_us`, with room for repetitions); then, if the peer
 /// is silent, the arbiter's answer, a check of all state, one step more, and the drive.
-/// So an output is at most `(patience + 1) * period_us` plus the arbiter's answer late; longer when the
-/// votes differ and the evidence is late, or until a faulty owner has let go.
+/// No output is released that comes of a sample older than `(patience + 1) * period_us`, counted from its `begin`; the output of the cycle
+/// before, which a survivor drives once more, may be a period older. One that is later, since the arbiter, the evidence or a
+/// faulty owner took its time, or since this channel was not polled, is withheld: the next cycle has a younger sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
@@ -63,8 +64,8 @@ pub struct Config {
     pub retransmit_us: u32,
     /// Time between two `Hello`s of a channel that is not in the cycle.
     pub hello_us: u32,
-    /// Time a sample's frame takes from one channel to the other, with what the drivers add:
-    /// starts are aligned by it, and twice it must fit the vote window.
+    /// Time a sample's frame takes from one channel to the other, with what the drivers add: twice it must fit the vote window.
+    /// It is measured in duplex ([`timing`](crate::Node::timing)); until then this is what is reckoned with.
     pub link_delay_us: u32,
     /// Held cycles that are borne before the arbiter is asked. 0 takes over at the first
     /// missed deadline, so a link that is silent for a vote window costs the redundancy; on a

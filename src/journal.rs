@@ -118,6 +118,12 @@ pub enum Event {
     LetGo,
     /// The outputs were handed over to this channel, between two cycles.
     HandedOver(ChannelId),
+    /// An output was not released: its cycle's sample is older than `patience + 1` periods.
+    Withheld,
+    /// This channel was not polled at a deadline: it has blamed itself, and given the other channel another vote window.
+    Stalled,
+    /// The clock went back, or on by more than the longest time that this channel may be left alone.
+    Gap,
 }
 
 /// An event, when it happened, and how often in a row.

@@ -18,7 +18,7 @@
 //! shared_claim, split_claim     arbiters of two cores on one chip
 //! agree, vote, diagnose, handshake, mode  one idea each, as pure as they come
 //! buckets, reintegrate, upgrade  who was suspected how often; who copies what to a channel that joins; new versions
-//! journal                       events, counters, the first-fault record
+//! journal, timing               events, counters, the first-fault record; what is measured of time
 //! verdict                       what a cycle came to
 //! node                          one channel: the cycle from top to bottom
 //! sim                           a seeded pair in virtual time (feature `sim`)
@@ -60,6 +60,7 @@ pub mod split_claim;
 pub mod succession;
 #[doc(hidden)]
 pub mod sync;
+pub mod timing;
 pub mod tracked;
 pub mod upgrade;
 pub mod verdict;
@@ -91,6 +92,7 @@ pub use program::{Agreement, Build, Message, Program};
 pub use shared_claim::{ClaimWord, SharedClaim};
 pub use split_claim::{ClaimWords, SplitClaim};
 pub use succession::{CannotMigrate, Succession, Successor};
+pub use timing::Timing;
 pub use tracked::Tracked;
 pub use verdict::{Outcome, Release, Verdict};
 pub use vote::{OpenError, Voted};

@@ -82,6 +82,10 @@ pub enum Mechanism {
     OldFirst,
     /// Stepping twice in a trial, in which nobody can vouch for a channel but itself.
     StepTwice,
+    /// Releasing no output that comes of too old a sample.
+    Age,
+    /// Giving the other channel another vote window after an own stall.
+    Doubt,
 }
 
 impl Mechanisms {

@@ -61,8 +61,8 @@
 //!   settings   the configuration                          undertaking   the step of an upgrade
 //!   (the six above are the control data, kept three times)
 //!   meeting    handshake, boot, cut, who serves           case          the examined cycle
-//!   stepped    agreed input, last output                  schedule      starts, deadlines
-//!   record     faults, counters, journal
+//!   stepped    agreed input, last output                  schedule      starts, deadlines, skew and delay
+//!   record     faults, counters, journal                  time          the clock without its jumps
 //!
 //! an epoch rises             in `standing`, by `adopt`: after a grant, as the peer's cut or frame says, or as A proposes at boot
 //! the next number to claim   in `lineage`
@@ -116,6 +116,7 @@ mod start;
 mod stepped;
 mod suspicion;
 mod takeover;
+mod time;
 mod turn;
 mod undertaking;
 mod upgrade;
@@ -156,6 +157,7 @@ use record::Record;
 use schedule::Schedule;
 pub use start::frame;
 use stepped::Stepped;
+use time::Time;
 use turn::Progress;
 pub use upgrade::Upgrades;
 
@@ -188,6 +190,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     /// The epoch of the claim that the arbiter may have granted.
     asked: Epoch,
 
+    time: Time,
     schedule: Schedule,
     outgoing: Outgoing,
 
@@ -232,7 +235,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// [`BufferTooSmall`] if the sample is longer than the [`Input`](Program::Input) says that it can be ([`Message`](crate::Message)); nothing has begun.
     pub fn begin(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
         self.mend_copies();
-        self.within_at(now, |node| node.begin_slot(now, sample))
+        self.within_at(now, |node, now| node.begin_slot(now, sample))
+    }
+
+    /// Whether [`begin`](Self::begin) has a use for a sample: not while this channel starts, joins or is in the safe state.
+    pub fn wants_sample(&self) -> bool {
+        self.control.standing.mode().serves() || self.control.standing.mode() == Mode::Standby
+    }
+
+    /// As [`begin`](Self::begin), for a channel that [wants no sample](Self::wants_sample): one that takes its time would keep this channel
+    /// from the frames that it waits for. Nothing begins if it does want one.
+    pub fn begin_idle(&mut self, now: Instant) -> Begun {
+        self.mend_copies();
+        self.within_at(now, |node, now| {
+            if !node.wants_sample() {
+                node.open_slot(now);
+            }
+            Begun::Idle
+        })
     }
 
     fn begin_slot(&mut self, now: Instant, sample: P::Input) -> Result<Begun, BufferTooSmall> {
@@ -240,7 +260,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.schedule.is_open() && !self.control.turn.is_settled() {
             return Ok(Begun::VerdictDue(self.control.turn.cycle()));
         }
+        self.open_slot(now);
+        Ok(self.begin_cycle(now, &sample))
+    }
+
+    fn open_slot(&mut self, now: Instant) {
         self.schedule.open_slot(now, &self.control.config);
+        if self.control.standing.is_empty() && self.control.standing.mode().is_paired() {
+            self.schedule.wait_for_first_cycle(now, &self.control.config);
+        }
         U::slot_opens(self, now);
         self.copying.close();
         let is_between = !matches!(self.control.turn.progress(), Progress::Voted | Progress::Examined)
@@ -248,33 +276,37 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if is_between && !self.is_landing() {
             self.scrub(now); // between two steps, and all the time while none are done
         }
-        Ok(match (self.control.standing.mode(), self.control.turn.progress()) {
+    }
+
+    fn begin_cycle(&mut self, now: Instant, sample: &P::Input) -> Begun {
+        match (self.control.standing.mode(), self.control.turn.progress()) {
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
-                self.control.turn.begin();
+                self.control.turn.begin(now);
                 self.samples.advance();
-                self.samples.fix(&sample);
+                self.samples.fix(sample);
                 self.stepped.begin();
                 self.schedule.open_cycle();
                 if self.control.standing.mode().is_paired() {
-                    self.outgoing.sample_is_new(now, &self.control.config);
+                    self.outgoing.sample_is_new(now, self.schedule.resend_us(&self.control.config));
                 }
                 Begun::New(self.control.turn.cycle())
             }
             // Without the peer's sample nothing was voted on this one: a younger one is better.
             // Once both are held, the agreed input stays, since the peer may have settled on it.
             (Mode::Standby, Progress::Sampled) if !self.samples.has_theirs() => {
-                self.samples.fix(&sample);
+                self.samples.fix(sample);
+                self.control.turn.sampled(now);
                 Begun::New(self.control.turn.cycle())
             }
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
                 if !self.mechanisms.on(Mechanism::FixedSample) {
-                    self.samples.fix(&sample);
+                    self.samples.fix(sample);
                 }
                 Begun::Continuing(self.control.turn.cycle())
             }
             (Mode::Starting | Mode::Joining | Mode::Safe, _) => Begun::Idle,
-        })
+        }
     }
 
     /// Returns the verdict of the cycle begun last, once there is one.
@@ -282,7 +314,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Steps, votes, commits and, past the deadline and the patience, asks `arbiter`. The verdict keeps `arbiter` borrowed: what
     /// is released asks the same arbiter before it opens.
     pub fn poll_verdict<'a, A: Arbiter>(&mut self, now: Instant, arbiter: &'a mut A) -> Option<Verdict<'a, P::Output>> {
-        self.within_at(now, |node| node.poll(now, arbiter)).map(|verdict| verdict.bind(arbiter))
+        self.within_at(now, |node, now| node.poll(now, arbiter)).map(|verdict| verdict.bind(arbiter))
     }
 
     // In a run loop's turn this, the frames in and the frames out would share one large stack frame.
@@ -316,10 +348,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Mode::Standby => self.poll_standby(now, arbiter),
             Mode::Safe => self.schedule.is_open().then(|| self.safe_verdict()),
         };
+        if verdict.is_some() {
+            self.schedule.concludes(now);
+        }
         if self.control.standing.mode() != Mode::Safe {
             self.release_lease(arbiter);
         }
-        verdict
+        verdict.map(|verdict| self.withhold_stale(now, verdict))
     }
 
     /// Writes the next frame to be sent into the front of `buffer` and returns its length;
@@ -328,18 +363,22 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// # Errors
     /// [`BufferTooSmall`]: the frame stays due.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
-        self.within_at(now, |node| node.transmit_next(now, buffer))
+        self.within_at(now, |node, now| node.transmit_next(now, buffer))
     }
 
     /// Returns the earliest time at which a poll can bring something new without a frame.
     pub fn poll_timeout(&self) -> Option<Instant> {
         // What is known of the mode is in doubt: any call mends it.
-        if self.has_sound_control() { self.next_poll() } else { Some(Instant::from_micros(0)) }
+        if self.has_sound_control() { self.next_poll_on_clock() } else { Some(Instant::from_micros(0)) }
     }
 
     /// Returns when the next `begin` is due, steered so that both channels start together.
     pub fn next_start(&self) -> Instant {
-        self.schedule.next_start()
+        self.time.on_clock(self.schedule.next_start())
+    }
+
+    fn next_poll_on_clock(&self) -> Option<Instant> {
+        self.next_poll().map(|at| self.time.on_clock(at))
     }
 
     // The four tables: who gets which frame, in which order frames go out, who wakes when, what ends with a mode.

@@ -125,6 +125,12 @@ impl<O> Sealed<O> {
         &mut self.value
     }
 
+    /// The value behind the seal, for an observer.
+    #[cfg(feature = "sim")]
+    pub(crate) fn peek(&self) -> &O {
+        &self.value
+    }
+
     /// Binds the output to the lease it may be opened under; `None`: no lease is needed.
     pub(crate) fn under(self, lease: Option<Lease<'_>>, mechanisms: Mechanisms) -> Voted<'_, O> {
         Voted { sealed: Self { mechanisms, ..self }, lease }

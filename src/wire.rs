@@ -96,11 +96,18 @@
 //! lease before it answers. The answer is the first Sample of cycle 1 in the new epoch. In this Cut the microseconds are 0: B starts
 //! when it takes the Cut, or has the lease, and A when that Sample comes.
 //!
-//! A Cut is repeated every `retransmit_us` until the first Sample or Vote of its epoch comes, the one at boot for one period at most: with the same
+//! A Cut is repeated every `retransmit_us` until the first Sample or Vote of its epoch comes, the one at boot for three periods at most: with the same
 //! epoch, the receiver's newest challenge, and the microseconds that are left then, 0 if the cycle has begun. The receiver of a joining
-//! Cut starts that many microseconds later less `link_delay_us`, two periods at most. From then on each of both moves
-//! its next start towards the other's, which is the arrival of the Sample less `link_delay_us`: by half the distance, an eighth of a
-//! period at most.
+//! Cut starts that many microseconds later less `link_delay_us`, two periods at most.
+//!
+//! # Starts
+//!
+//! Each start is a period after the scheduled start before it, whenever the channel came to begin, and is moved towards the other
+//! channel's. The skew is half of the difference of two arrivals: that of the peer's Sample here, and that of the own Sample there, which
+//! the peer's Vote tells; both as they are sent, in units and rounded. A start moves by half of the skew, rounded towards zero, and by
+//! an eighth of a period at most: with the same two numbers both channels move by the same in opposite directions. It does not move
+//! if one of both is not known, nor after a held cycle. Half of the sum is the delay: no frame of the cycle is sent again before nine
+//! quarters of it have passed.
 //!
 //! # The cycle
 //!
@@ -192,7 +199,7 @@ pub use upgrade::{OrderPayload, Part, UpgradePayload};
 pub use vote::{
     ARRIVAL_UNKNOWN, SAMPLE_DIGEST_BYTES, VOTE_DIGEST_BYTES, VoteFrame, VotePayload, arrival_unit_us, split_sample,
 };
-pub(crate) use vote::{arrival, sound_sample};
+pub(crate) use vote::{arrival, arrival_us, sound_sample};
 
 use crate::bytes::copy;
 use crate::digest::Crc32c;

@@ -40,7 +40,7 @@ const OUTCOMES: [Outcome; 7] = [
     Outcome::Safe,
 ];
 
-const EVENTS: [Event; 22] = [
+const EVENTS: [Event; 25] = [
     Event::ModeChanged { from: Mode::Joining, to: Mode::Duplex, because: ModeEvent::CutOver },
     Event::Rejected(Reject::Phase),
     Event::Held,
@@ -63,6 +63,9 @@ const EVENTS: [Event; 22] = [
     Event::Tried { cycles: 9, tolerated: 10, differing: 11 },
     Event::LetGo,
     Event::HandedOver(ChannelId::A),
+    Event::Withheld,
+    Event::Stalled,
+    Event::Gap,
 ];
 const DIAGNOSES: [Diagnosis; 3] = [
     Diagnosis::Transient(Suspects::CHANNEL_A),
@@ -151,6 +154,9 @@ fn every_variant_is_listed() {
         Event::Tried { .. } => 19,
         Event::LetGo => 20,
         Event::HandedOver(_) => 21,
+        Event::Withheld => 22,
+        Event::Stalled => 23,
+        Event::Gap => 24,
     };
     let places: BTreeSet<usize> = EVENTS.iter().map(place).collect();
     assert!(places.into_iter().eq(0..EVENTS.len()));

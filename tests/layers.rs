@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["shared_claim", "split_claim"],
     &["agree", "vote", "diagnose", "handshake", "mode"],
     &["buckets", "reintegrate", "upgrade"],
-    &["journal"],
+    &["journal", "timing"],
     &["verdict"],
     &["node"],
     &["sim"],

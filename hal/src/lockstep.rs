@@ -98,7 +98,7 @@ where
     /// verdict is there by the vote deadline, or when the arbiter has answered, and at the
     /// end of the period at the latest; so the call returns within two periods in every mode,
     /// also while starting, joining, standing by or safe, and a watchdog may be fed after it. `sample`
-    /// is called each time, also when the cycle has no use for it. A sensor that fails is
+    /// is not called while this channel starts, joins or is in the safe state: it would keep it from the frames that it waits for. A sensor that fails is
     /// part of what is sampled: put a validity flag into the input, and let `agree` choose.
     ///
     /// # Errors
@@ -129,7 +129,13 @@ where
             let _ = self.turn(clock, mail)?;
         }
         self.send_time.next_cycle();
-        let _ = self.node.begin(clock.now(), sample())?; // whatever has begun, its verdict comes next
+        // Whatever begins, its verdict comes next.
+        let _ = if self.node.wants_sample() {
+            let sample = sample();
+            self.node.begin(clock.now(), sample)?
+        } else {
+            self.node.begin_idle(clock.now())
+        };
         let health = core::mem::take(&mut self.health);
         if !health.is_empty() {
             self.node.raise_health(health);

@@ -267,12 +267,11 @@ fn with_held(periods: u32, arbiter: &mut Always, mut then: impl FnMut(Verdict<'_
     let setup = Setup { config, ..Setup::default() };
     let mut pair = Pair::<Heater>::new(&setup, &mut storages, |_: ChannelId, _: Cycle| 500).unwrap();
     pair.run(20);
-    let mut now = pair.local_time(ChannelId::A);
     let node = pair.node_mut(ChannelId::A).unwrap();
     for _ in 0..periods {
-        now = now.plus_us(200_000);
+        let now = node.next_start();
         let _ = node.begin(now, 500).unwrap();
-        let verdict = node.poll_verdict(now.plus_us(100_000), arbiter).unwrap();
+        let verdict = node.poll_verdict(now.plus_us(61_000), arbiter).unwrap();
         assert_eq!(verdict.outcome(), Outcome::Held);
         then(verdict);
     }

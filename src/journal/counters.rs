@@ -66,6 +66,13 @@ pub struct Counters {
     pub blocks_sent: u32,
     /// Times this channel joined a serving one.
     pub joined: u32,
+    /// Cycles whose output was not released because their sample was too old.
+    pub withheld: u32,
+    /// Deadlines at which this channel was not polled, so that it gave the other one another vote window.
+    pub stalls: u32,
+    /// Times the clock went back, or on by more than this channel may be left alone: two periods beyond the patience, or twice `hello_us`
+    /// if that is longer.
+    pub gaps: u32,
     rejected: [u32; Reject::ALL.len()],
 }
 

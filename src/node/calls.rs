@@ -29,6 +29,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
     /// # Errors
     /// As there.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
+        let now = self.0.read_time(now);
         self.0.take_frame(now, bytes)
     }
 
@@ -37,11 +38,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
     /// # Errors
     /// As there.
     pub fn open_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
+        let now = self.0.read_time(now);
         self.0.take_parcel(now, frame)
     }
 
     /// As [`Node::poll_verdict`].
     pub fn poll_verdict<'a, A: Arbiter>(&mut self, now: Instant, arbiter: &'a mut A) -> Option<Verdict<'a, P::Output>> {
+        let now = self.0.read_time(now);
         self.0.poll(now, arbiter).map(|verdict| verdict.bind(arbiter))
     }
 
@@ -50,6 +53,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
     /// # Errors
     /// As there.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
+        let now = self.0.read_time(now);
         self.0.transmit_next(now, buffer)
     }
 
@@ -77,7 +81,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Calls<'_, '_, P, FRAME, U
 
     /// As [`Node::poll_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.0.next_poll()
+        self.0.next_poll_on_clock()
     }
 }
 

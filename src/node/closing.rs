@@ -38,7 +38,45 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
         let (mode, cycle, epoch, mechanisms) =
             (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
-        Unbound { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
+        Unbound {
+            outcome,
+            mode,
+            cycle,
+            epoch,
+            faults,
+            diagnosis,
+            released,
+            #[cfg(feature = "sim")]
+            withheld: [None, None],
+            holder,
+            mechanisms,
+        }
+    }
+
+    /// Releases nothing that comes of a sample older than the configuration allows: the next cycle has a younger one. The output of the
+    /// cycle before may be a period older.
+    pub(super) fn withhold_stale(&mut self, now: Instant, mut verdict: Unbound<P::Output>) -> Unbound<P::Output> {
+        if verdict.outcome == Outcome::Safe || !self.mechanisms.on(Mechanism::Age) {
+            return verdict;
+        }
+        let (oldest_us, period_us) = (self.control.config.oldest_sample_us(), self.control.config.period_us());
+        let limits = [
+            self.stepped.last_sampled_at().plus_us(oldest_us.saturating_add(period_us)),
+            self.control.turn.sampled_at().plus_us(oldest_us),
+        ];
+        let mut is_any_stale = false;
+        for (released, limit) in verdict.released.iter_mut().zip(limits) {
+            let Some(stale) = released.take_if(|_| now > limit) else { continue };
+            is_any_stale = true;
+            #[cfg(feature = "sim")]
+            let stale = verdict.withheld.iter_mut().find(|place| place.is_none()).map(|place| place.insert(stale));
+            drop(stale);
+        }
+        if is_any_stale {
+            self.record.count(|counters| &mut counters.withheld);
+            self.happened(Event::Withheld);
+        }
+        verdict
     }
 
     /// The deadline passed without a result: the last output stays, the cycle goes on.

@@ -203,8 +203,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let left = self.mirror.uncopied_blocks();
         // The arbiter is asked when the rest will be there within the cycle, and early in it, so
         // that its answer is there before the next one.
-        let is_early = now.plus_us(self.control.config.period_us() / 2) < self.schedule.next_start();
-        let is_nearly_done = is_early && left <= self.control.config.copy_blocks().into();
+        let is_nearly_done = self.schedule.is_early(now) && left <= self.control.config.copy_blocks().into();
         let is_done = left == 0 && self.schedule.has_time(now, &self.control.config);
         let donor = self.copying.donor.as_ref();
         let is_due = donor.is_some_and(|donor| !donor.is_epoch_fresh() && donor.is_answered());
@@ -339,7 +338,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// of it, since the link carries block after block meanwhile.
     fn block_is_overdue_at(&self, now: Instant) -> Instant {
         now.plus_us(
-            self.control.config.link_delay_us().saturating_mul(2).saturating_add(self.control.config.retransmit_us()),
+            self.schedule
+                .delay_us(&self.control.config)
+                .saturating_mul(2)
+                .saturating_add(self.control.config.retransmit_us()),
         )
     }
 

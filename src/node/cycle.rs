@@ -21,7 +21,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A step on damaged memory would be the peer's to suffer.
         if self.control.turn.progress() == Progress::Sampled && self.samples.has_theirs() && !self.mending.waits() {
             match self.step_both() {
-                Ok(()) => self.outgoing.vote_is_new(now, &self.control.config),
+                Ok(()) => self.outgoing.vote_is_new(now, self.schedule.resend_us(&self.control.config)),
                 // A flipped bit can make an output longer as well as another one: such a vote agrees with
                 // nothing, and the step is done once more.
                 Err(Faults::OUTPUT_TOO_LARGE) => self.differs(Faults::OUTPUT_TOO_LARGE),
@@ -60,7 +60,20 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         {
             return Some(verdict);
         }
-        if now >= self.schedule.deadline() { self.miss_deadline(now, arbiter) } else { None }
+        if self.is_past_deadline(now) { self.miss_deadline(now, arbiter) } else { None }
+    }
+
+    /// Whether the deadline passed without a result, for which this channel is not to blame itself.
+    pub(super) fn is_past_deadline(&mut self, now: Instant) -> bool {
+        if now < self.schedule.deadline() {
+            return false;
+        }
+        let doubts = self.mechanisms.on(Mechanism::Doubt) && self.schedule.doubts_itself(now, &self.control.config);
+        if doubts {
+            self.record.count(|counters| &mut counters.stalls);
+            self.happened(Event::Stalled);
+        }
+        !doubts
     }
 
     /// The deadline passed without a result.
@@ -207,7 +220,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A late completion is released by a leaseholder only, however outputs are driven.
         let needs_lease = self.control.config.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
-        self.stepped.keep(Some(sealed));
+        self.stepped.keep(Some(sealed), self.control.turn.sampled_at());
         let holder = needs_lease.then_some(self.control.config.me());
         self.verdict(Outcome::Agreed, [None, released], holder)
     }
@@ -219,12 +232,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         self.my_vote.settle();
         self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
-        if self.control.turn.held() == 0 {
+        if self.control.turn.held() == 0 && !self.schedule.has_stalled() {
             self.control.standing.serve_probation();
             self.schedule.steer(&self.control.config);
         } else {
-            // The peer may be in the next cycle by now: follow at once.
-            self.schedule.start_at(now);
+            self.schedule.follow(now, &self.control.config);
         }
         true
     }

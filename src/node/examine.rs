@@ -82,7 +82,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         };
         examination.note_mine(mine, self.control.suspicion.buckets().levels());
         self.case.open(examination);
-        self.outgoing.evidence_is_new(now, &self.control.config);
+        self.outgoing.evidence_is_new(now, self.schedule.resend_us(&self.control.config));
     }
 
     /// Steps once more, from the checkpoint that was rolled back to.

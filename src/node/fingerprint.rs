@@ -25,6 +25,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             leased: self.leased,
             asked: self.asked,
             upgrade: self.upgrade.copied(),
+            time: self.time.clone(),
             schedule: self.schedule.clone(),
             outgoing: self.outgoing.clone(),
             record: self.record.clone(),
@@ -59,6 +60,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             leased: _, // only told to the arbiter
             asked: _,
             upgrade,
+            time: _, // where its own clock stands
             schedule,
             outgoing,
             record: _, // only told

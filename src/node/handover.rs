@@ -66,7 +66,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.claim.forget();
         self.outgoing.restart(Phase::new(self.control.turn.committed(), Stage::Settled));
         if !self.control.turn.is_settled() {
-            self.outgoing.sample_is_new(now, &self.control.config);
+            self.outgoing.sample_is_new(now, self.schedule.resend_us(&self.control.config));
         }
         U::handed_over(self, epoch);
         self.happened(Event::HandedOver(epoch.owner()));

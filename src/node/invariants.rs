@@ -248,6 +248,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Whether no time is further ahead of `now`, the time of the last call, than any can be.
     pub fn has_times_within(&self, now: Instant) -> bool {
+        let now = self.time.at(now, &self.control.config);
         let config = &self.control.config;
         let is_handover_bounded = self.drop_resend_at <= now.plus_us(config.retransmit_us());
         self.schedule.is_bounded(now, config) && self.outgoing.is_bounded(now, config) && is_handover_bounded

@@ -21,6 +21,10 @@ pub(super) enum Boot {
     Joining,
 }
 
+/// Twice there and back take less than two periods, however slow the link is: a `Cut` with a challenge that is used up, the newest one
+/// in answer, the `Cut` with that, and the first sample.
+const FIRST_CUT_PERIODS: u32 = 3;
+
 /// A `Cut` that goes out until the first frame of its epoch comes back.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Cutting {
@@ -109,7 +113,7 @@ impl Meeting {
 
     /// Cuts over a peer that is empty, as this channel is.
     pub(super) fn cut_first(&mut self, now: Instant, joiner_nonce: u32, config: &Settings) {
-        self.boot = Boot::Cutting { until: now.plus_us(config.period_us()) };
+        self.boot = Boot::Cutting { until: now.plus_us(config.period_us().saturating_mul(FIRST_CUT_PERIODS)) };
         self.cut(now, joiner_nonce);
         // A `Hello` now would use up the challenge that the `Cut` carries.
         self.answered();

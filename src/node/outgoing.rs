@@ -23,31 +23,33 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn sample_is_new(&mut self, now: Instant, config: &Settings) {
+    pub(super) fn sample_is_new(&mut self, now: Instant, resend_us: u32) {
         self.sample_due = true;
-        self.resend_at = now.plus_us(config.retransmit_us());
+        self.resend_at = now.plus_us(resend_us);
     }
 
-    pub(super) fn vote_is_new(&mut self, now: Instant, config: &Settings) {
+    pub(super) fn vote_is_new(&mut self, now: Instant, resend_us: u32) {
         self.vote_due = true;
-        self.resend_at = now.plus_us(config.retransmit_us());
+        self.resend_at = now.plus_us(resend_us);
     }
 
-    pub(super) fn evidence_is_new(&mut self, now: Instant, config: &Settings) {
+    pub(super) fn evidence_is_new(&mut self, now: Instant, resend_us: u32) {
         (self.vote_due, self.evidence_due) = (false, true);
-        self.resend_at = now.plus_us(config.retransmit_us());
+        self.resend_at = now.plus_us(resend_us);
     }
 
     /// Takes back times that are further ahead than any can be.
-    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
-        self.resend_at = self.resend_at.min(now.plus_us(config.retransmit_us()));
+    pub(super) fn bound(&mut self, now: Instant, resend_us: u32, config: &Settings) {
+        self.resend_at = self.resend_at.min(now.plus_us(resend_us));
         self.hello_at = self.hello_at.min(now.plus_us(config.hello_us()));
     }
 
     /// Whether no time is further ahead than any can be.
     #[cfg(feature = "sim")]
     pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
-        self.resend_at <= now.plus_us(config.retransmit_us()) && self.hello_at <= now.plus_us(config.hello_us())
+        // What it is set by may have become less since.
+        self.resend_at <= now.plus_us(config.period_us().max(config.retransmit_us()))
+            && self.hello_at <= now.plus_us(config.hello_us())
     }
 
     /// Whether the peer has no more than what was sent up to `phase`.
@@ -108,6 +110,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.outgoing.sample_due && !self.has_let_go() {
             let length = self.transmit_sample(buffer)?;
             self.outgoing.sample_due = false;
+            self.schedule.sample_departs(now);
             if length.is_some() {
                 return Ok(length);
             }
@@ -166,7 +169,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.resend_timeout().is_none_or(|at| now < at) {
             return;
         }
-        self.outgoing.resend_at = now.plus_us(self.control.config.retransmit_us());
+        self.outgoing.resend_at = now.plus_us(self.schedule.resend_us(&self.control.config));
         // The last thing sent goes out again even if acknowledged: its own
         // acknowledgement is how the peer learns that this channel still waits.
         if Phase::new(self.control.turn.cycle(), Stage::Sample).since(self.outgoing.peer_has) > 0
@@ -197,9 +200,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let cycle = self.my_vote.cycle();
         let Some(vote) = self.my_vote.payload_of(cycle) else { return Ok(None) };
         let is_on_time = cycle == self.control.turn.cycle() && self.control.turn.held() == 0;
-        let late_us = self.schedule.peer_sample_late_us(&self.control.config).filter(|_| is_on_time);
-        let arrival =
-            late_us.map_or(ARRIVAL_UNKNOWN, |late_us| wire::arrival(late_us, self.control.config.period_us()));
+        let arrival = if is_on_time { self.schedule.arrival(&self.control.config) } else { ARRIVAL_UNKNOWN };
         self.transmit(Kind::Vote, Phase::new(cycle, Stage::Vote), buffer, &VoteFrame { arrival, vote }).map(Some)
     }
 

@@ -17,6 +17,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Whether a parcel sent now takes nothing away from the cycle: in duplex, after the verdict, as long as a frame gets
     /// through before the next start.
     pub fn has_time_for_parcel(&self, now: Instant) -> bool {
+        self.is_free_for_parcel(self.time.at(now, &self.control.config))
+    }
+
+    fn is_free_for_parcel(&self, now: Instant) -> bool {
         let is_between = self.is_between_cycles();
         self.control.standing.mode() == Mode::Duplex
             && is_between
@@ -35,8 +39,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         buffer: &mut [u8],
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Result<Option<usize>, BufferTooSmall> {
-        self.enter(now);
-        if !self.has_time_for_parcel(now) {
+        let now = self.enter(now);
+        if !self.is_free_for_parcel(now) {
             return Ok(None);
         }
         let have_bytes = buffer.len();
@@ -60,7 +64,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// [`Reject`]: why it was dropped. It is counted.
     pub fn open_parcel<'b>(&mut self, now: Instant, frame: &'b [u8]) -> Option<Result<&'b [u8], Reject>> {
         if Kind::of_frame(frame)? == Kind::Parcel {
-            self.within_at(now, |node| node.take_parcel(now, frame))
+            self.within_at(now, |node, now| node.take_parcel(now, frame))
         } else {
             None
         }

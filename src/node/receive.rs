@@ -32,7 +32,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// tells a channel without the lease to stand by, and a `Cut` whose digest the copied memory
     /// does not have lets a joining channel start over.
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Reject> {
-        self.within_at(now, |node| node.take_frame(now, bytes))
+        self.within_at(now, |node, now| node.take_frame(now, bytes))
     }
 
     #[inline(never)]
@@ -248,22 +248,23 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 if !self.samples.keep_theirs(payload) {
                     return Err(Reject::TooLong);
                 }
-                self.schedule.peer_started(now, false, &self.control.config);
+                self.schedule.sample_arrived(now, false);
             }
             Relation::NextSample => {
                 check_sample::<P>(payload)?;
                 if !self.samples.keep_ahead(payload) {
                     return Err(Reject::TooLong);
                 }
-                self.schedule.peer_started(now, true, &self.control.config);
+                self.schedule.sample_arrived(now, true);
             }
             Relation::CurrentVote => {
-                let VoteFrame { vote, .. } = VoteFrame::parse(payload)?;
+                let VoteFrame { arrival, vote } = VoteFrame::parse(payload)?;
                 let VotePayload { output, .. } = VotePayload::parse(vote).ok_or(Reject::Payload)?;
                 canonical::decode::<P::Output>(output).ok_or(Reject::Payload)?;
                 if !self.peer_vote.keep(self.control.turn.cycle(), vote) {
                     return Err(Reject::TooLong);
                 }
+                self.schedule.peer_reports(arrival, &self.control.config);
             }
             Relation::Repetition => {
                 self.record.count(|counters| &mut counters.repeated);

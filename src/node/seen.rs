@@ -12,6 +12,7 @@ use crate::memory::Cells;
 use crate::mirror::Mirror;
 use crate::mode::Mode;
 use crate::program::Program;
+use crate::timing::Timing;
 
 impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U> {
     /// Returns which channel this is.
@@ -63,6 +64,11 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
     /// Returns the digest of the last committed state.
     pub fn state_digest(&self) -> u32 {
         self.mirror.committed_digest()
+    }
+
+    /// Returns what this channel has measured of time: how long frames take, by how much the other channel is late, and the period.
+    pub fn timing(&self) -> Timing {
+        self.schedule.timing()
     }
 
     /// Returns the counters.

@@ -20,6 +20,7 @@ pub(super) struct Settings {
     copy_limit_cycles: u32,
     transient_leak_cycles: u32,
     solo_boot_after_us: u32,
+    longest_gap_us: u32,
     trial_cycles: u32,
     trial_differences: u32,
     scrub_blocks: u16,
@@ -38,6 +39,12 @@ const PREFERS_NONE: u8 = 0;
 const PREFERS_A: u8 = 1;
 const PREFERS_B: u8 = 2;
 
+/// A channel that is polled as it asks for is not left alone for longer.
+fn longest_gap_us(config: &Config) -> u32 {
+    let held_us = config.period_us.saturating_mul(u32::from(config.patience).saturating_add(2));
+    held_us.max(config.hello_us.saturating_mul(2))
+}
+
 impl Settings {
     pub(super) fn new(me: ChannelId, config: &Config) -> Self {
         let Config { nonce, period_us, vote_window_us, retransmit_us, hello_us, link_delay_us, .. } = *config;
@@ -55,6 +62,7 @@ impl Settings {
             copy_limit_cycles: config.cycles_in(config.copy_limit_ms),
             transient_leak_cycles: config.leak_cycles(),
             solo_boot_after_us: config.solo_boot_after_us.unwrap_or_default(),
+            longest_gap_us: longest_gap_us(config),
             trial_cycles,
             trial_differences,
             scrub_blocks,
@@ -119,6 +127,16 @@ impl Settings {
 
     pub(super) fn solo_boot_after_us(&self) -> Option<u32> {
         (self.boots_alone != 0).then_some(self.solo_boot_after_us)
+    }
+
+    /// Returns how long a channel may be left alone between two calls. If it is longer, or its clock jumps, no more than that has passed.
+    pub(super) fn longest_gap_us(&self) -> u32 {
+        self.longest_gap_us
+    }
+
+    /// Returns how old a sample may be from whose cycle an output is released.
+    pub(super) fn oldest_sample_us(&self) -> u32 {
+        self.period_us.saturating_mul(u32::from(self.patience).saturating_add(1))
     }
 
     pub(super) fn trial_cycles(&self) -> u32 {

@@ -13,6 +13,7 @@ use super::record::Record;
 use super::schedule::Schedule;
 use super::settings::Settings;
 use super::stepped::Stepped;
+use super::time::Time;
 use super::{MayUpgrade, Node, Upgrades};
 use crate::agree::Samples;
 use crate::config::{Config, ConfigError};
@@ -97,6 +98,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             drop_resend_at: Instant::from_micros(0),
             leased: Epoch::NONE,
             asked: Epoch::NONE,
+            time: Time::default(),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),
             record: Record::new(),

@@ -1,5 +1,6 @@
 //! Stepped: the values of the program that a step used and brought forth.
 
+use crate::ids::Instant;
 use crate::vote::Sealed;
 
 #[derive(Clone)]
@@ -9,10 +10,12 @@ pub(super) struct Stepped<I, O> {
     agreed: Option<I>,
     /// The last voted output, in case its owner died before driving it.
     last: Option<Sealed<O>>,
+    /// When the sample of its cycle was fixed.
+    last_sampled_at: Instant,
 }
 
 impl<I, O> Stepped<I, O> {
-    pub(super) const NONE: Self = Self { agreed: None, last: None };
+    pub(super) const NONE: Self = Self { agreed: None, last: None, last_sampled_at: Instant::from_micros(0) };
 
     /// A cycle begins: nothing is agreed yet.
     pub(super) fn begin(&mut self) {
@@ -29,8 +32,13 @@ impl<I, O> Stepped<I, O> {
     }
 
     /// Keeps the output of a cycle that is settled.
-    pub(super) fn keep(&mut self, last: Option<Sealed<O>>) {
-        self.last = last;
+    pub(super) fn keep(&mut self, last: Option<Sealed<O>>, sampled_at: Instant) {
+        (self.last, self.last_sampled_at) = (last, sampled_at);
+    }
+
+    /// Returns when the sample was fixed of the last cycle whose output was kept.
+    pub(super) fn last_sampled_at(&self) -> Instant {
+        self.last_sampled_at
     }
 
     /// Hands out the last output, and forgets it.

@@ -9,6 +9,8 @@ pub struct Report {
     pub released: u32,
     /// Cycle numbers that never reached it, though a later one did.
     pub missing: u32,
+    /// Cycles whose output was right and not released, since its sample was too old. They are not among the missing ones.
+    pub withheld: u32,
     /// Released outputs that the oracle contradicts.
     pub wrong: u32,
     /// Outputs released in duplex for which not both channels had sent that vote.

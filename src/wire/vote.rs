@@ -35,6 +35,12 @@ pub(crate) fn arrival(late_us: i32, period_us: u32) -> i16 {
     i16::try_from(units).ok().filter(|units| *units != ARRIVAL_UNKNOWN).unwrap_or(ARRIVAL_UNKNOWN)
 }
 
+/// Returns the microseconds of an arrival; `None` if it says nothing.
+pub(crate) fn arrival_us(arrival: i16, period_us: u32) -> Option<i32> {
+    let us = i32::from(arrival).saturating_mul(arrival_unit_us(period_us).cast_signed());
+    (arrival != ARRIVAL_UNKNOWN).then_some(us)
+}
+
 /// A vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VotePayload<'b> {

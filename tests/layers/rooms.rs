@@ -36,12 +36,12 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
     ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
     ("handover", "claim config standing turn", "drop_resend_at meeting outgoing record schedule"),
-    ("parcel", "config standing turn", "meeting schedule"),
+    ("parcel", "config standing turn", "meeting schedule time"),
     ("upgrade", "config standing undertaking", "meeting outgoing upgrade"),
     ("upgrade/orders", "claim config standing suspicion turn undertaking", "meeting outgoing record upgrade"),
     ("upgrade/words", "config standing turn undertaking", "meeting record upgrade"),
     // What the rooms have in common.
-    ("control", "config suspicion", "copies mechanisms outgoing record schedule upgrade"),
+    ("control", "config suspicion", "copies mechanisms outgoing record schedule time upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
     ("lineage", "claim config standing", "asked leased mechanisms meeting"),
     ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
@@ -50,25 +50,25 @@ const PLATES: &[(&str, &str, &str)] = &[
         "claim config standing suspicion turn",
         "case copying meeting mirror my_vote outgoing peer_vote record samples schedule stepped",
     ),
-    ("closing", "config standing turn", "mechanisms record schedule"),
+    ("closing", "config standing turn", "mechanisms record schedule stepped"),
     ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
     ("receive", "config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
     ("upgrade/hooks", "standing undertaking", "upgrade"),
-    ("seen", "config standing suspicion turn", "mechanisms mirror record stepped"),
+    ("seen", "config standing suspicion turn", "mechanisms mirror record schedule stepped"),
     // For a simulation and a model.
     ("calm", "claim standing turn", "case schedule"),
     (
         "invariants",
         "claim config standing suspicion turn",
-        "asked case copying drop_resend_at leased meeting mending mirror my_vote outgoing peer_vote samples schedule",
+        "asked case copying drop_resend_at leased meeting mending mirror my_vote outgoing peer_vote samples schedule time",
     ),
     ("injected", "", "copying injected mirror my_vote peer_vote samples schedule stepped"),
     (
         "fingerprint",
         "",
         "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record \
-         samples schedule stepped upgrade",
+         samples schedule stepped time upgrade",
     ),
 ];
 

@@ -409,6 +409,10 @@ impl World {
         for drawn in verdicts.into_iter().flatten() {
             self.told[at] |= drawn.faults;
             note(log, || format!(" -> {:?} {:?}", drawn.outcome, drawn.faults));
+            for (cycle, output) in drawn.withheld.into_iter().flatten() {
+                note(log, || format!(" withholds {cycle}={output:#06x}"));
+                self.ghost.drive(at, drawn.outcome, drawn.epoch, cycle, output)?;
+            }
             for (cycle, output) in drawn.outputs.into_iter().flatten().filter(|_| !dies) {
                 note(log, || format!(" DRIVES {cycle}={output:#06x}"));
                 if drawn.outcome != Outcome::Safe {
@@ -525,17 +529,23 @@ struct Drawn {
     epoch: twinstep::Epoch,
     faults: Faults,
     outputs: [Option<(u32, u16)>; 2],
+    /// What was too old to be driven: the state goes on from it all the same.
+    withheld: [Option<(u32, u16)>; 2],
 }
 
 impl Drawn {
     fn of(verdict: Verdict<'_, u16>) -> Self {
         let (outcome, epoch, faults) = (verdict.outcome(), verdict.epoch(), verdict.fault().unwrap_or_default());
+        let mut withheld = [None; 2];
+        for (place, (cycle, output)) in withheld.iter_mut().zip(verdict.withheld()) {
+            *place = Some((cycle.0, *output));
+        }
         let mut outputs = [None; 2];
         for (place, voted) in outputs.iter_mut().zip(verdict.release()) {
             let cycle = voted.cycle().0;
             *place = voted.open().ok().map(|output| (cycle, output));
         }
-        Self { outcome, epoch, faults, outputs }
+        Self { outcome, epoch, faults, outputs, withheld }
     }
 }
 

@@ -157,7 +157,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.take_state();
         self.record.count(|counters| &mut counters.joined);
         let furthest = self.control.config.period_us().saturating_mul(FURTHEST_START_PERIODS);
-        let starts_in_us = cut.starts_in_us.saturating_sub(self.control.config.link_delay_us()).min(furthest);
+        let starts_in_us = cut.starts_in_us.saturating_sub(self.schedule.delay_us(&self.control.config)).min(furthest);
         self.enter_duplex(now, now.plus_us(starts_in_us));
         self.control.standing.begin_probation(self.control.config.probation_cycles());
         Ok(())

@@ -73,7 +73,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// # Errors
     /// [`Refusal`]; nothing has changed. It says whether another try is worth it: [`Refusal::retry`].
     pub fn order(&mut self, now: Instant, order: Order) -> Result<Ordered, Refusal> {
-        self.within_at(now, |node| {
+        self.within_at(now, |node, now| {
             if node.leads() {
                 node.carry_out(now, order).map(|()| Ordered::Done)
             } else {
@@ -151,7 +151,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     /// Says that this half could not be restarted as asked: it joins again as it is. It is asked again after ten seconds, or not
     /// in this boot.
     pub fn restart_failed(&mut self, now: Instant, retry: Retry) {
-        self.within_at(now, |node| {
+        self.within_at(now, |node, now| {
             node.control.undertaking.stay();
             node.upgrade.departure.stay(now, retry);
             node.meeting.renew();

@@ -41,7 +41,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
                 self.exclude_myself(now);
                 return self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None));
             }
-            self.outgoing.vote_is_new(now, &self.control.config);
+            self.outgoing.vote_is_new(now, self.schedule.resend_us(&self.control.config));
         }
         if !self.schedule.is_open() {
             return None;
@@ -58,11 +58,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             return Some(self.settle_trial(now));
         }
         // A claim on its way to take what was left to this channel has to be seen through.
-        if now >= self.schedule.deadline() && !self.is_taking_outputs() {
-            self.miss_deadline(now, arbiter)
-        } else {
-            None
-        }
+        if !self.is_taking_outputs() && self.is_past_deadline(now) { self.miss_deadline(now, arbiter) } else { None }
     }
 
     /// Steps until two results are the same, from a sound checkpoint each time: at most three times.
@@ -169,7 +165,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         }
         let [old, new] = if is_new { [theirs, mine] } else { [mine, theirs] };
         // Should the owner have died before it drove: the old version's is right in any case.
-        self.stepped.keep(old.clone());
+        self.stepped.keep(old.clone(), self.control.turn.sampled_at());
         let released = if is_new && !is_old_driven { new } else { old };
         let holder = self.control.config.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)

@@ -235,6 +235,9 @@ impl<P: Program> Pair<'_, P> {
             let faults = verdict.fault().unwrap_or_default();
             self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
         }
+        for (cycle, output) in verdict.withheld() {
+            self.pass_by(channel, outcome, cycle, output);
+        }
         for voted in verdict.release() {
             let voted = match self.damage[channel.index()].take() {
                 Some(damage) => voted.damaged_by(damage),
@@ -258,6 +261,21 @@ impl<P: Program> Pair<'_, P> {
         self.driven = bytes;
     }
 
+    /// Takes note of an output that was not released since its sample is too old: the state goes on from it.
+    fn pass_by(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output) {
+        let mut bytes = std::mem::take(&mut self.driven);
+        encode(output, &mut bytes);
+        match self.judge_value(channel, outcome, cycle, output, &bytes) {
+            Some(Judgement::Right) => self.report.withheld += 1,
+            Some(Judgement::RightAfterGap(gap)) => {
+                self.report.withheld += 1;
+                self.report.missing += gap;
+            }
+            Some(Judgement::Wrong) | None => {} // it was not driven
+        }
+        self.driven = bytes;
+    }
+
     /// Holds an output that was driven against the votes and the oracle.
     fn judge(&mut self, channel: ChannelId, outcome: Outcome, cycle: Cycle, output: &P::Output, bytes: &[u8]) {
         if outcome == Outcome::Agreed && !self.votes.both_voted_bytes(cycle, bytes) {
@@ -266,16 +284,7 @@ impl<P: Program> Pair<'_, P> {
         let silence_us = self.driven_at.replace(self.now).map_or(0, |at| self.now - at);
         self.report.longest_silence_us = self.report.longest_silence_us.max(silence_us);
         self.report.longest_idle_us = self.report.longest_silence_us;
-        if self.goes_back(channel, outcome, cycle)
-            && let Some(node) = &self.nodes[channel.index()]
-        {
-            self.report.went_back += 1;
-            self.oracle.go_back(cycle, node.state(), output);
-        }
-        if self.is_old_vote(channel, outcome, cycle, bytes) {
-            return;
-        }
-        let judgement = self.oracle.judge_bytes(channel, outcome, cycle, bytes);
+        let Some(judgement) = self.judge_value(channel, outcome, cycle, output, bytes) else { return };
         if self.trace.is_some() {
             let what = std::format!("in cycle {cycle}: {}, {judgement:?}", readable(output));
             self.trace_it(channel, || TracedEvent::Drove(what));
@@ -288,5 +297,26 @@ impl<P: Program> Pair<'_, P> {
             }
             Judgement::Wrong => self.report.wrong += 1,
         }
+    }
+
+    /// Holds the value of a cycle against the oracle; `None` if it is one of long ago that both voted for.
+    fn judge_value(
+        &mut self,
+        channel: ChannelId,
+        outcome: Outcome,
+        cycle: Cycle,
+        output: &P::Output,
+        bytes: &[u8],
+    ) -> Option<Judgement> {
+        if self.goes_back(channel, outcome, cycle)
+            && let Some(node) = &self.nodes[channel.index()]
+        {
+            self.report.went_back += 1;
+            self.oracle.go_back(cycle, node.state(), output);
+        }
+        if self.is_old_vote(channel, outcome, cycle, bytes) {
+            return None;
+        }
+        Some(self.oracle.judge_bytes(channel, outcome, cycle, bytes))
     }
 }

@@ -11,6 +11,7 @@ use crate::sim::failure::Failure;
 use crate::sim::hush::{Caught, catch};
 use crate::sim::pair::Moment;
 use crate::sim::purity::readable;
+use crate::sim::report::Report;
 use crate::sim::sending::{Leaving, Sending};
 use crate::sim::trace::TracedEvent;
 use crate::succession::Successor;
@@ -183,6 +184,14 @@ where
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         let verdict = verdict.bind(&arbiter);
         let (outcome, mode) = (verdict.outcome(), verdict.mode());
+        for withheld in verdict.withheld() {
+            let half = self.halves[channel.index()].as_ref();
+            let mut seen = Report::default();
+            self.oracle.drive(&mut seen, channel, version, outcome, withheld, half);
+            self.report.withheld += seen.released;
+            (self.report.missing, self.report.went_back) =
+                (self.report.missing + seen.missing, self.report.went_back + seen.went_back);
+        }
         for voted in verdict.release() {
             let cycle = voted.cycle();
             match voted.open() {

@@ -40,6 +40,9 @@ pub(crate) fn in_words(event: &Event) -> String {
         }
         Event::LetGo => "let go of the outputs for the other version".into(),
         Event::HandedOver(channel) => format!("the outputs were handed over to {channel}"),
+        Event::Withheld => "an output was not released: its sample is too old".into(),
+        Event::Stalled => "was not polled at a deadline: waits for the other channel once more".into(),
+        Event::Gap => "the clock jumped, or nobody called for long".into(),
         Event::Fault(faults) => format!("fault: {}", named(faults.iter_names().map(|(name, _)| name))),
     }
 }
@@ -65,6 +68,8 @@ pub(super) fn kind(event: &Event) -> &'static str {
         Event::Tried { .. } => "tried",
         Event::LetGo => "let go",
         Event::HandedOver(_) => "handed over",
+        Event::Withheld => "withheld",
+        Event::Stalled | Event::Gap => "stalled",
         Event::Fault(_) => "fault",
     }
 }

@@ -1,0 +1,86 @@
+//! A channel that was not polled, by a flash erase or a debugger, doubts itself before it blames the other one.
+
+use super::program::{CONFIG, Relay, channel};
+use super::time::{Around, both};
+use twinstep::{Config, Faults, Mode};
+
+/// How a channel ended.
+#[derive(Debug)]
+struct End {
+    mode: Mode,
+    takeovers: u32,
+    stalls: u32,
+    fault: Option<Faults>,
+}
+
+/// A and B do nothing for so long, once, between two cycles.
+fn after_stalls(config: Config, stalls_us: [u64; 2]) -> [End; 2] {
+    let relay = Relay::default();
+    both([Around::usual(), Around::usual()], |mut port| {
+        let me = port.me.index();
+        let mut pair = channel(&port, relay.clone(), 1 + me as u32, config);
+        let mut end = None;
+        for cycle in 0..90 {
+            let _ = pair.cycle(&mut port, || 1).unwrap();
+            if cycle == 40 {
+                port.pass(stalls_us[me]);
+            }
+            // One of both ends first, and then the other one is alone.
+            if cycle == 80 {
+                let node = pair.node();
+                let (mode, counters) = (node.mode(), node.counters());
+                let fault = node.first_fault().map(|first| first.faults);
+                end = Some(End { mode, takeovers: counters.takeovers, stalls: counters.stalls, fault });
+            }
+        }
+        end.unwrap()
+    })
+}
+
+#[test]
+fn a_stall_that_the_other_one_bears_costs_no_redundancy() {
+    // 60 ms of vote window, 100 ms of period: a stall of 150 ms ends within the window of the next cycle.
+    let patient = Config { patience: 2, ..CONFIG };
+    for (config, stall_us) in [(CONFIG, 150_000), (patient, 150_000), (patient, 250_000), (patient, 300_000)] {
+        for stalls_us in [[stall_us, 0], [0, stall_us], [stall_us; 2]] {
+            let ends = after_stalls(config, stalls_us);
+            for end in &ends {
+                assert_eq!((end.mode, end.takeovers, end.fault), (Mode::Duplex, 0, None), "{stalls_us:?}: {ends:?}");
+            }
+        }
+    }
+}
+
+/// One that the other one does not bear looks to it like a death: it goes on alone, and the channel that stalled joins again. That one
+/// has taken nothing over and blames nobody.
+#[test]
+fn whoever_stalled_for_longer_takes_nothing_over_and_blames_nobody() {
+    for stalls_us in [[250_000, 0], [0, 250_000], [1_000_000, 0], [0, 1_000_000]] {
+        let ends = after_stalls(CONFIG, stalls_us);
+        let at = usize::from(stalls_us[0] == 0);
+        assert_eq!(ends[1 - at].takeovers, 1, "{ends:?}");
+        assert_eq!(ends[at].takeovers, 0, "{ends:?}");
+        let blames = Faults::PEER_SILENT | Faults::PEER_FAULTY | Faults::PEER_LEFT;
+        assert!(!ends[at].fault.unwrap_or_default().intersects(blames), "{ends:?}");
+        assert!(ends.iter().all(|end| end.mode == Mode::Duplex), "{ends:?}");
+    }
+}
+
+/// Both at once, whoever wakes first, and wherever in the cycle they were.
+#[test]
+fn two_that_stalled_at_once_go_on_in_duplex() {
+    let mut stalls = 0;
+    for stall_us in [90_000_u64, 150_000, 300_000, 1_000_000] {
+        for later_us in [0, 1, 100, 3_000] {
+            for stalls_us in [[stall_us, stall_us + later_us], [stall_us + later_us, stall_us]] {
+                let ends = after_stalls(CONFIG, stalls_us);
+                for end in &ends {
+                    let seen = (end.mode, end.takeovers, end.fault);
+                    assert_eq!(seen, (Mode::Duplex, 0, None), "{stalls_us:?}: {ends:?}");
+                    stalls += end.stalls;
+                }
+            }
+        }
+    }
+    let _ = stalls;
+}
