@@ -71,6 +71,11 @@ pub struct Config {
     /// missed deadline, so a link that is silent for a vote window costs the redundancy; on a
     /// line with bursts of that length take 1 or 2, and have the outputs hold as long.
     pub patience: u8,
+    /// Periods after which a claim that the arbiter has not answered is withdrawn, one at least; an owner that the arbiter does not confirm for
+    /// as long, without naming another one, stands by. Until then the outputs hold. Then the
+    /// [fault](crate::Faults::LEASE_UNANSWERED) is told, and the arbiter is asked again after as many periods, and with pauses that double
+    /// up to 32 times as many.
+    pub claim_limit: u8,
     /// Which channel drives.
     pub drive: Drive,
     /// Blocks of memory checked each cycle: a flipped bit in memory that nobody uses meanwhile is
@@ -124,6 +129,7 @@ impl Config {
         hello_us: 50_000,
         link_delay_us: 3_000,
         patience: 0,
+        claim_limit: 10,
         drive: Drive::Owner,
         scrub_blocks: 4,
         copy_blocks: 4,
@@ -156,6 +162,9 @@ impl Config {
         }
         if retransmit_us == 0 || retransmit_us >= vote_window_us {
             return Err(ConfigError::RetransmitOutsideWindow { retransmit_us, vote_window_us });
+        }
+        if self.claim_limit == 0 {
+            return Err(ConfigError::ClaimLimitMissing);
         }
         if hello_us == 0 {
             return Err(ConfigError::HelloIntervalMissing);
@@ -252,6 +261,8 @@ pub enum ConfigError {
         /// The window it must stay below.
         vote_window_us: u32,
     },
+    /// `claim_limit` is 0: no claim could be answered.
+    ClaimLimitMissing,
     /// `hello_us` is 0.
     HelloIntervalMissing,
     /// Longer periods cannot be measured.
@@ -314,6 +325,7 @@ impl core::fmt::Display for ConfigError {
             Self::RetransmitOutsideWindow { retransmit_us, vote_window_us } => {
                 write!(f, "retransmit interval {retransmit_us} us is not within 1 to {vote_window_us} us")
             }
+            Self::ClaimLimitMissing => write!(f, "claim limit is 0: no claim could be answered"),
             Self::HelloIntervalMissing => write!(f, "hello interval is 0"),
             Self::PeriodTooLong { period_us, longest_us } => {
                 write!(f, "period {period_us} us is above {longest_us} us")

@@ -74,8 +74,12 @@ bitflags::bitflags! {
         /// The new version drove, and its output was not alike to the old one's more often than allowed: the old one's was
         /// driven, and the outputs go back to it.
         const TRIAL_FAILED = 1 << 27;
-        /// The arbiter cannot tell whether this channel owns: it stays in service, and its outputs do not open until the arbiter can.
+        /// The arbiter cannot tell whether this channel owns, or denies it though it lets nobody newer through: the channel stays in service,
+        /// and its outputs do not open meanwhile. After `Config::claim_limit` it stands by, and asks again with growing pauses.
         const LEASE_UNKNOWN = 1 << 28;
+        /// The arbiter did not answer a claim within `Config::claim_limit`: the claim was withdrawn. An owner releases what is safe, one
+        /// that had asked for a joiner goes on alone, and another channel stands by. It is asked again, with growing pauses.
+        const LEASE_UNANSWERED = 1 << 29;
     }
 }
 

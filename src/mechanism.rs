@@ -86,6 +86,10 @@ pub enum Mechanism {
     Age,
     /// Giving the other channel another vote window after an own stall.
     Doubt,
+    /// Withdrawing a claim that is not answered.
+    ClaimLimit,
+    /// Taking no single reading of the arbiter for the loss of the lease.
+    Misread,
 }
 
 impl Mechanisms {

@@ -123,7 +123,6 @@ mod upgrade;
 mod ways;
 
 use crate::agree::Samples;
-use crate::fault::Faults;
 use crate::ids::{Cycle, Epoch, Instant};
 use crate::journal::Event;
 use crate::lease::{Arbiter, Confirmation};
@@ -266,6 +265,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     fn open_slot(&mut self, now: Instant) {
         self.schedule.open_slot(now, &self.control.config);
+        self.control.claim.slot_opens();
         if self.control.standing.is_empty() && self.control.standing.mode().is_paired() {
             self.schedule.wait_for_first_cycle(now, &self.control.config);
         }
@@ -331,11 +331,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if may_own && !claims {
             match self.confirmation(arbiter) {
                 Confirmation::Yes => {}
-                Confirmation::No => {
-                    self.fault(Faults::LEASE_LOST);
-                    self.stand_by(now, ModeEvent::LeaseLost);
-                }
-                Confirmation::CannotTell => self.record.bear(Faults::LEASE_UNKNOWN),
+                answer => self.lease_is_in_doubt(now, answer, arbiter),
             }
         }
         let verdict = match self.control.standing.mode() {

@@ -67,7 +67,7 @@ mod upgrade;
 mod votes;
 mod wire;
 
-pub use arbiter::{ArbiterKind, SimArbiter};
+pub use arbiter::{ArbiterKind, Silence, SimArbiter};
 pub use campaign::Campaign;
 pub use checks::Broken;
 pub use disturbance::{Arrival, Disturbance, Disturbed, Secrets};

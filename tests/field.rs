@@ -5,6 +5,8 @@
 
 #[path = "field/age.rs"]
 mod age;
+#[path = "field/answers.rs"]
+mod answers;
 #[path = "field/stall.rs"]
 mod stall;
 mod support;

@@ -131,6 +131,7 @@ fn each_disturbance_has_a_row() {
         Disturbance::AsymmetricInformation { frames },
         Disturbance::Subset { for_us },
         Disturbance::Stalled { for_us },
+        Disturbance::Slow { by_us: 1, for_us },
         Disturbance::Blocked { for_us },
     ];
     for disturbance in all {

@@ -1,11 +1,11 @@
 //! From two empty channels to duplex: A cuts over B, or one starts alone.
 
-use super::lineage::newest_of;
+use super::lineage::{Answer, newest_of};
 use super::meeting::Boot;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Epoch, Instant, Phase, Stage};
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::lease::{Arbiter, Grounds};
 use crate::mode::ModeEvent;
 use crate::program::Program;
 use crate::verdict::{Outcome, Unbound};
@@ -75,12 +75,16 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Claims the first ownership of epoch `to`; a refusal leads back to listening.
     fn claim_first<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch) -> bool {
         match self.ask(now, arbiter, to, Grounds::First) {
-            Claim::Granted => true,
-            Claim::Pending => {
+            Answer::Granted => true,
+            Answer::Pending => {
                 self.schedule.poll_again_soon(now, &self.control.config);
                 false
             }
-            Claim::Refused => {
+            Answer::Unanswered => {
+                self.stop_booting();
+                false
+            }
+            Answer::Refused => {
                 self.control.standing.saw(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_REFUSED);
                 self.stop_booting();
@@ -100,6 +104,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if due
             && free
             && arbiter.remembered().is_some()
+            && self.control.claim.may_ask()
             && !self.control.suspicion.is_barred(self.control.config.me())
             && !self.leaves()
         {
@@ -111,7 +116,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves();
+        let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves() && self.control.claim.may_ask();
         if self.control.config.me() == ChannelId::A && self.meeting.boot() == Boot::Listening && may_pair {
             self.meeting.lead(joiner_nonce);
         }
@@ -119,7 +124,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Joins a channel that is empty as this one is, if its `Cut` is meant for this boot.
     pub(super) fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.control.suspicion.is_any_barred() || self.leaves() {
+        if self.control.suspicion.is_any_barred() || self.leaves() || !self.control.claim.may_ask() {
             return Err(Reject::Mode);
         }
         let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.control.standing.newest();

@@ -66,11 +66,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         ];
         let mut is_any_stale = false;
         for (released, limit) in verdict.released.iter_mut().zip(limits) {
-            let Some(stale) = released.take_if(|_| now > limit) else { continue };
-            is_any_stale = true;
+            let stale = released.take_if(|_| now > limit);
+            is_any_stale |= stale.is_some();
             #[cfg(feature = "sim")]
-            let stale = verdict.withheld.iter_mut().find(|place| place.is_none()).map(|place| place.insert(stale));
-            drop(stale);
+            if let Some(place) = verdict.withheld.iter_mut().find(|place| place.is_none()) {
+                *place = stale;
+            }
         }
         if is_any_stale {
             self.record.count(|counters| &mut counters.withheld);
@@ -84,6 +85,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.turn.hold();
         self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
+        if self.leads() && self.control.claim.is_unanswered() {
+            return self.safe_verdict(); // nobody knows how long it will be
+        }
         let holder = self.leads().then_some(self.control.config.me()); // whose actuators stay as they are
         self.verdict(Outcome::Held, [None, None], holder)
     }

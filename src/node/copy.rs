@@ -2,12 +2,12 @@
 
 mod join;
 
-use super::lineage::newest_of;
+use super::lineage::{Answer, newest_of};
 use super::meeting::Cutting;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Instant, Phase, Stage};
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::lease::{Arbiter, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mirror::Range;
 use crate::mode::{Mode, ModeEvent};
@@ -134,6 +134,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         if is_refused
             || is_claiming
+            || !self.control.claim.may_ask()
             || is_under_way
             || is_newer
             || self.control.suspicion.is_barred(self.control.config.me().other())
@@ -216,24 +217,28 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // Its outputs open in the new epoch only from the moment of the grant, whose time
         // nobody knows: nothing is released while the answer is on its way.
         match self.ask(now, arbiter, to, Grounds::PeerJoins) {
-            Claim::Granted => {
+            Answer::Granted => {
                 self.control.standing.adopt(to);
                 self.control.claim.end();
                 if let Some(donor) = &mut self.copying.donor {
                     donor.epoch_was_raised();
                 }
             }
-            Claim::Refused => {
+            // It asked only for the joiner: it goes on as before.
+            Answer::Unanswered => {
+                self.change_mode(now, ModeEvent::CopyEnded);
+            }
+            Answer::Refused => {
                 self.control.standing.saw(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_LOST);
                 self.stand_by(now, ModeEvent::LeaseLost);
                 let is_open = self.schedule.is_open();
                 return ControlFlow::Break(is_open.then(|| self.verdict(Outcome::Waiting, [None, None], None)));
             }
-            Claim::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => {
+            Answer::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => {
                 return ControlFlow::Break(Some(self.hold()));
             }
-            Claim::Pending => self.schedule.poll_again_soon(now, &self.control.config),
+            Answer::Pending => self.schedule.poll_again_soon(now, &self.control.config),
         }
         ControlFlow::Continue(())
     }

@@ -80,12 +80,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         let patience_is_over = self.control.turn.held() >= self.control.config.patience();
         if self.has_let_go() && patience_is_over {
-            self.claim_outputs(Grounds::TakesBack);
-            return self.poll_takeover(now, arbiter);
+            return self.take_over_at_deadline(now, Grounds::TakesBack, arbiter);
         }
         if self.found_peer_faulty() {
-            self.claim_outputs(Grounds::PeerFaulty);
-            return self.poll_takeover(now, arbiter);
+            return self.take_over_at_deadline(now, Grounds::PeerFaulty, arbiter);
         }
         if patience_is_over && self.mending.waits() {
             // An owner whose peer is gone as well has nobody to leave the outputs to.
@@ -116,8 +114,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
         if patience_is_over || self.meeting.is_cutting() && self.mechanisms.on(Mechanism::CutPatience) {
             self.fault(Faults::PEER_SILENT);
-            self.claim_outputs(Grounds::Silence);
-            return self.poll_takeover(now, arbiter);
+            return self.take_over_at_deadline(now, Grounds::Silence, arbiter);
         }
         self.record.bear(Faults::PEER_SILENT); // borne, so not worth the record
         Some(self.hold())
@@ -231,6 +228,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return false;
         }
         self.my_vote.settle();
+        self.control.claim.answered(); // with the peer there is nothing to be asked
         self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
         if self.control.turn.held() == 0 && !self.schedule.has_stalled() {
             self.control.standing.serve_probation();

@@ -138,6 +138,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !self.control.owns() && newest_of(arbiter).counter() > self.control.standing.epoch().counter() {
             // The peer has come to its conclusion and went on without this channel.
             self.fault(Faults::OVERTAKEN);
+            self.control.claim.answered();
             self.stand_by(now, ModeEvent::Overtaken);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
@@ -157,10 +158,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             {
                 Some(self.leave(now))
             }
-            Diagnosis::Faulty(..) => {
-                self.claim_outputs(Grounds::PeerFaulty);
-                self.poll_takeover(now, arbiter)
-            }
+            Diagnosis::Faulty(..) => self.take_over_at_deadline(now, Grounds::PeerFaulty, arbiter),
             Diagnosis::Transient(_) | Diagnosis::Unattributed => Some(self.fatal(now, Faults::UNATTRIBUTED)),
         }
     }

@@ -9,13 +9,13 @@
 //!                    knows of the last hand-over or not: the first to claim has the outputs, and is the only one
 //! ```
 
-use super::lineage::{is_in_block, newest_of};
+use super::lineage::{Answer, is_in_block, newest_of};
 use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::journal::Event;
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::lease::{Arbiter, Grounds};
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
 use crate::verdict::{Outcome, Unbound};
@@ -34,11 +34,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return None;
         };
         match self.ask(now, arbiter, to, Grounds::HandedOver) {
-            Claim::Granted => {
+            Answer::Granted => {
                 self.go_on_in(now, to);
                 None
             }
-            Claim::Refused => {
+            Answer::Unanswered => {
+                self.stand_by(now, ModeEvent::Refused);
+                self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
+            }
+            Answer::Refused => {
                 // The other one has taken them back, and goes on alone.
                 self.control.standing.saw(newest_of(arbiter).counter());
                 self.fault(Faults::LEASE_REFUSED);
@@ -46,8 +50,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 self.stand_by(now, ModeEvent::Refused);
                 self.schedule.is_open().then(|| self.verdict(Outcome::Waiting, [None, None], None))
             }
-            Claim::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
-            Claim::Pending => {
+            Answer::Pending if self.schedule.is_open() && self.schedule.slot_is_over(now) => Some(self.hold()),
+            Answer::Pending => {
                 self.schedule.poll_again_soon(now, &self.control.config);
                 None
             }

@@ -50,7 +50,7 @@ pub enum Invariant {
     OwnSample,
     /// The votes are of this cycle or the one before, and once this channel has stepped its own is of this one.
     VotedCycle,
-    /// Past the patience a cycle in duplex is held for an answer of the arbiter, or for evidence.
+    /// Past the patience a cycle in duplex is held for an answer of the arbiter, be it asked again later, or for evidence.
     Patience,
     /// A claim has grounds that its mode has.
     ClaimedGrounds,
@@ -310,7 +310,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
         }
         let has_found = || self.case.of(cycle).is_some_and(|examination| examination.mine().is_some());
-        let waits = || self.control.claim.is_under_way() || self.case.of(cycle).is_some();
+        let asks = || self.control.claim.is_under_way() || self.control.claim.is_unanswered();
+        let waits = || asks() || self.case.of(cycle).is_some();
         first_broken! {
             matches!(mode, Mode::Starting | Mode::Joining) && self.has_cycle() => NoCycle,
             progress == Progress::Examined && !has_found() => Examination,
@@ -334,10 +335,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         let (me, epoch) = (self.control.config.me(), self.control.standing.epoch());
         let Some((to, grounds)) = claim.figures() else { return Some(Invariant::ClaimedGrounds) };
+        // An arbiter that did not answer is asked again by a channel that stands by.
+        let asks_again = mode == Mode::Standby && grounds == Grounds::Silence && claim.is_unanswered();
         // The first owner may be told its number by the other channel: it is in that epoch before it asks.
         let is_above = to.counter() > epoch.counter() || grounds == Grounds::First && to == epoch;
         first_broken! {
-            !may_claim(mode, grounds) => ClaimedGrounds,
+            !may_claim(mode, grounds) && !asks_again => ClaimedGrounds,
             to.owner() != me || !is_above => ClaimedNumber,
             claim.is_backed() && self.takeover_claim().is_none() => BackedClaim,
         }

@@ -1,10 +1,21 @@
 //! Lineage: which epoch comes next, and what the arbiter says to it.
 
 use super::{MayUpgrade, Node};
+use crate::fault::Faults;
 use crate::ids::{Epoch, Instant};
 use crate::lease::{Arbiter, Claim, Confirmation, Grounds};
 use crate::mechanism::Mechanism;
 use crate::program::Program;
+
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Granted,
+    Refused,
+    Pending,
+    /// None came, and the claim was withdrawn.
+    Unanswered,
+}
 
 /// So many numbers has a trial: for its beginning and its hand-overs.
 const BLOCK: u32 = 4;
@@ -40,14 +51,30 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         Epoch::new(last, self.control.config.me()).successor(self.control.config.me())
     }
 
-    pub(super) fn ask<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Claim {
+    /// Asks the arbiter. A claim that it has not answered within the limit is withdrawn, and the fault told.
+    pub(super) fn ask<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A, to: Epoch, grounds: Grounds) -> Answer {
         let (epoch, me) = (self.control.standing.epoch(), self.control.config.me());
         if self.asked != Epoch::NONE && self.asked != to && self.asked != epoch {
             arbiter.release(self.asked, me); // another claim has taken its place
         }
         let claim = arbiter.claim(now, epoch, to, grounds);
         self.asked = if claim == Claim::Refused { Epoch::NONE } else { to };
-        if self.mechanisms.on(Mechanism::Lease) { claim } else { Claim::Granted }
+        let limit = self.control.config.claim_limit();
+        match claim {
+            _ if !self.mechanisms.on(Mechanism::Lease) => Answer::Granted,
+            Claim::Pending if !self.control.claim.is_overdue(limit) || !self.mechanisms.on(Mechanism::ClaimLimit) => {
+                Answer::Pending
+            }
+            Claim::Pending => {
+                self.control.claim.withdraw(limit);
+                self.fault(Faults::LEASE_UNANSWERED);
+                Answer::Unanswered
+            }
+            Claim::Granted | Claim::Refused => {
+                self.control.claim.answered();
+                if claim == Claim::Granted { Answer::Granted } else { Answer::Refused }
+            }
+        }
     }
 
     /// Whether this channel serves and owns the outputs, as far as it knows; then it holds the step of an upgrade, too.

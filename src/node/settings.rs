@@ -32,6 +32,8 @@ pub(super) struct Settings {
     prefers: u8,
     boots_alone: u8,
     is_b: u8,
+    claim_limit: u8,
+    unused: [u8; 3],
 }
 
 /// The policy for what nobody can attribute.
@@ -78,6 +80,8 @@ impl Settings {
             },
             boots_alone: config.solo_boot_after_us.is_some().into(),
             is_b: (me == ChannelId::B).into(),
+            claim_limit: config.claim_limit,
+            unused: [0; 3],
         }
     }
 
@@ -161,6 +165,10 @@ impl Settings {
 
     pub(super) fn patience(&self) -> u16 {
         self.patience.into()
+    }
+
+    pub(super) fn claim_limit(&self) -> u8 {
+        self.claim_limit
     }
 
     pub(super) fn transient_limit(&self) -> u8 {

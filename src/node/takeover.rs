@@ -1,11 +1,11 @@
 //! Taking over: the arbiter first, then the last cycle of the dead owner, then this one.
 
-use super::lineage::newest_of;
+use super::lineage::{Answer, newest_of};
 use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{Epoch, Instant};
 use crate::journal::Event;
-use crate::lease::{Arbiter, Claim, Grounds};
+use crate::lease::{Arbiter, Confirmation, Grounds};
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
 use crate::program::Program;
@@ -13,12 +13,26 @@ use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Unbound};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Resolves to go on without the peer; `poll_takeover` asks.
+    /// Resolves to go on without the peer; `poll_takeover` asks. Not while it pauses, for an arbiter that did not answer.
     pub(super) fn claim_outputs(&mut self, grounds: Grounds) {
+        if !self.control.claim.may_ask() {
+            return;
+        }
         let is_trial =
             U::IS_ON && self.control.standing.mode() == Mode::Trial && self.mechanisms.on(Mechanism::TrialNumbers);
         let to = if is_trial { self.next_block() } else { self.next_epoch() };
         self.control.claim.begin(to, grounds);
+    }
+
+    /// Claims the outputs at a deadline, to go on without the peer. While it pauses the cycle is held.
+    pub(super) fn take_over_at_deadline<A: Arbiter>(
+        &mut self,
+        now: Instant,
+        grounds: Grounds,
+        arbiter: &mut A,
+    ) -> Option<Unbound<P::Output>> {
+        self.claim_outputs(grounds);
+        if self.is_taking_over() { self.poll_takeover(now, arbiter) } else { Some(self.hold()) }
     }
 
     /// Asks the arbiter for the outputs, to go on without the peer.
@@ -39,20 +53,21 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let was_backed = self.control.claim.is_backed();
         if !was_backed {
             if !self.is_all_sound() {
-                return Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED));
+                return Some(self.cannot_go_on(now));
             }
             self.mending.forget();
             self.control.claim.back();
         }
         match self.ask(now, arbiter, to, grounds) {
             // The answer took its time, in which memory may have been hit again.
-            Claim::Granted if was_backed && !self.is_all_sound() || self.mending.waits() => {
+            Answer::Granted if was_backed && !self.is_all_sound() || self.mending.waits() => {
+                self.control.standing.adopt(to); // the outputs are this channel's to be driven safe
                 Some(self.fatal(now, Faults::CHECKPOINT_DAMAGED))
             }
-            Claim::Granted => Some(self.take_over(now, to)),
+            Answer::Granted => Some(self.take_over(now, to)),
             // The guilty one must let go first; this channel asks again at the next deadline. If the
             // peer was granted a newer epoch, there is nothing to wait for.
-            Claim::Refused
+            Answer::Refused
                 if self.found_peer_faulty()
                     && self.mechanisms.on(Mechanism::KeptVerdict)
                     && newest_of(arbiter).counter() <= self.control.standing.epoch().counter() =>
@@ -63,12 +78,50 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 }
                 Some(self.hold())
             }
-            Claim::Refused => Some(self.refused(now, newest_of(arbiter))),
-            Claim::Pending if self.schedule.slot_is_over(now) => Some(self.hold()),
-            Claim::Pending => {
+            Answer::Unanswered if self.leads() => Some(self.hold()),
+            Answer::Unanswered => {
+                self.stand_by(now, ModeEvent::Refused);
+                Some(self.verdict(Outcome::Waiting, [None, None], None))
+            }
+            Answer::Refused => Some(self.refused(now, newest_of(arbiter))),
+            Answer::Pending if self.schedule.slot_is_over(now) => Some(self.hold()),
+            Answer::Pending => {
                 self.schedule.poll_again_soon(now, &self.control.config);
                 None
             }
+        }
+    }
+
+    /// Memory is beyond repair, and the peer is gone. The owner drives what is safe; another channel has no outputs to drive, and what it
+    /// knows of no use: it begins anew with the peer.
+    fn cannot_go_on(&mut self, now: Instant) -> Unbound<P::Output> {
+        if self.control.owns() {
+            return self.fatal(now, Faults::CHECKPOINT_DAMAGED);
+        }
+        self.fault(Faults::CHECKPOINT_DAMAGED);
+        self.leave(now)
+    }
+
+    /// The arbiter does not confirm that this channel owns. Only where it lets somebody newer through is one word of it enough: else it may be
+    /// a misread, and while no output opens nothing is at stake.
+    pub(super) fn lease_is_in_doubt<A: Arbiter>(&mut self, now: Instant, answer: Confirmation, arbiter: &A) {
+        let (epoch, newest) = (self.control.standing.epoch(), newest_of(arbiter));
+        let is_denied = answer == Confirmation::No;
+        let is_overtaken = is_denied && newest.counter() > epoch.counter();
+        let has_no_memory = arbiter.remembered().is_none();
+        let limit = if is_denied && has_no_memory { 1 } else { self.control.config.claim_limit() };
+        let is_lost = is_denied && !self.mechanisms.on(Mechanism::Misread);
+        if !is_overtaken && !is_lost && !self.control.claim.doubt(limit) {
+            self.record.bear(Faults::LEASE_UNKNOWN);
+            return;
+        }
+        self.control.standing.saw(newest.counter());
+        self.fault(if is_denied { Faults::LEASE_LOST } else { Faults::LEASE_UNKNOWN });
+        self.stand_by(now, ModeEvent::LeaseLost);
+        if !is_overtaken || newest.owner() == self.control.config.me() {
+            self.control.claim.withdraw(self.control.config.claim_limit()); // nobody else has them: to be asked for again
+        } else {
+            self.control.claim.answered();
         }
     }
 
@@ -131,6 +184,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn poll_standby<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         if !self.schedule.is_open() {
             return None;
+        }
+        // The arbiter was silent: it is asked again.
+        if self.control.claim.is_unanswered() && !self.control.standing.is_empty() {
+            self.claim_outputs(Grounds::Silence);
         }
         if self.is_taking_over() && !self.control.turn.is_settled() {
             return self.poll_takeover(now, arbiter);

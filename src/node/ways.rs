@@ -21,6 +21,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         U::steps_on(self, step);
         self.forget_cycle();
         self.control.standing.pair();
+        self.control.claim.answered();
         self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
         self.schedule.start_at(start);
     }
@@ -60,6 +61,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.case.forget_proof_test(); // cycles are counted anew
         U::starts_over(self);
         self.control.standing.start_over();
+        self.control.claim.answered();
         self.control.turn.go_on_from(Cycle(0));
         self.forget_cycle();
         self.mirror.reset(P::init);

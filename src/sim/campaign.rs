@@ -395,7 +395,11 @@ impl<P: Program + 'static> Campaign<P> {
         let is_absent = |class: &Class| match class.fault {
             Fault::Upgrade(_) if self.bench.is_none() && self.simulation.into_upgrade.is_none() => true,
             Fault::Latent if !has_cold => true,
-            Fault::Misread if self.is_arbiter_fixed && matches!(self.setup.arbiter, ArbiterKind::Preferred(_)) => true,
+            Fault::Misread | Fault::Unread | Fault::Mute
+                if self.is_arbiter_fixed && matches!(self.setup.arbiter, ArbiterKind::Preferred(_)) =>
+            {
+                true
+            }
             Fault::Flip(site) | Fault::Permanent(site) if self.has_nothing_at(site) => true,
             Fault::Sealed if P::OUTPUT_BYTES == 0 => true,
             _ => !self.bench().can(class),

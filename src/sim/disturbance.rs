@@ -64,6 +64,13 @@ pub enum Disturbance {
         /// How long.
         for_us: u64,
     },
+    /// A slower line: all of this direction takes so much longer, for a while.
+    Slow {
+        /// How much longer.
+        by_us: u64,
+        /// How long.
+        for_us: u64,
+    },
     /// Blocked channel: neither direction carries anything for a while.
     Blocked {
         /// How long.
@@ -135,7 +142,9 @@ impl Disturbance {
                 let next = again(frames).map(|frames| Self::AsymmetricInformation { frames });
                 Disturbed { next, ..of(vec![arrival(corrupted(rng, frame, bits))]) }
             }
-            Self::Subset { .. } | Self::Stalled { .. } | Self::Blocked { .. } => Disturbed::default(),
+            Self::Subset { .. } | Self::Stalled { .. } | Self::Slow { .. } | Self::Blocked { .. } => {
+                Disturbed::default()
+            }
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Line {
     blocked_until: [u64; 2],
     /// Until when all of A and of B waits.
     stalled_until: [u64; 2],
+    /// Until when all of A and of B takes longer, and by how much.
+    slow_until: [(u64, u64); 2],
     recorder: Recorder,
     /// Bytes carried, and bytes flipped.
     pub(super) carried: u64,
@@ -43,6 +45,7 @@ impl Line {
             held_back: [None, None],
             blocked_until: [0; 2],
             stalled_until: [0; 2],
+            slow_until: [(0, 0); 2],
             recorder: Recorder::default(),
             carried: 0,
             damaged: 0,
@@ -90,6 +93,7 @@ impl Line {
         match disturbance {
             Disturbance::Subset { for_us } => self.blocked_until[sender.index()] = now + for_us,
             Disturbance::Stalled { for_us } => self.stalled_until[sender.index()] = now + for_us,
+            Disturbance::Slow { by_us, for_us } => self.slow_until[sender.index()] = (now + for_us, by_us),
             Disturbance::Blocked { for_us } => self.blocked_until = [now + for_us; 2],
             _ => self.disturbed[sender.index()] = Some(disturbance),
         }
@@ -113,7 +117,7 @@ impl Line {
     /// Ends what is being done.
     pub(super) fn calm(&mut self) {
         (self.disturbed, self.held_back) = ([None; 2], [None, None]);
-        (self.blocked_until, self.stalled_until) = ([0; 2], [0; 2]);
+        (self.blocked_until, self.stalled_until, self.slow_until) = ([0; 2], [0; 2], [(0, 0); 2]);
     }
 
     /// Notes a frame that was sent, should it be replayed.
@@ -136,6 +140,8 @@ impl Line {
         if now < self.blocked_until[at] {
             return;
         }
+        let (slow_until, by_us) = self.slow_until[at];
+        let arrival = if now < slow_until { arrival + by_us } else { arrival };
         let arrival = arrival.max(self.stalled_until[at]);
         let [a, b] = &mut self.towards;
         let (there, back) = if at == 0 { (b, a) } else { (a, b) };

@@ -33,7 +33,7 @@ fn a_mechanism_that_is_off_is_missed() {
         (Mechanism::Settled, Site::Comparator, None, SEEDS as u32, held),
         (Mechanism::Settled, Site::PeerVote, Some(Kind::Sample), 3, held),
         (Mechanism::Samples, Site::MySample, None, 5, safe),
-        (Mechanism::Control, Site::Control, None, 24, took_over),
+        (Mechanism::Control, Site::Control, None, 14, took_over),
         (Mechanism::Control, Site::MyVote, Some(Kind::Vote), 3, took_over),
         (Mechanism::Scrub, Site::Working, None, 60, "memory differs"),
         (Mechanism::Scrub, Site::Checkpoint, None, 60, "memory differs"),

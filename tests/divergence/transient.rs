@@ -31,7 +31,7 @@ const PLACES: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Working, Blame::Channel, [50, 1_000]),
     (Site::Checkpoint, Blame::Nobody, [0, 1_000]),
     (Site::Digest, Blame::Channel, [40, 1_000]),
-    (Site::Control, Blame::Nobody, [0, 1_000]),
+    (Site::Control, Blame::Nobody, [0, 950]),
     (Site::ControlInStep, Blame::Nobody, [0, 1_000]),
     (Site::Comparator, Blame::Comparator, [1_200, 0]),
 ];
@@ -51,7 +51,7 @@ const PLACES_WHILE_ONE_WAITS: [(Site, Blame, [u32; 2]); 15] = [
     (Site::Working, Blame::Channel, [50, 1_000]),
     (Site::Checkpoint, Blame::Nobody, [0, 1_000]),
     (Site::Digest, Blame::Channel, [40, 1_000]),
-    (Site::Control, Blame::Nobody, [0, 1_000]),
+    (Site::Control, Blame::Nobody, [0, 950]),
     (Site::ControlInStep, Blame::Nobody, [0, 1_000]),
     (Site::Comparator, Blame::Comparator, [1_200, 0]),
 ];

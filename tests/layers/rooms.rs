@@ -10,11 +10,15 @@ const PLATES: &[(&str, &str, &str)] = &[
     // The conversation about a cycle, from its samples to its verdict: it touches the most.
     (
         "cycle",
-        "config standing suspicion turn",
+        "claim config standing suspicion turn",
         "case injected mechanisms meeting mending mirror my_vote outgoing peer_vote record samples schedule stepped",
     ),
     ("alone", "claim config standing turn", "mechanisms mending my_vote record schedule"),
-    ("examine", "config standing suspicion turn", "case mechanisms mirror my_vote outgoing peer_vote record schedule"),
+    (
+        "examine",
+        "claim config standing suspicion turn",
+        "case mechanisms mirror my_vote outgoing peer_vote record schedule",
+    ),
     ("evidence", "config standing suspicion turn", "case mechanisms my_vote outgoing peer_vote record"),
     (
         "takeover",
@@ -34,7 +38,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("hello", "config standing turn", "copying meeting mirror outgoing upgrade"),
     ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
     ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
-    ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
+    ("copy/join", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
     ("handover", "claim config standing turn", "drop_resend_at meeting outgoing record schedule"),
     ("parcel", "config standing turn", "meeting schedule time"),
     ("upgrade", "config standing undertaking", "meeting outgoing upgrade"),
@@ -50,10 +54,10 @@ const PLATES: &[(&str, &str, &str)] = &[
         "claim config standing suspicion turn",
         "case copying meeting mirror my_vote outgoing peer_vote record samples schedule stepped",
     ),
-    ("closing", "config standing turn", "mechanisms record schedule stepped"),
+    ("closing", "claim config standing turn", "mechanisms record schedule stepped"),
     ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
-    ("receive", "config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
+    ("receive", "claim config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
     ("upgrade/hooks", "standing undertaking", "upgrade"),
     ("seen", "config standing suspicion turn", "mechanisms mirror record schedule stepped"),
     // For a simulation and a model.

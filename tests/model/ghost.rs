@@ -265,7 +265,8 @@ impl Ghost {
     pub fn died(&mut self, at: usize, redundant: bool) {
         self.channels[at].mode = None;
         self.channels[at].armed = false;
-        self.must_keep = redundant;
+        // A survivor whose checkpoint is damaged has nobody to mend it from.
+        self.must_keep = redundant && !self.channels[1 - at].needs_peer;
     }
 
     pub fn rebooted(&mut self, at: usize) {

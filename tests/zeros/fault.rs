@@ -2,7 +2,7 @@
 
 use crate::support::{Drive, Servo};
 use fastrand::Rng;
-use twinstep::sim::{Disturbance, Failure, LinkFaults, Moment, Pair, Setup};
+use twinstep::sim::{Disturbance, Failure, LinkFaults, Moment, Pair, Setup, Silence};
 use twinstep::wire::Kind;
 use twinstep::{ChannelId, Mode, Site};
 
@@ -181,6 +181,11 @@ pub fn blocked(scene: &mut Scene<'_, '_>) {
     scene.disturb(Disturbance::Blocked { for_us });
 }
 
+pub fn slow(scene: &mut Scene<'_, '_>) {
+    let (by_us, for_us) = (scene.rng.u64(0..scene.period_us() / 4), scene.time_us());
+    scene.disturb(Disturbance::Slow { by_us, for_us });
+}
+
 /// The row of each disturbance. A new one does not compile until it has a row.
 pub fn disturbance_row(disturbance: Disturbance) -> &'static str {
     match disturbance {
@@ -195,6 +200,7 @@ pub fn disturbance_row(disturbance: Disturbance) -> &'static str {
         Disturbance::AsymmetricInformation { .. } => "`disturb`: `AsymmetricInformation`",
         Disturbance::Subset { .. } => "`disturb`: `Subset`",
         Disturbance::Stalled { .. } => "`disturb`: `Stalled`",
+        Disturbance::Slow { .. } => "`disturb`: `Slow`",
         Disturbance::Blocked { .. } => "`disturb`: `Blocked`",
     }
 }
@@ -353,4 +359,19 @@ pub fn clock_jumps(scene: &mut Scene<'_, '_>) {
 pub fn misread(scene: &mut Scene<'_, '_>) {
     let (owner, times) = (scene.pair.owner().unwrap(), scene.rng.u32(1..=3));
     assert!(scene.pair.arbiter(owner).misread(times));
+}
+
+pub fn cannot_tell(scene: &mut Scene<'_, '_>) {
+    let (owner, times) = (scene.pair.owner().unwrap(), scene.rng.u32(1..=200));
+    assert!(scene.pair.arbiter(owner).cannot_tell(times));
+}
+
+pub fn falls_silent(scene: &mut Scene<'_, '_>) {
+    let how = [Silence::OfAnswers, Silence::OfAll][scene.rng.usize(0..2)];
+    assert!(scene.pair.arbiter(scene.victim).fall_silent(how));
+    scene.pair.kill(scene.victim);
+    scene.pair.run(scene.rng.u32(1..=30));
+    scene.pair.arbiter(scene.victim).fall_silent(Silence::None);
+    scene.pair.restart(scene.victim);
+    scene.pair.run(40);
 }

@@ -97,6 +97,7 @@ pub const ROWS: &[Row] = &[
     ),
     row("`disturb`: `Subset`", fault::subset, [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero]),
     row("`disturb`: `Stalled`", fault::stalled, [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero]),
+    row("`disturb`: `Slow`", fault::slow, [Zero, Zero, Zero, Zero, Zero, Unseen, Unseen, Zero, Zero]),
     row("`disturb`: `Blocked`", fault::blocked, [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero]),
     row("`replay`", fault::replay, [Zero, Zero, Zero, Zero, Zero, Zero, Zero, Zero, Zero]),
     row("`cut`, then healed", fault::cut, [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero]),
@@ -135,5 +136,11 @@ pub const ROWS: &[Row] = &[
     row("`damage_next_release`", fault::damage_next_release, [Zero, Any, Zero, Zero, Zero, Zero, Zero, Zero, Zero]),
     row("`set_clock`: drift", fault::clock_drifts, [Zero, Zero, Zero, Zero, Zero, Unseen, Unseen, Zero, Zero]),
     row("`set_clock`: jump", fault::clock_jumps, [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Zero]),
-    row("`arbiter`, `misread`", fault::misread, [Zero, Zero, Zero, Zero, Zero, Unseen, Any, Unseen, Zero]),
+    row("`arbiter`, `misread`", fault::misread, [Zero, Zero, Zero, Zero, Zero, Unseen, Unseen, Unseen, Zero]),
+    row("`arbiter`, `cannot_tell`", fault::cannot_tell, [Zero, Zero, Zero, Zero, Zero, Unseen, Any, Unseen, Zero]),
+    row(
+        "`arbiter`, `fall_silent`, and `kill`, then `restart`",
+        fault::falls_silent,
+        [Zero, Zero, Zero, Zero, Zero, Any, Any, Zero, Any],
+    ),
 ];

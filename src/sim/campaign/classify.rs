@@ -10,7 +10,8 @@
 //! broken        something did not hold of a channel that must hold between any two of its calls
 //! not back      the pair was not in duplex again, though whoever had left it was restarted
 //! missing       a cycle's output never reached the actuator, though a later one did
-//! safe state    a channel went to the safe state, and the safe output was driven if it owned
+//! safe state    a channel went to the safe state, and the safe output was driven if it owned; or a survivor left whose
+//!               memory was beyond repair, and the pair began anew
 //! stopped       no new output for longer than the patience and three cycles more
 //! crashed       the program panicked in a channel, which died of it, and the other one served on
 //! excluded      a channel left duplex, and the other one served on

@@ -62,11 +62,15 @@ pub enum LinkFault {
     Subset,
     /// Neither direction does.
     Blocked,
+    /// One direction carries nothing for a while, and then all of it at once.
+    Stalled,
+    /// One direction takes longer than was configured.
+    Slow,
 }
 
 impl LinkFault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Repetition,
         Self::Loss,
         Self::Delay,
@@ -78,6 +82,8 @@ impl LinkFault {
         Self::AsymmetricInformation,
         Self::Subset,
         Self::Blocked,
+        Self::Stalled,
+        Self::Slow,
     ];
 }
 
@@ -149,6 +155,10 @@ pub enum Fault {
     Jump,
     /// The channel misreads that the outputs are not its own.
     Misread,
+    /// The channel reads nothing as it looks whether the outputs are its own.
+    Unread,
+    /// The arbiter answers no claim for a while, and a channel dies.
+    Mute,
     /// Two flipped bits in one block that is never written, long after each other.
     Latent,
     /// A flipped bit in the survivor as the other channel dies.
@@ -178,7 +188,7 @@ const fn class(name: &'static str, fault: Fault, promise: Promise, weight: u32) 
 
 impl Class {
     /// All classes, in the order of the table.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 58] = [
         class("output", Fault::Flip(Site::Output), Promise::Masked, 4),
         class("agreed input", Fault::Flip(Site::AgreedInput), Promise::Masked, 4),
         class("own sample", Fault::Flip(Site::MySample), Promise::Masked, 3),
@@ -200,6 +210,8 @@ impl Class {
         class("times", Fault::Flip(Site::Times), Promise::Serves, 3),
         class("sealed output", Fault::Sealed, Promise::Serves, 2),
         class("misread arbiter", Fault::Misread, Promise::Serves, 1),
+        class("arbiter not read", Fault::Unread, Promise::Safe, 1),
+        class("arbiter mute, then crash", Fault::Mute, Promise::Safe, 1),
         class("crash", Fault::Crash, Promise::ServesUndiverged, 3),
         class("reset", Fault::Reset, Promise::ServesUndiverged, 3),
         class("hang", Fault::Hang, Promise::ServesUndiverged, 3),
@@ -215,6 +227,8 @@ impl Class {
         class("asymmetric, one direction", Fault::Link(LinkFault::AsymmetricInformation), Promise::ServesUndiverged, 3),
         class("subset, one direction", Fault::Link(LinkFault::Subset), Promise::ServesUndiverged, 2),
         class("blocked channel", Fault::Link(LinkFault::Blocked), Promise::ServesUndiverged, 2),
+        class("stalled, one direction", Fault::Link(LinkFault::Stalled), Promise::ServesUndiverged, 2),
+        class("slow, one direction", Fault::Link(LinkFault::Slow), Promise::ServesUndiverged, 2),
         class("old frames", Fault::OldFrames, Promise::InTime, 3),
         class("frames of an older epoch", Fault::OlderEpoch, Promise::ServesUndiverged, 0),
         class("clock drift", Fault::Drift, Promise::ServesUndiverged, 2),

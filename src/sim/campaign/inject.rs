@@ -9,7 +9,7 @@ use crate::digest::BLOCK_BYTES;
 use crate::ids::ChannelId;
 use crate::mode::Mode;
 use crate::node::Site;
-use crate::sim::{ArbiterKind, Disturbance, Failure, Moment, Setup};
+use crate::sim::{ArbiterKind, Disturbance, Failure, Moment, Setup, Silence};
 use fastrand::Rng;
 use std::prelude::v1::*;
 
@@ -49,6 +49,8 @@ fn disturbance(rng: &mut Rng, fault: LinkFault, period_us: u64) -> Disturbance {
         LinkFault::AsymmetricInformation => Disturbance::AsymmetricInformation { frames: rng.u32(2..=8) },
         LinkFault::Subset => Disturbance::Subset { for_us: late_us },
         LinkFault::Blocked => Disturbance::Blocked { for_us: late_us },
+        LinkFault::Stalled => Disturbance::Stalled { for_us: late_us },
+        LinkFault::Slow => Disturbance::Slow { by_us: rng.u64(0..period_us / 6), for_us: 40 * period_us },
     }
 }
 
@@ -82,7 +84,7 @@ impl<'s> Injector<'s> {
         let drawn = CHANNELS[rng.usize(0..2)];
         let ruled = matches!(setup.arbiter, ArbiterKind::Preferred(_));
         let victim = match (fault, owner) {
-            (Fault::Sealed | Fault::Misread, Some(owner)) => owner,
+            (Fault::Sealed | Fault::Misread | Fault::Unread, Some(owner)) => owner,
             (Fault::FlipThenTakeover, Some(owner)) if ruled => owner,
             (Fault::Second(_), Some(owner)) if ruled => owner.other(),
             (_, Some(owner)) if ruled && stops_a_channel(fault) => owner.other(),
@@ -191,6 +193,21 @@ impl<'s> Injector<'s> {
             Fault::Misread => {
                 let times = self.rng.u32(1..=3);
                 return pair.act(Act::Misread(victim, times)).then_some(short);
+            }
+            Fault::Unread => {
+                let times = [self.rng.u32(1..=10), self.rng.u32(10..=200)][self.rng.usize(0..2)];
+                let lasts = Aftercare { watch: short.watch + times / 2, ..short };
+                return pair.act(Act::CannotTell(victim, times)).then_some(lasts);
+            }
+            Fault::Mute => {
+                let how = [Silence::OfAnswers, Silence::OfAll][self.rng.usize(0..2)];
+                if !pair.act(Act::Silence(how)) || !self.fail(pair, victim, Failure::Dies) {
+                    return None;
+                }
+                let speaks_in = self.rng.u32(1..=3 * u32::from(self.setup.config.claim_limit));
+                let restart = restart_in(speaks_in / 2 + self.rng.u32(2..20));
+                let watch = short.watch + speaks_in;
+                return Some(Aftercare { restart, calm_in: Some(speaks_in), watch });
             }
             Fault::Latent => return self.latent(pair).then_some(short),
             Fault::FlipThenTakeover => {

@@ -5,6 +5,7 @@ use super::fault::Upgrading;
 use super::inject::CHANNELS;
 use super::pace::Pace;
 use super::target::{Act, Bench, Inspection, Target, View};
+use crate::ids::ChannelId;
 use crate::program::Program;
 use crate::sim::{Broken, Pair, Report, Setup, Storage, Traced, World};
 use fastrand::Rng;
@@ -55,6 +56,8 @@ impl<P: Program> Target for Pair<'_, P> {
             Act::Cut(is_cut) => self.cut(is_cut),
             Act::Clock(channel, drift_ppm, jump_us) => self.set_clock(channel, drift_ppm, jump_us),
             Act::Misread(channel, times) => return self.arbiter(channel).misread(times),
+            Act::CannotTell(channel, times) => return self.arbiter(channel).cannot_tell(times),
+            Act::Silence(how) => return self.arbiter(ChannelId::A).fall_silent(how),
             Act::Kill(channel) => self.kill(channel),
             Act::Replace(channel) => {
                 self.kill(channel);

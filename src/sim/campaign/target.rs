@@ -3,7 +3,7 @@
 use crate::ids::ChannelId;
 use crate::mode::Mode;
 use crate::node::Site;
-use crate::sim::{Broken, Disturbance, Failure, Moment, Report, Setup, Traced};
+use crate::sim::{Broken, Disturbance, Failure, Moment, Report, Setup, Silence, Traced};
 use fastrand::Rng;
 use std::prelude::v1::*;
 
@@ -72,6 +72,10 @@ pub enum Act {
     Clock(ChannelId, i32, i64),
     /// Lets the channel misread so many times that the outputs are not its own.
     Misread(ChannelId, u32),
+    /// Lets the channel read nothing so many times as it looks whether the outputs are its own.
+    CannotTell(ChannelId, u32),
+    /// Lets the arbiter answer no claim any more.
+    Silence(Silence),
     /// Takes the channel's power away.
     Kill(ChannelId),
     /// Boots a channel that is off, or that was told to be barred, as a person would who has put a new one in its place.

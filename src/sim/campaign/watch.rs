@@ -62,7 +62,10 @@ impl Watch {
         seen.found_values = values(&after) - values(&before);
         seen.found_else = noticed(&after) - noticed(&before);
         // Nobody restarted both, and yet nobody has the state any more, or an older one goes on.
-        let is_lost = after.states_lost > before.states_lost || after.went_back > before.went_back;
+        // A survivor whose memory was beyond repair has left, and they begin anew: it has stopped for good reason.
+        let has_left = after.self_exclusions > before.self_exclusions && after.states_lost > before.states_lost;
+        seen.went_safe |= has_left && !self.was_helped;
+        let is_lost = !has_left && after.states_lost > before.states_lost || after.went_back > before.went_back;
         seen.is_back &= self.was_helped || !is_lost;
         if seen.is_back {
             let found = pair.inspect();

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use tank::field_bus::ToPlant;
 use tank::{Plant, TIMING};
 use twinstep::digest::{BLOCK_BYTES, block_digest};
-use twinstep::sim::campaign::{Act, Bench, Class, Fault, Inspection, Target, View};
+use twinstep::sim::campaign::{Act, Bench, Class, Fault, Inspection, LinkFault, Target, View};
 use twinstep::sim::{Failure, Report, Setup, Traced};
 use twinstep::{ChannelId, Mode, Site};
 use zerocopy::FromBytes;
@@ -54,7 +54,10 @@ impl Bench for EmulatedBench {
         let is_there = |site: Site| matches!(site, Site::Working | Site::Checkpoint | Site::Digest);
         match class.fault {
             Fault::Flip(site) => is_there(site),
-            Fault::Permanent(_) | Fault::Sealed | Fault::Misread | Fault::Upgrade(_) | Fault::OlderEpoch => false,
+            Fault::Permanent(_) | Fault::Sealed | Fault::Misread | Fault::Unread | Fault::Mute => false,
+            Fault::Upgrade(_) | Fault::OlderEpoch => false,
+            // Bytes are carried as they come: what is late is lost to the UART's time.
+            Fault::Link(LinkFault::Stalled | LinkFault::Slow) => false,
             Fault::Second(second) => !second.flips(),
             _ => true,
         }
@@ -265,7 +268,8 @@ impl<'p> Boards<'p> {
     fn try_act(&mut self, act: Act) -> Result<bool> {
         match act {
             Act::Flip(board, site, bit) => return self.flip(board, site, bit),
-            Act::FlipWithin(..) | Act::SpoilOutput(..) | Act::Misread(..) => return Ok(false),
+            Act::FlipWithin(..) | Act::SpoilOutput(..) => return Ok(false),
+            Act::Misread(..) | Act::CannotTell(..) | Act::Silence(_) => return Ok(false),
             Act::Stop(board, failure) => self.stop(board, failure),
             Act::StopAtByte(board, byte, failure) => self.failing[board.index()] = Some((byte, failure)),
             Act::Disturb(sender, disturbance) => self.link.disturb(self.now_ns(), sender, disturbance),

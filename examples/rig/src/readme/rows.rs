@@ -14,7 +14,7 @@ const fn row(name: &'static str, classes: &'static [&'static str]) -> Grouped {
     Grouped { name, classes }
 }
 
-const ROWS: [Grouped; 14] = [
+const ROWS: [Grouped; 15] = [
     row(
         "bits in outputs, inputs, votes; the comparator",
         &[
@@ -55,9 +55,16 @@ const ROWS: [Grouped; 14] = [
     ),
     row(
         "link: one direction, or all of it, for a while",
-        &["asymmetric, one direction", "subset, one direction", "blocked channel"],
+        &[
+            "asymmetric, one direction",
+            "subset, one direction",
+            "blocked channel",
+            "stalled, one direction",
+            "slow, one direction",
+        ],
     ),
     row("clocks that drift or jump, an arbiter misread", &["clock drift", "clock jump", "misread arbiter"]),
+    row("an arbiter that is silent", &["arbiter not read", "arbiter mute, then crash"]),
     row("lasting: the same wrong bit each time", &["stuck output"]),
     row("lasting: another one each time", &["failing output"]),
     row("a flip, then a takeover", &["flip, then takeover"]),
