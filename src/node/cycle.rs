@@ -113,7 +113,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
         if patience_is_over || self.meeting.is_cutting() && self.mechanisms.on(Mechanism::CutPatience) {
-            self.fault(Faults::PEER_SILENT);
+            if self.control.claim.may_ask() {
+                self.fault(Faults::PEER_SILENT); // else it was told before
+            }
             return self.take_over_at_deadline(now, Grounds::Silence, arbiter);
         }
         self.record.bear(Faults::PEER_SILENT); // borne, so not worth the record

@@ -4,6 +4,7 @@ mod faults;
 mod going_back;
 mod hook;
 mod rest;
+mod sample_times;
 mod traced;
 mod turn;
 
@@ -35,6 +36,7 @@ use crate::wire::{Kind, MAX_FRAME_BYTES};
 use fastrand::Rng;
 use hook::Hook;
 use rest::Rest;
+use sample_times::SampleTimes;
 use std::boxed::Box;
 use std::string::String;
 use std::vec::Vec;
@@ -77,6 +79,8 @@ pub struct Pair<'m, P: Program> {
     damage: [Option<Damage<'m, P>>; 2],
     /// When each channel began its cycle.
     started_at: [u64; 2],
+    /// When each channel fixed its sample of a cycle, of the last cycles.
+    sampled_at: [SampleTimes; 2],
     /// What the program said as it panicked last.
     last_crash: Option<String>,
     /// Looks at the channels after each of their calls.
@@ -239,6 +243,7 @@ impl<'m, P: Program> Pair<'m, P> {
             losing: None,
             damage: [None, None],
             started_at: [0; 2],
+            sampled_at: [SampleTimes::default(); 2],
             last_crash: None,
             checks: None,
             driven_at: None,

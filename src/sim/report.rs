@@ -11,6 +11,9 @@ pub struct Report {
     pub missing: u32,
     /// Cycles whose output was right and not released, since its sample was too old. They are not among the missing ones.
     pub withheld: u32,
+    /// Outputs that reached the actuator though their channel's sample was older than `patience + 1` periods; of the cycle before, than one
+    /// period more.
+    pub too_old: u32,
     /// Released outputs that the oracle contradicts.
     pub wrong: u32,
     /// Outputs released in duplex for which not both channels had sent that vote.

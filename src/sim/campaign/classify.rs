@@ -5,7 +5,7 @@
 //! ```text
 //! panic         the library panicked
 //! wrong         an output reached the actuator that the program does not compute from what both sampled, or that in
-//!               duplex not both had voted for; or in the end the state is not what the program makes of it
+//!               duplex not both had voted for, or that comes of too old a sample; or in the end the state is not what the program makes of it
 //! two owners    two channels owned the outputs at one time
 //! broken        something did not hold of a channel that must hold between any two of its calls
 //! not back      the pair was not in duplex again, though whoever had left it was restarted
@@ -118,7 +118,7 @@ impl Outcome {
 pub struct Observed {
     /// The library panicked.
     pub panicked: bool,
-    /// Outputs that the program does not compute, or not both voted for.
+    /// Outputs that the program does not compute, not both voted for, or that come of too old a sample.
     pub wrong_outputs: u32,
     /// In the end the state is another one.
     pub wrong_state: bool,

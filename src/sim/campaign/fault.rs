@@ -209,7 +209,7 @@ impl Class {
         class("place of the scrub", Fault::Flip(Site::Scrub), Promise::Serves, 1),
         class("times", Fault::Flip(Site::Times), Promise::Serves, 3),
         class("sealed output", Fault::Sealed, Promise::Serves, 2),
-        class("misread arbiter", Fault::Misread, Promise::Serves, 1),
+        class("misread arbiter", Fault::Misread, Promise::InTime, 1),
         class("arbiter not read", Fault::Unread, Promise::Safe, 1),
         class("arbiter mute, then crash", Fault::Mute, Promise::Safe, 1),
         class("crash", Fault::Crash, Promise::ServesUndiverged, 3),

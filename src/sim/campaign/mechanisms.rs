@@ -5,7 +5,7 @@ use std::format;
 use std::prelude::v1::*;
 
 /// Those that a campaign misses when they are off, or of which it counts second faults.
-pub(super) const ALL: [Mechanism; 25] = [
+pub(super) const ALL: [Mechanism; 27] = [
     Mechanism::Vote,
     Mechanism::Crc,
     Mechanism::Epoch,
@@ -31,6 +31,8 @@ pub(super) const ALL: [Mechanism; 25] = [
     Mechanism::VoteStays,
     Mechanism::Trial,
     Mechanism::StepTwice,
+    Mechanism::Age,
+    Mechanism::Misread,
 ];
 
 /// Returns the name on the command line.

@@ -51,6 +51,7 @@ impl Watch {
         let (before, after) = (self.before, pair.report());
         let seen = &mut self.seen;
         seen.wrong_outputs = after.wrong - before.wrong + after.unvoted_in_duplex - before.unvoted_in_duplex;
+        seen.wrong_outputs += after.too_old - before.too_old;
         seen.owners_max = after.owners_max;
         seen.missing = after.missing - before.missing;
         seen.damaged = after.damaged - before.damaged;

@@ -61,7 +61,7 @@ impl<P: Program> Pair<'_, P> {
         is_early && !self.arbiters[at].is_misread() && self.is_let_through(channel) == was_let_through
     }
 
-    pub(super) fn is_let_through(&self, channel: ChannelId) -> bool {
+    fn is_let_through(&self, channel: ChannelId) -> bool {
         let at = channel.index();
         self.nodes[at].as_ref().is_some_and(|node| self.arbiters[at].lets_through(node.epoch(), channel))
     }

@@ -114,6 +114,7 @@ impl<P: Program> Pair<'_, P> {
             let begun = node.begin(local, sample.clone()).expect("samples fit a frame");
             if let Begun::New(cycle) = begun {
                 self.started_at[at] = self.now;
+                self.sampled_at[at].note(cycle, self.now);
                 sampled = self.trace.is_some().then(|| std::format!("for cycle {cycle}: {}", readable(&sample)));
                 self.oracle.sampled(channel, cycle, sample);
             }
@@ -225,7 +226,7 @@ impl<P: Program> Pair<'_, P> {
     pub(super) fn take(&mut self, channel: ChannelId, verdict: Unbound<P::Output>) {
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         let verdict = verdict.bind(&arbiter);
-        let outcome = verdict.outcome();
+        let (outcome, epoch, current) = (verdict.outcome(), verdict.epoch(), verdict.cycle());
         if outcome == Outcome::Agreed {
             let took_us = self.now - self.started_at[channel.index()];
             self.report.longest_exchange_us = self.report.longest_exchange_us.max(took_us);
@@ -246,12 +247,16 @@ impl<P: Program> Pair<'_, P> {
             let cycle = voted.cycle();
             match voted.open() {
                 Ok(_) if outcome == Outcome::Safe => self.report.safe += 1,
-                Ok(output) => self.drive(channel, outcome, cycle, &output),
+                Ok(output) => {
+                    let (times, is_overdue) = (&self.sampled_at[channel.index()], cycle != current);
+                    self.report.too_old += u32::from(times.is_too_old(cycle, is_overdue, self.now, &self.setup.config));
+                    self.drive(channel, outcome, cycle, &output);
+                }
                 Err(OpenError::Damaged) => self.report.damaged += 1,
                 Err(OpenError::LeaseLost | OpenError::LeaseUnknown) => {
                     self.report.cut_off += 1;
                     // A misread: the state goes on, and nobody else drives meanwhile.
-                    if self.is_let_through(channel) {
+                    if outcome != Outcome::Safe && self.arbiters[channel.index()].lets_through(epoch, channel) {
                         self.oracle.pass(channel, outcome, cycle);
                     }
                 }
