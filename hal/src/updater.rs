@@ -119,7 +119,14 @@ impl<I: Images> Updater<I> {
                 pair.floor_raised();
                 return Ok(Next::GoOn);
             }
-            Some(Duty::RestartIntoNew) => self.images.boot(),
+            Some(Duty::RestartIntoNew) => match self.images.boot() {
+                // It came back before it has looked at all of the image again: what was verified before a reset is forgotten.
+                Err(Refusal::NotVerified) => match self.images.verify(self.verify_bytes) {
+                    Ok(_) => return Ok(Next::GoOn),
+                    Err(refusal) => Err(refusal),
+                },
+                marked => marked,
+            },
             // One on trial is not booted again in any case.
             Some(Duty::RestartIntoOld) => self.images.revert().or_else(|refusal| {
                 let is_on_trial = self.images.status().is_ok_and(|status| status.is_on_trial());

@@ -3,8 +3,11 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod board;
 #[path = "field/clocks.rs"]
 mod clocks;
+#[path = "field/halves.rs"]
+mod halves;
 #[path = "field/program.rs"]
 mod program;
 #[path = "field/rate.rs"]
