@@ -107,7 +107,7 @@ pub struct Config {
     pub transient_limit: u8,
     /// Time in duplex after which one transient fault is forgotten, rounded down to whole periods, one at least; 0: none ever is.
     pub transient_leak_ms: u32,
-    /// Time without any word of the peer after which an empty channel starts alone;
+    /// Time without any word of the peer after which an empty channel starts alone, `(patience + 2) * period_us` at least;
     /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
     /// Cycles that a new version is tried for before the outputs may be left to it.
@@ -168,6 +168,13 @@ impl Config {
         }
         if hello_us == 0 {
             return Err(ConfigError::HelloIntervalMissing);
+        }
+        // A channel that boots must not be faster than the survivor, which has the state, takes over.
+        if let Some(solo_boot_after_us) = self.solo_boot_after_us {
+            let takeover_us = period_us.saturating_mul(self.patience as u32 + 2);
+            if solo_boot_after_us < takeover_us {
+                return Err(ConfigError::SoloBootTooSoon { solo_boot_after_us, takeover_us });
+            }
         }
         // Spans are kept as signed 32-bit microseconds.
         if period_us > LONGEST_PERIOD_US {
@@ -276,6 +283,13 @@ pub enum ConfigError {
     Memory(MemoryMismatch),
     /// The arbiter cannot keep two channels apart that both start alone.
     SoloBootNeedsArbiter,
+    /// A channel that boots would start alone before a survivor has taken over: the state would be lost.
+    SoloBootTooSoon {
+        /// The time asked for.
+        solo_boot_after_us: u32,
+        /// What a takeover may take.
+        takeover_us: u32,
+    },
     /// `scrub_blocks` is 0: flipped bits would never be found.
     ScrubBudgetMissing,
     /// `copy_blocks` is 0: the other channel could never join.
@@ -332,6 +346,12 @@ impl core::fmt::Display for ConfigError {
             }
             Self::Memory(MemoryMismatch { need_blocks, have_blocks }) => {
                 write!(f, "the state takes {need_blocks} blocks, the memory has {have_blocks}")
+            }
+            Self::SoloBootTooSoon { solo_boot_after_us, takeover_us } => {
+                write!(
+                    f,
+                    "solo boot after {solo_boot_after_us} us is sooner than a takeover, which may take {takeover_us} us"
+                )
             }
             Self::SoloBootNeedsArbiter => {
                 write!(f, "starting alone needs an arbiter that remembers who owns the outputs")

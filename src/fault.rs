@@ -80,6 +80,10 @@ bitflags::bitflags! {
         /// The arbiter did not answer a claim within `Config::claim_limit`: the claim was withdrawn. An owner releases what is safe, one
         /// that had asked for a joiner goes on alone, and another channel stands by. It is asked again, with growing pauses.
         const LEASE_UNANSWERED = 1 << 29;
+        /// Identities that contradict each other: another board says that it is this channel, and while it is heard this one does not
+        /// start alone; or the peer has booted again with the nonce that it had. Give each board its own
+        /// [`ChannelId`](crate::ChannelId), and each boot its own [`nonce`](crate::Config::nonce).
+        const IDENTITY = 1 << 30;
     }
 }
 

@@ -14,11 +14,17 @@ pub(crate) struct Handshake {
     heard: Option<(u32, u32)>,
     /// An answer is due before the next regular `Hello`.
     answer_due: bool,
+    /// Nonce and challenge of the last fresh `Hello`.
+    fresh: Option<(u32, u32)>,
+    /// Nothing was agreed on since both were about to go on together.
+    is_pairing: bool,
+    /// The nonce of another board that says it is this channel; it was heard once.
+    twin: Option<u32>,
 }
 
 impl Handshake {
     pub(crate) fn new() -> Self {
-        Self { challenge: 1, heard: None, answer_due: false }
+        Self { challenge: 1, heard: None, answer_due: false, fresh: None, is_pairing: false, twin: None }
     }
 
     pub(crate) fn challenge(&self) -> u32 {
@@ -34,6 +40,34 @@ impl Handshake {
             self.renew();
         }
         fresh
+    }
+
+    /// Whether a fresh `Hello` from outside of the cycle is of a boot with the nonce of the one before: challenges of one boot do not go
+    /// back, and each change of mode has its own. To be asked once of each such `Hello`.
+    pub(crate) fn repeats_nonce(&mut self, hello: &Hello) -> bool {
+        let before = self.fresh.replace((hello.nonce, hello.challenge));
+        before.is_some_and(|(nonce, challenge)| {
+            nonce == hello.nonce && hello.challenge.wrapping_sub(challenge).cast_signed() < 0
+        })
+    }
+
+    /// This channel goes on with the peer, which may not have come so far.
+    pub(crate) fn pairs(&mut self) {
+        self.is_pairing = true;
+    }
+
+    /// A cycle was agreed on: both go on together. The next word from outside of the cycle comes after two more changes of mode.
+    pub(crate) fn agreed(&mut self) {
+        if let Some((_, challenge)) = self.fresh.as_mut().filter(|_| self.is_pairing) {
+            *challenge = challenge.wrapping_add(2);
+        }
+        self.is_pairing = false;
+    }
+
+    /// Notes the nonce of a `Hello` in this channel's own name; whether it is the second one of another board. A single one may be this
+    /// channel's own of a former boot, come back.
+    pub(crate) fn hear_twin(&mut self, nonce: u32, my_nonce: u32) -> bool {
+        nonce != my_nonce && self.twin.replace(nonce) == Some(nonce)
     }
 
     /// Notes the newest challenge of the peer, from a frame of this pair of boots.

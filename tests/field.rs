@@ -7,6 +7,8 @@
 mod age;
 #[path = "field/answers.rs"]
 mod answers;
+#[path = "field/identity.rs"]
+mod identity;
 #[path = "field/stall.rs"]
 mod stall;
 mod support;

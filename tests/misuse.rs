@@ -252,7 +252,7 @@ fn an_arbiter_that_cannot_tell_costs_no_lease() {
 fn without_a_memory_nobody_starts_alone() {
     for (arbiter, starts) in [(None, false), (Some(Epoch::NONE), true)] {
         let mut storage = twinstep::sim::Storage::new();
-        let config = twinstep::Config { nonce: 1, solo_boot_after_us: Some(0), ..twinstep::Config::DEFAULT };
+        let config = twinstep::Config { nonce: 1, solo_boot_after_us: Some(200_000), ..twinstep::Config::DEFAULT };
         let mut node = twinstep::Node::<Servo>::new(ChannelId::A, storage.cells(), config).unwrap();
         let mut arbiter = Recalls(arbiter);
         let mut alone = false;

@@ -229,7 +229,7 @@ fn solo_boot_is_refused_without_an_arbiter_that_remembers() {
     let node = Node::new(ChannelId::B, other.cells(), CONFIG).unwrap();
     let (frame, is_dead, reboots) = ([0; MAX_FRAME_BYTES], Rc::default(), Rc::default());
     let peer = Peer { node, time, frame, is_dead, boots_at_us: 0, rebooted: None, reboots, frame_us: 0 };
-    let config = Config { solo_boot_after_us: Some(1), ..CONFIG };
+    let config = Config { solo_boot_after_us: Some(1_000_000), ..CONFIG };
     let pair = Lockstep::<Counter, _, _>::new(ChannelId::A, memory.cells(), peer, ARBITER, config);
     assert_eq!(pair.err(), Some(ConfigError::SoloBootNeedsArbiter));
 }

@@ -67,7 +67,7 @@ impl Arbiter for Always {
 /// Runs a channel that starts alone up to its first output.
 fn verdict(input: u16, arbiter: &mut Always) -> Verdict<'_, Drive> {
     let mut storage = Storage::new();
-    let config = Config { nonce: 1, solo_boot_after_us: Some(0), ..Config::DEFAULT };
+    let config = Config { nonce: 1, solo_boot_after_us: Some(200_000), ..Config::DEFAULT };
     let mut node = Node::<Heater>::new(ChannelId::A, storage.cells(), config).unwrap();
     for period in 0..5 {
         let now = Instant::from_micros(period * 100_000);

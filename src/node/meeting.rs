@@ -59,6 +59,26 @@ impl Meeting {
         self.handshake.hear_challenge(nonce, challenge);
     }
 
+    /// Whether a fresh `Hello` is of a boot that repeats its nonce.
+    pub(super) fn repeats_nonce(&mut self, hello: &Hello) -> bool {
+        self.handshake.repeats_nonce(hello)
+    }
+
+    /// This channel goes on with the peer.
+    pub(super) fn pairs(&mut self) {
+        self.handshake.pairs();
+    }
+
+    /// A cycle was agreed on.
+    pub(super) fn agreed(&mut self) {
+        self.handshake.agreed();
+    }
+
+    /// Notes a `Hello` in this channel's own name; whether it is of another board.
+    pub(super) fn hear_twin(&mut self, hello: &Hello, my_nonce: u32) -> bool {
+        self.handshake.hear_twin(hello.nonce, my_nonce)
+    }
+
     pub(super) fn challenge(&self) -> u32 {
         self.handshake.challenge()
     }

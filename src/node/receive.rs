@@ -48,6 +48,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let check_crc = self.mechanisms.on(Mechanism::Crc);
         let (header, payload) = wire::parse_checked(bytes, &self.keys(), check_crc)?;
         if header.sender == self.control.config.me() {
+            if header.kind == Kind::Hello
+                && let Ok(hello) = Hello::parse(payload)
+                && self.meeting.hear_twin(&hello, self.control.config.nonce())
+            {
+                self.schedule.heard(now); // somebody is there who may serve
+                self.fault(Faults::IDENTITY);
+            }
             return Err(Reject::Sender);
         }
         self.schedule.heard(now);
@@ -78,6 +85,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.answer_stale(now, standing);
             // A stranger's first word echoes nothing; that is no reason to count it as dropped.
             return if hello.echo_nonce == 0 { Ok(()) } else { Err(Reject::Stale) };
+        }
+        if standing.contains(Standing::OUTSIDE) && self.meeting.repeats_nonce(hello) {
+            self.fault(Faults::IDENTITY);
         }
         U::met(self, hello, relation);
         let handled = self.take_hello(now, hello, standing, relation);

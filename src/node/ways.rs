@@ -21,6 +21,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         U::steps_on(self, step);
         self.forget_cycle();
         self.control.standing.pair();
+        self.meeting.pairs();
         self.control.claim.answered();
         self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
         self.schedule.start_at(start);

@@ -93,7 +93,6 @@ impl Arbiter for Relay {
 pub struct Driven {
     pub at_us: u64,
     pub by: usize,
-    pub cycle: u32,
     pub output: u32,
 }
 
@@ -144,9 +143,14 @@ impl Two {
 
     pub fn boot(&mut self, at: usize) {
         self.boots += 1;
+        self.boot_as(at, CHANNELS[at], self.boots);
+    }
+
+    /// Boots a board as this channel, with this nonce.
+    pub fn boot_as(&mut self, at: usize, channel: ChannelId, nonce: u32) {
         let memory: &'static mut Storage<[u32; 4]> = Box::leak(Box::new(Storage::new()));
-        let config = Config { nonce: self.boots, ..self.config };
-        self.nodes[at] = Some(Node::new(CHANNELS[at], memory.cells(), config).unwrap());
+        let config = Config { nonce, ..self.config };
+        self.nodes[at] = Some(Node::new(channel, memory.cells(), config).unwrap());
     }
 
     pub fn owner(&self) -> usize {
@@ -194,9 +198,8 @@ impl Two {
             let Some(verdict) = node.poll_verdict(now, &mut self.relays[at]) else { continue };
             self.told[at] |= verdict.fault().unwrap_or_default();
             for voted in verdict.release() {
-                let cycle = voted.cycle().0;
                 if let Ok(output) = voted.open() {
-                    self.driven.push(Driven { at_us: self.now_us, by: at, cycle, output });
+                    self.driven.push(Driven { at_us: self.now_us, by: at, output });
                 }
             }
         }

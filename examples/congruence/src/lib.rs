@@ -75,7 +75,7 @@ fn run_program<P: Program>(
 ) -> Result<(), ConfigError> {
     let word = ClaimWord::new();
     let mut arbiter = SharedClaim::new(&word);
-    let config = Config { nonce: 1, solo_boot_after_us: Some(1), ..Config::DEFAULT };
+    let config = Config { nonce: 1, solo_boot_after_us: Some(200_000), ..Config::DEFAULT };
     let mut node = Node::<P>::new(ChannelId::A, memory, config)?;
     let (mut draw, mut digest) = (0x2545_F491_u32, ValueDigest::new());
     loop {
