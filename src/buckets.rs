@@ -3,7 +3,8 @@
 //! A transient fault is borne, but one that keeps coming is none. Each suspicion fills a bucket, and
 //! every so many cycles of duplex take one off again. Both channels count the same cycles and the
 //! same diagnoses; levels also travel with the evidence, and the fuller one counts, so that a
-//! channel that has just joined comes to the same verdict as the one that was there.
+//! channel that has just joined comes to the same verdict as the one that was there. Only that one takes all that it is told of itself:
+//! another one can be told of a single suspicion more than it knows of.
 
 use crate::diagnose::Suspects;
 use crate::ids::{ChannelId, Cycle};
@@ -35,10 +36,13 @@ impl Buckets {
         Self { levels }
     }
 
-    /// Takes the fuller one of each bucket and the peer's.
-    pub(crate) fn merge(&mut self, peer: [u8; 5]) {
-        for (level, theirs) in self.levels.iter_mut().zip(peer) {
-            *level = theirs.max(*level);
+    /// Takes the fuller one of each bucket and the peer's; of those that are not about the peer itself at most this much more than its own:
+    /// both count the same diagnoses.
+    pub(crate) fn merge(&mut self, theirs: [u8; 5], of_peer: ChannelId, most_more: u8) {
+        for ((level, theirs), flag) in self.levels.iter_mut().zip(theirs).zip(Self::ORDER) {
+            let is_of_peer = Suspects::of(of_peer).contains(flag);
+            let most = if is_of_peer { u8::MAX } else { level.saturating_add(most_more) };
+            *level = theirs.min(most).max(*level);
         }
     }
 
@@ -124,9 +128,13 @@ mod tests {
     #[test]
     fn the_fuller_bucket_counts() {
         let mut buckets = Buckets { levels: [1, 0, 3, 0, 0] };
-        buckets.merge([0, 2, 1, 0, 255]);
-        assert_eq!(buckets.levels(), [1, 2, 3, 0, 255]);
+        buckets.merge([0, 2, 1, 0, 255], ChannelId::B, 1);
+        assert_eq!(buckets.levels(), [1, 2, 3, 0, 255], "what B says of itself counts in full");
         buckets.fill(Suspects::all());
         assert_eq!(buckets.levels(), [2, 3, 4, 1, 255], "each stays at its maximum");
+        buckets.merge([255; 5], ChannelId::B, 1);
+        assert_eq!(buckets.levels(), [3, 255, 5, 2, 255], "what it says of A is no more than a hint");
+        buckets.merge([255; 5], ChannelId::B, 255);
+        assert_eq!(buckets.levels(), [255; 5], "but to a channel that has just joined");
     }
 }

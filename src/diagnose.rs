@@ -12,7 +12,9 @@
 //!                                              the path between them (which end, nobody knows);
 //!                                              else who claimed a mismatch where there is none:
 //!                                              its comparator
-//!    differ, and one side had settled:       the other one
+//!    differ, and one side had settled:       the other one, if its result changed or its checkpoint is damaged. One whose results
+//!                                              are the same had voted so: who settled on another one
+//!                                              has it wrong, or lies
 //! 2  differ, only one checkpoint is damaged: that channel
 //! 3  differ, only one result changed:        that channel
 //! 4  differ, one self-test or hardware fails: that channel
@@ -127,6 +129,11 @@ impl Evidence {
         self.health.intersects(Health::SELF_TEST_FAILED.union(Health::HARDWARE))
     }
 
+    /// Whether something of its own speaks against its result.
+    const fn is_in_doubt(&self) -> bool {
+        self.is_unstable() || !self.checkpoint_holds
+    }
+
     /// Whether stepping once more gave another result.
     pub const fn is_unstable(&self) -> bool {
         self.first != self.second
@@ -230,7 +237,7 @@ pub fn diagnose(a: &Evidence, b: &Evidence, agree: bool) -> Diagnosis {
         _ => None,
     };
     let rules = [
-        (only(b.is_settled, a.is_settled), Reason::Settled),
+        (only(b.is_settled && a.is_in_doubt(), a.is_settled && b.is_in_doubt()), Reason::Settled),
         (only(!a.checkpoint_holds, !b.checkpoint_holds), Reason::Checkpoint),
         (only(a.is_unstable(), b.is_unstable()), Reason::Unstable),
         (only(a.is_impeached(), b.is_impeached()), Reason::Health),
@@ -343,7 +350,8 @@ mod tests {
             });
         }
         let charges = |own: Row, other: Row| {
-            let weights = [(other.settled, 8), (!own.holds, 4), (own.unstable, 2), (own.ill, 1)];
+            let settled_on = other.settled && (own.unstable || !own.holds);
+            let weights = [(settled_on, 8), (!own.holds, 4), (own.unstable, 2), (own.ill, 1)];
             weights.iter().map(|(applies, weight)| if *applies { *weight } else { 0 }).sum::<u8>()
         };
         let (against_a, against_b) = (charges(a, b), charges(b, a));
@@ -376,18 +384,18 @@ mod tests {
             *tally.entry(format!("{found:?}")).or_default() += 1;
         });
         let tally: Vec<_> = tally.iter().map(|(found, count)| (found.as_str(), *count)).collect();
-        // Of 96 * 96 pairs that do not agree, half differ in the weightiest charge, and so on down;
-        // of as many that do, a quarter each has A, B, both or neither unstable.
+        // Of 96 * 96 pairs that do not agree, fewer than half differ in the weightiest charge, of the rest half in the next one, and so on
+        // down; of as many that do, a quarter each has A, B, both or neither unstable.
         assert_eq!(
             tally,
             [
                 ("Faulty(A, Checkpoint)", 1152),
-                ("Faulty(A, Health)", 288),
-                ("Faulty(A, Settled)", 2304),
+                ("Faulty(A, Health)", 360),
+                ("Faulty(A, Settled)", 2160),
                 ("Faulty(A, Unstable)", 576),
                 ("Faulty(B, Checkpoint)", 1152),
-                ("Faulty(B, Health)", 288),
-                ("Faulty(B, Settled)", 2304),
+                ("Faulty(B, Health)", 360),
+                ("Faulty(B, Settled)", 2160),
                 ("Faulty(B, Unstable)", 576),
                 ("Transient(Suspects(0x0))", 256),
                 ("Transient(Suspects(CHANNEL_A | CHANNEL_B))", 2304),
@@ -397,7 +405,7 @@ mod tests {
                 ("Transient(Suspects(COMPARATOR_A))", 256),
                 ("Transient(Suspects(COMPARATOR_B))", 256),
                 ("Transient(Suspects(PATH))", 1280),
-                ("Unattributed", 576),
+                ("Unattributed", 720),
             ]
         );
     }
@@ -498,8 +506,19 @@ mod tests {
     #[test]
     fn who_cannot_arrive_at_what_the_other_settled_on_is_faulty() {
         let settled = Row { saw: false, settled: true, ..CLEAN };
-        assert_eq!(diagnosis(CLEAN, settled, false), Faulty(A, Reason::Settled));
-        assert_eq!(diagnosis(settled, CLEAN, false), Faulty(B, Reason::Settled));
+        for doubtful in [Row { unstable: true, ..CLEAN }, Row { holds: false, ..CLEAN }] {
+            assert_eq!(diagnosis(doubtful, settled, false), Faulty(A, Reason::Settled));
+            assert_eq!(diagnosis(settled, doubtful, false), Faulty(B, Reason::Settled));
+        }
+    }
+
+    /// Who settles on something else than both votes said is no witness: a peer that is not right is not to talk a healthy channel out of
+    /// service.
+    #[test]
+    fn a_channel_that_stands_by_its_result_is_not_contradicted_by_one_that_settled() {
+        let settled = Row { saw: false, settled: true, ..CLEAN };
+        assert_eq!(diagnosis(CLEAN, settled, false), Unattributed);
+        assert_eq!(diagnosis(settled, CLEAN, false), Unattributed);
     }
 
     /// Rule 2.
@@ -559,7 +578,7 @@ mod tests {
         let ill = Row { ill: true, ..CLEAN };
         // B has everything against it that weighs less than what A has.
         let worse = |row: Row| Row { unstable: true, ill: true, ..row };
-        assert_eq!(diagnosis(CLEAN, Row { holds: false, ..worse(settled) }, false), Faulty(A, Reason::Settled));
+        assert_eq!(diagnosis(unstable, Row { holds: false, ..worse(settled) }, false), Faulty(A, Reason::Settled));
         assert_eq!(diagnosis(damaged, worse(CLEAN), false), Faulty(A, Reason::Checkpoint));
         assert_eq!(diagnosis(unstable, ill, false), Faulty(A, Reason::Unstable));
         // What both have against them decides nothing, and the next rule applies.

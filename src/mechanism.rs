@@ -88,6 +88,8 @@ pub enum Mechanism {
     Doubt,
     /// Withdrawing a claim that is not answered.
     ClaimLimit,
+    /// Going on without a peer whose answers are late again and again.
+    Tardy,
     /// Taking no single reading of the arbiter for the loss of the lease.
     Misread,
 }

@@ -148,6 +148,7 @@ pub use injected::Site;
 pub(crate) use injected::flip_value;
 #[cfg(feature = "sim")]
 pub use invariants::{Footing, Invariant};
+use lineage::newest_of;
 pub use may_upgrade::{MayUpgrade, NoUpgrades};
 use meeting::Meeting;
 use memory::Mending;
@@ -188,6 +189,8 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     leased: Epoch,
     /// The epoch of the claim that the arbiter may have granted.
     asked: Epoch,
+    /// What the arbiter remembered when a channel out of service was polled last.
+    remembered: Epoch,
 
     time: Time,
     schedule: Schedule,
@@ -324,6 +327,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() == Mode::Safe {
             self.release_lease(arbiter); // the safe output is out
         }
+        if !self.control.standing.mode().serves() {
+            self.remembered = newest_of(arbiter);
+        }
         let may_own = self.control.standing.mode().serves() && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
@@ -385,6 +391,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             Kind::Hello => self.handle_hello(now, &Hello::parse(payload)?),
             Kind::Cut => {
                 let cut = Cut::parse(payload)?;
+                if self.is_far_ahead(cut.epoch) {
+                    return Err(Reject::Epoch);
+                }
                 match (self.control.standing.mode(), self.meeting.serving()) {
                     (Mode::Starting | Mode::Joining | Mode::Standby, Some(_)) => self.handle_joining_cut(now, &cut),
                     (Mode::Starting, None) => self.handle_first_cut(now, &cut),

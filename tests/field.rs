@@ -7,6 +7,8 @@
 mod age;
 #[path = "field/answers.rs"]
 mod answers;
+#[path = "field/hostile.rs"]
+mod hostile;
 #[path = "field/identity.rs"]
 mod identity;
 #[path = "field/stall.rs"]

@@ -47,6 +47,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // The pair cut over in a slot that began while starting: the cycle has its own.
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }
+        if self.is_taking_over() && !self.control.claim.is_backed() && self.has_no_culprit(now) {
+            // Nobody knows which one is wrong: a peer that leaves now leaves no right result behind.
+            return Some(self.fatal(now, Faults::UNATTRIBUTED));
+        }
         if self.is_taking_over() {
             // The peer's vote is too late now: the arbiter may already have moved on to the
             // epoch claimed, in which nothing of the old one can be driven.
@@ -78,7 +82,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// The deadline passed without a result.
     pub(super) fn miss_deadline<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
-        let patience_is_over = self.control.turn.held() >= self.control.config.patience();
+        // One that answers every other deadline would keep the outputs at half their rate.
+        let is_tardy = self.control.suspicion.is_tardy() && self.mechanisms.on(Mechanism::Tardy);
+        let patience_is_over = is_tardy || self.control.turn.held() >= self.control.config.patience();
         if self.has_let_go() && patience_is_over {
             return self.take_over_at_deadline(now, Grounds::TakesBack, arbiter);
         }
@@ -233,6 +239,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.meeting.agreed();
         self.control.claim.answered(); // with the peer there is nothing to be asked
         self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
+        self.control.suspicion.note_lateness(self.control.turn.held() > 0);
         if self.control.turn.held() == 0 && !self.schedule.has_stalled() {
             self.control.standing.serve_probation();
             self.schedule.steer(&self.control.config);

@@ -24,7 +24,7 @@ use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
 use crate::verdict::{Outcome, Unbound};
-use crate::vote;
+use crate::vote::{self, Sealed};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn examination(&self) -> Option<&Examination> {
@@ -107,16 +107,24 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         damaged.is_none()
     }
 
+    /// Whether both sides' evidence of the cycle speaks against neither, and the policy is the safe state.
+    pub(super) fn has_no_culprit(&mut self, now: Instant) -> bool {
+        if self.control.turn.progress() != Progress::Examined
+            || !self.has_peer_evidence()
+            || !self.second_votes_are_sound(now)
+        {
+            return false;
+        }
+        let agree = self.judge_second_votes().is_ok();
+        self.diagnosed(agree) == Some(Diagnosis::Unattributed)
+    }
+
     /// Diagnoses the cycle, both sides' evidence being there, and acts on it; `None`: later.
     pub(super) fn conclude<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
         if !self.second_votes_are_sound(now) {
             return None;
         }
-        let votes = self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()));
-        let judged = votes.ok_or(Faults::OUTPUT_DIVERGENCE).and_then(|(mine, theirs)| {
-            let sealed = vote::judge::<P>(self.control.turn.cycle(), self.control.config.me(), &mine, &theirs, true)?;
-            Ok((sealed, mine.state_digest))
-        });
+        let judged = self.judge_second_votes();
         let diagnosis = self.diagnosed(judged.is_ok())?;
         if let (Diagnosis::Transient(_), Ok((sealed, state_digest))) = (diagnosis, judged) {
             self.record.count(|counters| &mut counters.masked);
@@ -127,6 +135,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return None;
         }
         self.act_on(now, diagnosis, arbiter)
+    }
+
+    /// Returns the agreed result of the second steps, with the digest of its state.
+    fn judge_second_votes(&self) -> Result<(Sealed<P::Output>, u32), Faults> {
+        let votes = self.my_vote.of(self.control.turn.cycle()).zip(self.peer_vote.of(self.control.turn.cycle()));
+        votes.ok_or(Faults::OUTPUT_DIVERGENCE).and_then(|(mine, theirs)| {
+            let sealed = vote::judge::<P>(self.control.turn.cycle(), self.control.config.me(), &mine, &theirs, true)?;
+            Ok((sealed, mine.state_digest))
+        })
     }
 
     /// The peer's evidence did not come in time: nobody can say who is wrong.
@@ -199,7 +216,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let peer_levels = examination.peer_levels();
         let [a, b] = self.control.config.me().in_order(mine, theirs);
         let found = diagnose(&a, &b, agree);
-        self.control.suspicion.merge(peer_levels);
+        self.control.suspicion.merge(peer_levels, self.control.config.me().other());
         let is_transient = matches!(found, Diagnosis::Transient(_));
         if let Diagnosis::Transient(suspects) = found {
             self.control.suspicion.suspect(suspects);

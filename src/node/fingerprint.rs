@@ -24,6 +24,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             drop_resend_at: self.drop_resend_at,
             leased: self.leased,
             asked: self.asked,
+            remembered: self.remembered,
             upgrade: self.upgrade.copied(),
             time: self.time.clone(),
             schedule: self.schedule.clone(),
@@ -59,6 +60,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             drop_resend_at,
             leased: _, // only told to the arbiter
             asked: _,
+            remembered: _,
             upgrade,
             time: _, // where its own clock stands
             schedule,

@@ -4,7 +4,7 @@ use super::turn::Progress;
 use super::{MayUpgrade, Node};
 use crate::canonical;
 use crate::fault::Faults;
-use crate::ids::{Instant, Phase, Stage};
+use crate::ids::{Epoch, Instant, Phase, Stage};
 use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::{Mode, ModeEvent};
@@ -13,6 +13,9 @@ use crate::upgrade::VersionRelation;
 use crate::wire::{
     self, EvidencePayload, Features, Header, Hello, Kind, Payload, Reject, Standing, VoteFrame, VotePayload,
 };
+
+/// A pair that reboots each hour for a century does not come so far.
+const FURTHEST_EPOCH: u32 = 1 << 20;
 
 /// What a cycle frame is to this channel now.
 enum Relation {
@@ -66,15 +69,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if features.contains(Features::AUTHENTICATED) {
             return Err(Reject::Unsupported);
         }
-        if features.contains(Features::UPGRADES) != U::IS_ON {
-            self.fault(Faults::PEER_DIFFERS);
-            return Err(Reject::Upgrades);
+        if self.is_far_ahead(hello.epoch) {
+            return Err(Reject::Epoch);
         }
-        let Some(relation) = U::relation_of(self, hello) else {
-            if !U::expects_another_version(self) {
-                self.fault(Faults::PEER_DIFFERS);
-            }
-            return Err(Reject::PeerDiffers);
+        let relation = if features.contains(Features::UPGRADES) == U::IS_ON {
+            U::relation_of(self, hello).ok_or(Reject::PeerDiffers)
+        } else {
+            Err(Reject::Upgrades)
+        };
+        let relation = match relation {
+            Ok(relation) => relation,
+            Err(cause) => return self.refuse_stranger(now, hello, standing, cause),
         };
         let serves = standing.contains(Standing::OWNS);
         if self.control.standing.mode() == Mode::Joining && hello.nonce == self.control.standing.peer_nonce() && serves
@@ -93,6 +98,30 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let handled = self.take_hello(now, hello, standing, relation);
         U::looks_for_duty(self, now);
         handled
+    }
+
+    /// The peer is of another kind. Only its fresh word is a fault: what is stale may be of before it was replaced.
+    fn refuse_stranger(
+        &mut self,
+        now: Instant,
+        hello: &Hello,
+        standing: Standing,
+        cause: Reject,
+    ) -> Result<(), Reject> {
+        let is_fresh = self.meeting.hear(hello, self.control.config.nonce()) || !self.mechanisms.on(Mechanism::Echo);
+        if !is_fresh {
+            self.answer_stale(now, standing);
+        } else if cause == Reject::Upgrades || !U::expects_another_version(self) {
+            self.fault(Faults::PEER_DIFFERS);
+        }
+        Err(cause)
+    }
+
+    /// Whether an epoch is so far ahead of all that this channel has heard of that no pair can have come to it: it would use the numbers
+    /// up.
+    pub(super) fn is_far_ahead(&self, epoch: Epoch) -> bool {
+        let newest = self.control.standing.newest().max(self.remembered.counter());
+        epoch.counter() > newest.saturating_add(FURTHEST_EPOCH) && self.mechanisms.on(Mechanism::Numbers)
     }
 
     /// Acts on the peer's fresh word.

@@ -98,6 +98,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             drop_resend_at: Instant::from_micros(0),
             leased: Epoch::NONE,
             asked: Epoch::NONE,
+            remembered: Epoch::NONE,
             time: Time::default(),
             schedule: Schedule::default(),
             outgoing: Outgoing::default(),

@@ -14,10 +14,21 @@ pub(super) struct Suspicion {
     levels: [u8; 5],
     barred: [u8; 2],
     health: u8,
+    /// Cycles that came a deadline late, lately.
+    tardy: u8,
+    /// This channel has just joined, and knows less than the peer.
+    learns: u8,
+    unused: [u8; 2],
 }
 
+/// A cycle that is late weighs as much as so many that are not.
+const TARDY: u8 = 2;
+/// A peer that is late more often than this is as good as silent.
+const TARDY_LIMIT: u8 = 16;
+
 impl Suspicion {
-    pub(super) const NONE: Self = Self { levels: [0; 5], barred: [0; 2], health: 0 };
+    pub(super) const NONE: Self =
+        Self { levels: [0; 5], barred: [0; 2], health: 0, tardy: 0, learns: 0, unused: [0; 2] };
 
     /// Returns how often whom was suspected of a transient fault lately.
     pub(super) fn buckets(&self) -> Buckets {
@@ -28,9 +39,32 @@ impl Suspicion {
         self.change_buckets(|buckets| buckets.fill(suspects));
     }
 
-    /// Takes the peer's levels where they are higher.
-    pub(super) fn merge(&mut self, peer: [u8; 5]) {
-        self.change_buckets(|buckets| buckets.merge(peer));
+    /// Takes the peer's levels where they are higher: all of them if this channel has just joined.
+    pub(super) fn merge(&mut self, levels: [u8; 5], peer: ChannelId) {
+        let most_more = if self.learns == 0 { 1 } else { u8::MAX };
+        self.learns = 0;
+        self.change_buckets(|buckets| buckets.merge(levels, peer, most_more));
+    }
+
+    /// This channel has joined: the peer knows more of who was suspected.
+    pub(super) fn learn(&mut self) {
+        self.learns = 1;
+    }
+
+    /// A cycle was agreed on, in time or not.
+    pub(super) fn note_lateness(&mut self, is_late: bool) {
+        self.tardy =
+            if is_late { self.tardy.saturating_add(TARDY) } else { self.tardy.saturating_sub(1) }.min(2 * TARDY_LIMIT);
+    }
+
+    /// Whether cycles are late again and again.
+    pub(super) fn is_tardy(&self) -> bool {
+        self.tardy >= TARDY_LIMIT
+    }
+
+    /// Nobody is waited for any more.
+    pub(super) fn forget_lateness(&mut self) {
+        self.tardy = 0;
     }
 
     /// A cycle of duplex is done: each `every` cycles one suspicion is forgotten.

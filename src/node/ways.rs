@@ -22,6 +22,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.forget_cycle();
         self.control.standing.pair();
         self.meeting.pairs();
+        self.control.suspicion.forget_lateness();
         self.control.claim.answered();
         self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
         self.schedule.start_at(start);

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use twinstep::ids::Phase;
 use twinstep::sim::Storage;
-use twinstep::wire::MAX_FRAME_BYTES;
+use twinstep::wire::{self, Header, Hello, Keys, Kind, MAX_FRAME_BYTES, Payload};
 use twinstep::{
     Agreement, Arbiter, Build, ChannelId, Claim, Config, Confirmation, Cycle, Epoch, Faults, Grounds, Instant, Mode,
     Node, Program, Tracked,
@@ -96,6 +97,25 @@ pub struct Driven {
     pub output: u32,
 }
 
+/// What becomes of a frame of B: the frames that A gets in its place, each with its kind, phase and payload.
+pub type Mangle = Box<dyn FnMut(&Taken<'_>) -> Vec<(Kind, Phase, Vec<u8>)>>;
+
+/// A frame of B on its way.
+pub struct Taken<'f> {
+    pub now_us: u64,
+    pub header: Header,
+    pub payload: &'f [u8],
+    /// Nonce and challenge that A said last.
+    pub said_by_a: (u32, u32),
+}
+
+impl Taken<'_> {
+    /// The frame as it is.
+    pub fn as_it_is(&self) -> Vec<(Kind, Phase, Vec<u8>)> {
+        vec![(self.header.kind, self.header.phase, self.payload.to_vec())]
+    }
+}
+
 /// Two channels.
 pub struct Two {
     pub nodes: [Option<Node<'static, Echo>>; 2],
@@ -111,6 +131,10 @@ pub struct Two {
     /// Faults that verdicts told of.
     pub told: [Faults; 2],
     boots: u32,
+    nonces: [u32; 2],
+    /// B is not one of us.
+    pub mangle: Option<Mangle>,
+    said_by_a: (u32, u32),
 }
 
 impl Two {
@@ -127,6 +151,9 @@ impl Two {
             driven: vec![],
             told: [Faults::empty(); 2],
             boots: 0,
+            nonces: [0; 2],
+            mangle: None,
+            said_by_a: (0, 0),
         };
         two.boot(0);
         two.boot(1);
@@ -148,6 +175,7 @@ impl Two {
 
     /// Boots a board as this channel, with this nonce.
     pub fn boot_as(&mut self, at: usize, channel: ChannelId, nonce: u32) {
+        self.nonces[at] = nonce;
         let memory: &'static mut Storage<[u32; 4]> = Box::leak(Box::new(Storage::new()));
         let config = Config { nonce, ..self.config };
         self.nodes[at] = Some(Node::new(channel, memory.cells(), config).unwrap());
@@ -203,11 +231,44 @@ impl Two {
                 }
             }
         }
+        let mut frames = vec![];
         let mut buffer = [0; MAX_FRAME_BYTES];
         while let Some(length) = node.poll_transmit(now, &mut buffer).unwrap() {
-            if !self.is_cut {
-                self.wires[1 - at].push_back((self.now_us + DELAY_US, buffer[..length].to_vec()));
+            frames.push(buffer[..length].to_vec());
+        }
+        for frame in frames {
+            for frame in self.mangled(at, frame) {
+                if !self.is_cut {
+                    self.wires[1 - at].push_back((self.now_us + DELAY_US, frame));
+                }
             }
         }
+    }
+
+    /// What A gets in place of a frame of B.
+    fn mangled(&mut self, at: usize, frame: Vec<u8>) -> Vec<Vec<u8>> {
+        let Some(node) = &self.nodes[at] else { return vec![frame] };
+        let nonces = self.nonces;
+        let keys = Keys { pair: self.config.pair, epoch: node.epoch(), nonces };
+        let Ok((header, payload)) = wire::parse(&frame, &keys) else { return vec![frame] };
+        if at == 0 {
+            if let (Kind::Hello, Ok(hello)) = (header.kind, Hello::parse(payload)) {
+                self.said_by_a = (hello.nonce, hello.challenge);
+            }
+            return vec![frame];
+        }
+        let Some(mangle) = &mut self.mangle else { return vec![frame] };
+        let said_by_a = self.said_by_a;
+        let taken = Taken { now_us: self.now_us, header, payload, said_by_a };
+        let forge = |(kind, phase, payload): (Kind, Phase, Vec<u8>)| {
+            let header = Header { kind, phase, ..header };
+            let mut buffer = [0; MAX_FRAME_BYTES];
+            let length = wire::build(&mut buffer, &header, &keys, payload.len(), |room| {
+                room.copy_from_slice(&payload);
+                Some(payload.len())
+            });
+            buffer[..length.unwrap()].to_vec()
+        };
+        mangle(&taken).into_iter().map(forge).collect()
     }
 }

@@ -57,7 +57,11 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("closing", "claim config standing turn", "mechanisms record schedule stepped"),
     ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
-    ("receive", "claim config standing turn", "mechanisms meeting outgoing peer_vote record samples schedule stepped"),
+    (
+        "receive",
+        "claim config standing turn",
+        "mechanisms meeting outgoing peer_vote record remembered samples schedule stepped",
+    ),
     ("upgrade/hooks", "standing undertaking", "upgrade"),
     ("seen", "config standing suspicion turn", "mechanisms mirror record schedule stepped"),
     // For a simulation and a model.
@@ -71,7 +75,7 @@ const PLATES: &[(&str, &str, &str)] = &[
     (
         "fingerprint",
         "",
-        "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record \
+        "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record remembered \
          samples schedule stepped time upgrade",
     ),
 ];

@@ -156,6 +156,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.adopt(cut.epoch);
         self.control.turn.go_on_from(Cycle(cut.base));
         self.control.standing.take_state();
+        self.control.suspicion.learn();
         self.record.count(|counters| &mut counters.joined);
         let furthest = self.control.config.period_us().saturating_mul(FURTHEST_START_PERIODS);
         let starts_in_us = cut.starts_in_us.saturating_sub(self.schedule.delay_us(&self.control.config)).min(furthest);
