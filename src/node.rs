@@ -379,6 +379,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.time.on_clock(self.schedule.next_start())
     }
 
+    /// Returns when the vote of the cycle in progress is due; `None` if none is.
+    pub fn vote_deadline(&self) -> Option<Instant> {
+        let waits = self.control.standing.mode().is_paired() && !self.control.turn.is_settled();
+        (waits && self.schedule.is_open()).then(|| self.time.on_clock(self.schedule.deadline()))
+    }
+
     fn next_poll_on_clock(&self) -> Option<Instant> {
         self.next_poll().map(|at| self.time.on_clock(at))
     }

@@ -38,5 +38,5 @@ pub use mailbox::{MailboxError, MailboxLink};
 pub use outputs::{
     Actuator, ActuatorError, Actuators, DriveError, Duty, DutyOutput, FailsAlone, Outputs, PinOutput, WhenItFails,
 };
-pub use serial::{SerialError, SerialLink};
+pub use serial::{Blocking, Polled, SerialError, SerialLink, Waits};
 pub use updater::{Next, Updater};

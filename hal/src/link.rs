@@ -8,7 +8,8 @@ pub trait Link {
     /// The longest frame it takes; 655 bytes are enough for all. A [`Lockstep`](crate::Lockstep) with longer ones does not compile.
     const FRAME_BYTES: usize;
 
-    /// Sends one frame, within so many microseconds: the time until the next cycle begins, or one period if that is late already. A link
+    /// Sends one frame, within so many microseconds: the time until the vote is due, or until the next cycle begins; an eighth of a period if
+    /// that is late already. A link
     /// that cannot end by then gives the frame up, for the cycle waits for it: the best is one that copies the frame for a DMA
     /// channel or into a queue and returns; up to eight frames come in a row, and what waits already counts. One that blocks for as long as
     /// it likes, as a `Write` may, stops the control loop with it.

@@ -260,8 +260,11 @@ where
             }
             let Some(length) = calls.poll_transmit(clock.now(), &mut self.buffer)? else { break };
             drop(calls); // while the frame goes out
-            self.send(clock, length);
+            let is_sent = self.send(clock, length);
             calls = self.node.calls(clock.now());
+            if !is_sent {
+                break; // the next one would take its time as well: the cycle comes first
+            }
         }
         let start = calls.next_start();
         let wakes_at = calls.poll_timeout().map_or(start, |timeout| timeout.min(start));
@@ -285,17 +288,22 @@ where
         Ok(())
     }
 
-    /// Gives what is in the buffer to the link.
-    fn send<C: Clock>(&mut self, clock: &mut C, length: usize) {
+    /// Gives what is in the buffer to the link; whether it took it.
+    fn send<C: Clock>(&mut self, clock: &mut C, length: usize) -> bool {
         let frame = self.buffer.get(..length).unwrap_or_default();
         let before = clock.now();
-        let left_us = self.node.next_start().since_us(before);
-        let within_us = if left_us > 0 { left_us.cast_unsigned() } else { self.period_us };
-        if let Err(error) = self.link.send(frame, within_us) {
+        // Until the vote is due, or until the next start: later there is something else to do.
+        let ends_at = self.node.vote_deadline().unwrap_or(self.node.next_start());
+        let left_us = ends_at.since_us(before);
+        let within_us = if left_us > 0 { left_us.cast_unsigned() } else { self.period_us / 8 };
+        let sent = self.link.send(frame, within_us);
+        let is_sent = sent.is_ok();
+        if let Err(error) = sent {
             self.link_errors = self.link_errors.saturating_add(1);
             self.link.recover(error);
         }
         self.send_time.took(clock.now().since_us(before));
+        is_sent
     }
 }
 

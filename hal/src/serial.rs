@@ -6,7 +6,8 @@
 
 use crate::link::Link;
 use cobs::{DecodeResult, DecoderState, max_encoding_length};
-use embedded_io::{Read, ReadReady, Write};
+use embedded_hal::delay::DelayNs;
+use embedded_io::{Read, ReadReady, Write, WriteReady};
 use heapless::Vec;
 use twinstep::wire::MAX_FRAME_BYTES;
 
@@ -18,8 +19,14 @@ use twinstep::wire::MAX_FRAME_BYTES;
 /// cycle, eight of them at most. A frame is written in pieces, at most one for each of its zeros and one more: let `stream` gather them, and
 /// send on `flush` at the latest. Sending may block; its time counts against the vote window, and a
 /// block takes 7.4 ms at 115200 baud.
-pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES> {
+///
+/// A `write` that blocks for as long as it likes, such as one that waits for a dead peer's CTS, stops the control loop with it. So give
+/// the link a delay, if the stream has no time-out of its own: [`polled`](Self::polled).
+pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES, W = Blocking> {
     stream: S,
+    wait: W,
+    /// Brings the stream back to work after an error.
+    restart: Option<fn(&mut S)>,
     decoder: DecoderState,
     incoming: Vec<u8, FRAME>,
     /// The frame in `incoming` was handed out; the next byte starts a new one.
@@ -38,6 +45,8 @@ pub enum SerialError<E> {
     Stream(E),
     /// The stream took no byte.
     Stalled,
+    /// The stream was not ready for all of the frame within its time.
+    TimedOut,
     /// The received bytes are no COBS frame, or a longer one than `FRAME`; they were dropped
     /// up to the next delimiter.
     Framing,
@@ -59,11 +68,80 @@ const LONGEST_RUN: usize = 254;
 /// The longest frame as it is on the wire, with its delimiter.
 const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
 
+/// Writes as the stream likes: it has a buffer, or a time-out of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Blocking;
+
+/// Waits until the stream is ready before each write, and not beyond the frame's time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Polled<D>(D);
+
+/// How often a stream that is not ready is looked at again.
+const LOOK_AGAIN_US: u32 = 20;
+
+/// How a link waits for its stream.
+pub trait Waits<S>: sealed::Sealed {
+    /// Waits until the stream takes a byte, for so many microseconds at most, which are counted down; whether it does.
+    #[doc(hidden)]
+    fn is_ready(&mut self, stream: &mut S, left_us: &mut u32) -> bool;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Blocking {}
+    impl<D> Sealed for super::Polled<D> {}
+}
+
+impl<S> Waits<S> for Blocking {
+    fn is_ready(&mut self, _: &mut S, _: &mut u32) -> bool {
+        true
+    }
+}
+
+impl<S: WriteReady, D: DelayNs> Waits<S> for Polled<D> {
+    fn is_ready(&mut self, stream: &mut S, left_us: &mut u32) -> bool {
+        loop {
+            // One that cannot tell says so as it is written to.
+            if stream.write_ready().unwrap_or(true) {
+                return true;
+            }
+            if *left_us < LOOK_AGAIN_US {
+                return false;
+            }
+            *left_us -= LOOK_AGAIN_US;
+            self.0.delay_us(LOOK_AGAIN_US);
+        }
+    }
+}
+
 impl<S, const FRAME: usize> SerialLink<S, FRAME> {
     /// Makes a link over `stream`.
     pub const fn new(stream: S) -> Self {
+        Self::waiting(stream, Blocking)
+    }
+}
+
+impl<S, const FRAME: usize, D: DelayNs> SerialLink<S, FRAME, Polled<D>> {
+    /// Makes a link over `stream` that gives a frame up which the stream has not taken within its time.
+    pub const fn polled(stream: S, delay: D) -> Self {
+        Self::waiting(stream, Polled(delay))
+    }
+}
+
+impl<S, const FRAME: usize, W> SerialLink<S, FRAME, W> {
+    /// Calls this after each error of the stream, to bring it back to work: a receiver, say, that stays deaf after an overrun until its
+    /// flag is cleared, or a driver that has to be started anew.
+    #[must_use]
+    pub const fn restarted_by(mut self, restart: fn(&mut S)) -> Self {
+        self.restart = Some(restart);
+        self
+    }
+
+    const fn waiting(stream: S, wait: W) -> Self {
         Self {
             stream,
+            wait,
+            restart: None,
             decoder: DecoderState::Idle,
             incoming: Vec::new(),
             is_complete: false,
@@ -121,9 +199,12 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
     }
 }
 
-impl<S: Write, const FRAME: usize> SerialLink<S, FRAME> {
-    fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), SerialError<S::Error>> {
+impl<S: Write, const FRAME: usize, W: Waits<S>> SerialLink<S, FRAME, W> {
+    fn write_all(&mut self, mut bytes: &[u8], left_us: &mut u32) -> Result<(), SerialError<S::Error>> {
         while !bytes.is_empty() {
+            if !self.wait.is_ready(&mut self.stream, left_us) {
+                return Err(SerialError::TimedOut);
+            }
             let written = self.stream.write(bytes).map_err(SerialError::Stream)?;
             bytes = match bytes.get(written..) {
                 Some(unsent) if written > 0 => unsent,
@@ -134,40 +215,44 @@ impl<S: Write, const FRAME: usize> SerialLink<S, FRAME> {
     }
 }
 
-impl<S: Read + ReadReady + Write, const FRAME: usize> Link for SerialLink<S, FRAME> {
+impl<S: Read + ReadReady + Write, const FRAME: usize, W: Waits<S>> Link for SerialLink<S, FRAME, W> {
     type Error = SerialError<S::Error>;
     const FRAME_BYTES: usize = FRAME;
 
-    /// Takes as long as the stream's `write` does: without a clock it cannot keep to `within_us`. Let the stream have a buffer, or a
-    /// time-out of its own.
-    fn send(&mut self, frame: &[u8], _within_us: u32) -> Result<(), Self::Error> {
+    /// Keeps to `within_us` if it was given a delay ([`polled`](SerialLink::polled)). Else it takes as long as the stream's `write` does.
+    fn send(&mut self, frame: &[u8], within_us: u32) -> Result<(), Self::Error> {
+        let mut left_us = within_us;
         let too_long = SerialError::TooLong { need_bytes: frame.len(), have_bytes: FRAME.min(MAX_FRAME_BYTES) };
         if frame.len() > FRAME.min(MAX_FRAME_BYTES) {
             return Err(too_long);
         }
         if core::mem::take(&mut self.is_torn) {
-            self.write_all(&[0])?; // ends what was written of the frame before
+            self.write_all(&[0], &mut left_us)?; // ends what was written of the frame before
         }
         // Run by run, since a buffer for the encoded frame would be the largest thing on the stack.
         let mut rest = frame;
         loop {
             let run_bytes = rest.iter().take(LONGEST_RUN).take_while(|byte| **byte != 0).count();
             let (run, behind) = rest.split_at_checked(run_bytes).unwrap_or_default();
-            self.write_all(&[run_bytes as u8 + 1])?;
-            self.write_all(run)?;
+            self.write_all(&[run_bytes as u8 + 1], &mut left_us)?;
+            self.write_all(run, &mut left_us)?;
             rest = match behind {
                 [] => break,
                 [0, behind @ ..] if run_bytes < LONGEST_RUN => behind, // the code stands for it
                 _ => behind,
             };
         }
-        self.write_all(&[0])?;
+        self.write_all(&[0], &mut left_us)?;
         self.stream.flush().map_err(SerialError::Stream)
     }
 
-    /// Begins the next frame with a delimiter, so that a part of one that got onto the line costs no other one.
-    fn recover(&mut self, _: Self::Error) {
+    /// Begins the next frame with a delimiter, so that a part of one that got onto the line costs no other one, and restarts the stream if it
+    /// is known how.
+    fn recover(&mut self, from: Self::Error) {
         self.is_torn = true;
+        if let (SerialError::Stream(_), Some(restart)) = (from, self.restart) {
+            restart(&mut self.stream);
+        }
     }
 
     fn receive(&mut self) -> Result<Option<&[u8]>, Self::Error> {

@@ -16,3 +16,5 @@ mod rate;
 mod stall;
 #[path = "field/time.rs"]
 mod time;
+#[path = "field/uart.rs"]
+mod uart;
