@@ -64,7 +64,8 @@ pub struct Config {
     pub retransmit_us: u32,
     /// Time between two `Hello`s of a channel that is not in the cycle.
     pub hello_us: u32,
-    /// Time a sample's frame takes from one channel to the other, with what the drivers add: twice it must fit the vote window.
+    /// Time a sample's frame takes from one channel to the other, with what the drivers add: twice it must fit the vote window, and three
+    /// times the period.
     /// It is measured in duplex ([`timing`](crate::Node::timing)); until then this is what is reckoned with.
     pub link_delay_us: u32,
     /// Held cycles that are borne before the arbiter is asked. 0 takes over at the first
@@ -159,6 +160,10 @@ impl Config {
         let exchange_us = link_delay_us.saturating_mul(2);
         if exchange_us >= vote_window_us {
             return Err(ConfigError::WindowTooShort { vote_window_us, exchange_us });
+        }
+        // The last block goes to the joiner and its acknowledgement comes back, and then the cut goes there, all in one period.
+        if link_delay_us.saturating_mul(3) >= period_us {
+            return Err(ConfigError::LinkTooSlow { link_delay_us, period_us });
         }
         if retransmit_us == 0 || retransmit_us >= vote_window_us {
             return Err(ConfigError::RetransmitOutsideWindow { retransmit_us, vote_window_us });
@@ -261,6 +266,13 @@ pub enum ConfigError {
         /// What the exchange takes at least.
         exchange_us: u32,
     },
+    /// A channel could never join again: three frames, one after the other, do not cross the link within a period.
+    LinkTooSlow {
+        /// What a frame takes.
+        link_delay_us: u32,
+        /// The period that three of them must stay below.
+        period_us: u32,
+    },
     /// Frames would be sent again all the time, or not before the deadline.
     RetransmitOutsideWindow {
         /// The interval asked for; it may not be 0.
@@ -335,6 +347,12 @@ impl core::fmt::Display for ConfigError {
             }
             Self::WindowTooShort { vote_window_us, exchange_us } => {
                 write!(f, "vote window {vote_window_us} us is not above the exchange's {exchange_us} us")
+            }
+            Self::LinkTooSlow { link_delay_us, period_us } => {
+                write!(
+                    f,
+                    "three times the link's {link_delay_us} us is not below the period {period_us} us: no channel could join again"
+                )
             }
             Self::RetransmitOutsideWindow { retransmit_us, vote_window_us } => {
                 write!(f, "retransmit interval {retransmit_us} us is not within 1 to {vote_window_us} us")

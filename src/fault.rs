@@ -84,6 +84,9 @@ bitflags::bitflags! {
         /// start alone; or the peer has booted again with the nonce that it had. Give each board its own
         /// [`ChannelId`](crate::ChannelId), and each boot its own [`nonce`](crate::Config::nonce).
         const IDENTITY = 1 << 30;
+        /// In duplex: a copy to the peer would be refused, since a cycle writes as many blocks as it may send, or more. See
+        /// `copy_forecast`, and raise `copy_blocks`, before the peer has to join again.
+        const COPY_FORECAST = 1 << 31;
     }
 }
 

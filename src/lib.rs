@@ -86,7 +86,7 @@ pub use memory::{Memory, blocks};
 pub use mode::Mode;
 #[cfg(feature = "sim")]
 pub use node::Site;
-pub use node::{Begun, Calls, MayUpgrade, NoUpgrades, Node, Upgrades, frame};
+pub use node::{Begun, Calls, CopyForecast, MayUpgrade, NoUpgrades, Node, Upgrades, frame};
 pub use program::{Agreement, Build, Message, Program};
 #[cfg(target_has_atomic = "32")]
 pub use shared_claim::{ClaimWord, SharedClaim};

@@ -37,6 +37,8 @@ pub(crate) struct Summary {
     stray: u32,
     /// Blocks to be sent or in flight.
     uncopied: u32,
+    /// Blocks that the last commit made out of date at the joiner.
+    outdated: u32,
     /// A copy is being made: what is committed has to be sent again.
     is_copying: bool,
     /// Where the search for the next block to be sent goes on.
@@ -46,6 +48,11 @@ pub(crate) struct Summary {
 impl Summary {
     pub(crate) fn uncopied(&self) -> u32 {
         self.uncopied
+    }
+
+    /// Returns how many blocks the last commit made out of date that had been copied.
+    pub(crate) fn outdated(&self) -> u32 {
+        self.outdated
     }
 
     /// Flips a bit of what is kept of all blocks, for fault injection.
@@ -166,6 +173,7 @@ impl Marks<'_> {
             *mark = DIRTY | SEND;
         });
         self.summary.uncopied += newly;
+        self.summary.outdated = newly;
     }
 
     /// Forgets what was written.
@@ -229,6 +237,7 @@ impl CopySet<'_> {
         }
         let summary = &mut *self.0.summary;
         (summary.uncopied, summary.is_copying, summary.cursor) = (self.0.map.len() as u32, true, 0);
+        summary.outdated = 0;
     }
 
     /// Does not send again what is written meanwhile: a negative control.

@@ -223,6 +223,11 @@ impl<'m, T: State> Mirror<'m, T> {
         self.as_blocks().marks().take_stray()
     }
 
+    /// Returns how many blocks the last commit made out of date at the joiner.
+    pub(crate) fn outdated_blocks(&self) -> u32 {
+        self.books.summary.outdated()
+    }
+
     /// Returns how many blocks the joiner does not have yet.
     pub(crate) fn uncopied_blocks(&self) -> u32 {
         self.books.summary.uncopied()

@@ -139,6 +139,7 @@ use ballot::Ballot;
 pub use calls::Calls;
 use case::Case;
 use control::Control;
+pub use copy::CopyForecast;
 use copy::Copying;
 #[cfg(feature = "sim")]
 use injected::Injected;

@@ -111,6 +111,8 @@ pub(crate) struct Donor {
     /// The joiner has acknowledged something, or there is nothing to acknowledge.
     is_answered: bool,
     written: [u16; RATE_CYCLES],
+    /// Of these, blocks that the joiner had: one that is written again and again counts once.
+    outdated: [u16; RATE_CYCLES],
     /// The fewest blocks left at the end of a cycle, and the cycles since.
     fewest_left: u32,
     stuck: u8,
@@ -143,6 +145,7 @@ impl Donor {
             silent: 0,
             is_answered: set.left() == 0,
             written: [0; RATE_CYCLES],
+            outdated: [0; RATE_CYCLES],
             fewest_left: u32::MAX,
             stuck: 0,
             search: None,
@@ -209,12 +212,19 @@ impl Donor {
         self.silent <= SILENT_CYCLES
     }
 
-    /// Notes how many blocks a cycle wrote; an error if the copy cannot end in time.
-    pub(crate) fn committed(&mut self, written: u32, set: &CopySet<'_>, total: u32) -> Result<(), CopyRefused> {
+    /// Notes how many blocks a cycle wrote, and how many of them the joiner had; an error if the copy cannot end in time.
+    pub(crate) fn committed(
+        &mut self,
+        [written, outdated]: [u32; 2],
+        set: &CopySet<'_>,
+        total: u32,
+    ) -> Result<(), CopyRefused> {
         let place = self.cycles as usize % RATE_CYCLES;
         self.cycles = self.cycles.saturating_add(1);
-        if let Some(place) = self.written.get_mut(place) {
-            *place = written.min(u16::MAX.into()) as u16;
+        for (rates, count) in [(&mut self.written, written), (&mut self.outdated, outdated)] {
+            if let Some(place) = rates.get_mut(place) {
+                *place = count.min(u16::MAX.into()) as u16;
+            }
         }
         let mut progress = self.progress(set.left(), total);
         self.stuck = if set.left() < self.fewest_left { 0 } else { self.stuck.saturating_add(1) };
@@ -239,10 +249,16 @@ impl Donor {
     /// Returns how far the copy is with so many blocks left.
     pub(crate) fn progress(&self, left: u32, total: u32) -> CopyProgress {
         let seen = self.cycles.clamp(1, RATE_CYCLES as u32);
-        let sum = self.written.iter().fold(0_u32, |sum, count| sum.saturating_add((*count).into()));
-        let dirty_blocks = sum.div_ceil(seen);
-        let gain = u32::from(self.budget).saturating_sub(dirty_blocks);
-        let cycles_left = left.saturating_add(gain).saturating_sub(1).checked_div(gain).map(|cycles| cycles + 1);
+        let sum =
+            |counts: &[u16; RATE_CYCLES]| counts.iter().fold(0_u32, |sum, count| sum.saturating_add((*count).into()));
+        let dirty_blocks = sum(&self.written).div_ceil(seen);
+        // What a cycle writes has to be sent in one cycle in the end.
+        let converges = dirty_blocks < u32::from(self.budget);
+        // Of as many cycles as were seen, so that nothing is rounded.
+        let sent = u32::from(self.budget).saturating_mul(seen);
+        let gain = if converges { sent.saturating_sub(sum(&self.outdated)) } else { 0 };
+        let to_send = left.saturating_mul(seen);
+        let cycles_left = to_send.saturating_add(gain).saturating_sub(1).checked_div(gain).map(|cycles| cycles + 1);
         CopyProgress {
             done_blocks: total.saturating_sub(left),
             total_blocks: total,

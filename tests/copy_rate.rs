@@ -200,7 +200,7 @@ fn a_refused_copy_is_tried_again_on_request_or_much_later() {
     pair.run(40);
     assert_eq!(pair.report().copies_begun, 1);
     let node = pair.node_mut(ChannelId::A).unwrap();
-    assert!(node.first_fault().is_some_and(|first| first.faults.contains(Faults::PEER_SILENT)));
+    assert!(node.first_fault().is_some_and(|first| first.faults.contains(Faults::COPY_FORECAST)), "told in duplex");
     assert!(node.copy_refused().is_some());
     node.retry_copy();
     pair.run(5);

@@ -194,6 +194,12 @@ where
         self.node.clear_first_fault();
     }
 
+    /// Raises how many blocks of memory a donor sends in a cycle, until the next boot: for a program of which the node's `copy_forecast` says
+    /// that it writes more.
+    pub fn raise_copy_budget(&mut self, copy_blocks: u16) {
+        self.node.raise_copy_budget(copy_blocks);
+    }
+
     /// Lets a refused copy to the peer be tried again.
     pub fn retry_copy(&mut self) {
         self.node.retry_copy();

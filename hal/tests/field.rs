@@ -8,6 +8,8 @@ mod board;
 mod clocks;
 #[path = "field/halves.rs"]
 mod halves;
+#[path = "field/newcomer.rs"]
+mod newcomer;
 #[path = "field/program.rs"]
 mod program;
 #[path = "field/rate.rs"]

@@ -375,7 +375,7 @@ mod tests {
             if turn < 10 {
                 donor.step(turn * 61 % donor.state_bytes, turn as u8);
                 let written = donor.books.written;
-                books.committed(written, &donor.copy_set(), total).unwrap();
+                books.committed([written; 2], &donor.copy_set(), total).unwrap();
             }
             while let Some((serial, index)) = books.next(&mut donor.copy_set(), now) {
                 books.sent(&mut donor.copy_set(), index, now);

@@ -146,6 +146,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
     }
 
+    /// Changes the configuration, on purpose, in all copies.
+    pub(super) fn reconfigure(&mut self, change: impl Fn(&mut Settings)) {
+        change(&mut self.control.config);
+        for copy in &mut self.copies {
+            copy.config = self.control.config;
+        }
+    }
+
     /// Flips a bit of the control data or of one of its copies.
     #[cfg(feature = "sim")]
     pub(super) fn flip_control(&mut self, bit: usize) {

@@ -49,6 +49,53 @@ pub(super) struct Copying {
     ledger: Ledger,
     refused: Option<Refused>,
     same_due: Option<(Phase, SamePayload)>,
+    /// What is written in duplex, so that a copy that would be refused is known of before it is needed.
+    rate: Rate,
+}
+
+/// Blocks written in a cycle: a mean of the last ones.
+#[derive(Clone, Copy, Default, Hash)]
+struct Rate {
+    /// In sixteenths.
+    blocks: u32,
+    cycles: u8,
+    is_too_high: bool,
+}
+
+/// Cycles before a rate says something, and of which it is a mean.
+const RATE_CYCLES: u8 = 16;
+
+impl Rate {
+    fn note(&mut self, written: u32) {
+        let more = written.saturating_mul(RATE_CYCLES.into());
+        self.cycles = self.cycles.saturating_add(1).min(RATE_CYCLES);
+        // The mean of all so far, and then of about as many.
+        let cycles = u32::from(self.cycles);
+        let sum = self.blocks.saturating_mul(cycles.saturating_sub(1)).saturating_add(more);
+        self.blocks = sum.checked_div(cycles).unwrap_or_default();
+    }
+
+    /// Returns the blocks that a cycle writes, rounded up; `None` before there were enough of them.
+    fn blocks(&self) -> Option<u32> {
+        (self.cycles == RATE_CYCLES).then(|| self.blocks.div_ceil(RATE_CYCLES.into()))
+    }
+}
+
+/// A copy that would be refused, as far as duplex tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CopyForecast {
+    /// Blocks written in a cycle, as a mean of the last ones.
+    pub written_blocks: u32,
+    /// Blocks sent in a cycle at most: more are needed than are written.
+    pub budget_blocks: u16,
+}
+
+impl core::fmt::Display for CopyForecast {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { written_blocks, budget_blocks } = self;
+        write!(f, "a copy would not converge: {budget_blocks} blocks sent a cycle at most, {written_blocks} written")
+    }
 }
 
 impl Copying {
@@ -96,6 +143,33 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// peer is begun after 100 seconds, or on [`retry_copy`](Self::retry_copy).
     pub fn copy_refused(&self) -> Option<&CopyRefused> {
         self.copying.refused.as_ref().map(|refused| &refused.refused)
+    }
+
+    /// Returns why a copy would be refused if the peer had to join again now; `None` if it would not, or in the first cycles of duplex. To
+    /// be looked at while both serve: then there is time to [raise the budget](Self::raise_copy_budget).
+    pub fn copy_forecast(&self) -> Option<CopyForecast> {
+        let budget_blocks = self.control.config.copy_blocks();
+        let written_blocks = self.copying.rate.blocks()?;
+        (written_blocks >= budget_blocks.into()).then_some(CopyForecast { written_blocks, budget_blocks })
+    }
+
+    /// Raises [`copy_blocks`](crate::Config::copy_blocks), until the next boot; less than there is changes nothing. A refused copy is tried
+    /// again.
+    pub fn raise_copy_budget(&mut self, copy_blocks: u16) {
+        self.within(|node| {
+            node.reconfigure(|config| config.raise_copy_blocks(copy_blocks));
+            node.copying.allow_again();
+        });
+    }
+
+    /// Another cycle of duplex is done.
+    pub(super) fn forecast_copy(&mut self) {
+        self.copying.rate.note(self.mirror.written_blocks());
+        let is_too_high = self.copy_forecast().is_some();
+        if is_too_high && !self.copying.rate.is_too_high {
+            self.fault(Faults::COPY_FORECAST);
+        }
+        self.copying.rate.is_too_high = is_too_high;
     }
 
     /// Lets a refused copy be tried again.
@@ -170,8 +244,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// A donor has committed a cycle: what it wrote has to be sent again.
     pub(super) fn donor_committed(&mut self, now: Instant) {
         let (written, total) = (self.mirror.written_blocks(), self.mirror.blocks());
+        let outdated = self.mirror.outdated_blocks();
         let Some(donor) = &mut self.copying.donor else { return };
-        if let Err(refused) = donor.committed(written, &self.mirror.copy_set(), total) {
+        if let Err(refused) = donor.committed([written, outdated], &self.mirror.copy_set(), total) {
             self.fault(Faults::COPY_REFUSED);
             self.copying.refused =
                 Some(Refused { nonce: self.control.standing.peer_nonce(), until: now.plus_us(RETRY_US), refused });

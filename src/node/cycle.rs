@@ -236,6 +236,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return false;
         }
         self.my_vote.settle();
+        self.forecast_copy();
         self.meeting.agreed();
         self.control.claim.answered(); // with the peer there is nothing to be asked
         self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());

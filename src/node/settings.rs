@@ -58,7 +58,8 @@ impl Settings {
             hash: config.hash(),
             period_us,
             vote_window_us,
-            retransmit_us,
+            // Not more often than a frame takes to get there.
+            retransmit_us: if retransmit_us > link_delay_us { retransmit_us } else { link_delay_us },
             hello_us,
             link_delay_us,
             copy_limit_cycles: config.cycles_in(config.copy_limit_ms),
@@ -153,6 +154,11 @@ impl Settings {
 
     pub(super) fn scrub_blocks(&self) -> u16 {
         self.scrub_blocks
+    }
+
+    /// More blocks may be copied in a cycle.
+    pub(super) fn raise_copy_blocks(&mut self, copy_blocks: u16) {
+        self.copy_blocks = self.copy_blocks.max(copy_blocks);
     }
 
     pub(super) fn copy_blocks(&self) -> u16 {

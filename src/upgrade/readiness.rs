@@ -31,6 +31,8 @@ bitflags::bitflags! {
         /// Both channels drive, and hardware combines their outputs: [`Drive::Both`](crate::Drive::Both). Two versions' are
         /// not the same.
         const BOTH_DRIVE = 2048;
+        /// The half that leaves could not join again: see [`copy_forecast`](crate::Node::copy_forecast).
+        const COPY_FORECAST = 4096;
     }
 }
 
@@ -41,7 +43,8 @@ impl NotReady {
         .union(Self::NO_SUCCESSOR)
         .union(Self::LAYOUT_DIFFERS)
         .union(Self::BELOW_FLOOR)
-        .union(Self::BOTH_DRIVE);
+        .union(Self::BOTH_DRIVE)
+        .union(Self::COPY_FORECAST);
 }
 
 flags_are_named!(NotReady, u16);

@@ -60,6 +60,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             (NotReady::BELOW_FLOOR, candidate.is_some_and(|candidate| candidate.version < candidate.floor)),
             (NotReady::NOT_CONFIRMED, !self.control.undertaking.is_confirmed() || !partner_is_confirmed),
             (NotReady::BOTH_DRIVE, !self.control.config.drives_as_owner()),
+            (NotReady::COPY_FORECAST, self.copy_forecast().is_some()),
             (NotReady::UNSETTLED, is_claiming || self.control.turn.held() > 0 || self.meeting.is_cutting()),
         ] {
             reasons.set(reason, applies);
