@@ -63,6 +63,7 @@
 //!   meeting    handshake, boot, cut, who serves           case          the examined cycle
 //!   stepped    agreed input, last output                  schedule      starts, deadlines, skew and delay
 //!   record     faults, counters, journal                  time          the clock without its jumps
+//!   silence    an arbiter that does not answer
 //!
 //! an epoch rises             in `standing`, by `adopt`: after a grant, as the peer's cut or frame says, or as A proposes at boot
 //! the next number to claim   in `lineage`
@@ -111,6 +112,7 @@ mod record;
 mod schedule;
 mod seen;
 mod settings;
+mod silence;
 mod standing;
 mod start;
 mod stepped;
@@ -156,6 +158,7 @@ use memory::Mending;
 use outgoing::Outgoing;
 use record::Record;
 use schedule::Schedule;
+use silence::Silence;
 pub use start::frame;
 use stepped::Stepped;
 use time::Time;
@@ -190,6 +193,7 @@ pub struct Node<'m, P: Program, const FRAME: usize = MAX_FRAME_BYTES, U: MayUpgr
     leased: Epoch,
     /// The epoch of the claim that the arbiter may have granted.
     asked: Epoch,
+    silence: Silence,
     /// What the arbiter remembered when a channel out of service was polled last.
     remembered: Epoch,
 
@@ -211,6 +215,17 @@ macro_rules! first_due {
             return Ok(Some(length));
         })*
         Ok(None)
+    }};
+}
+
+/// Returns the earliest of the times that there are. An array of them would be the largest thing on the stack of an idle turn.
+macro_rules! earliest {
+    ($($time:expr),* $(,)?) => {{
+        let mut earliest: Option<Instant> = None;
+        $(if let Some(time) = $time && earliest.is_none_or(|known| time < known) {
+            earliest = Some(time);
+        })*
+        earliest
     }};
 }
 
@@ -270,6 +285,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn open_slot(&mut self, now: Instant) {
         self.schedule.open_slot(now, &self.control.config);
         self.control.claim.slot_opens();
+        self.silence.slot_opens(self.control.config.claim_limit());
         if self.control.standing.is_empty() && self.control.standing.mode().is_paired() {
             self.schedule.wait_for_first_cycle(now, &self.control.config);
         }
@@ -286,7 +302,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         match (self.control.standing.mode(), self.control.turn.progress()) {
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, Progress::Settled) => {
                 self.donor_begins_cycle(now);
-                self.control.turn.begin(now);
+                self.control.turn.begin();
+                self.schedule.sampled();
                 self.samples.advance();
                 self.samples.fix(sample);
                 self.stepped.begin();
@@ -300,7 +317,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             // Once both are held, the agreed input stays, since the peer may have settled on it.
             (Mode::Standby, Progress::Sampled) if !self.samples.has_theirs() => {
                 self.samples.fix(sample);
-                self.control.turn.sampled(now);
+                self.schedule.sampled();
                 Begun::New(self.control.turn.cycle())
             }
             (Mode::Duplex | Mode::Trial | Mode::Simplex | Mode::Donor | Mode::Standby, _) => {
@@ -324,14 +341,16 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     // In a run loop's turn this, the frames in and the frames out would share one large stack frame.
     #[inline(never)]
     fn poll<A: Arbiter>(&mut self, now: Instant, arbiter: &mut A) -> Option<Unbound<P::Output>> {
+        self.bound_times(now);
         self.schedule.polled();
         if self.control.standing.mode() == Mode::Safe {
             self.release_lease(arbiter); // the safe output is out
         }
-        if !self.control.standing.mode().serves() {
+        let serves = self.control.standing.mode().serves();
+        if !serves {
             self.remembered = newest_of(arbiter);
         }
-        let may_own = self.control.standing.mode().serves() && self.control.owns();
+        let may_own = serves && self.control.owns();
         // While a claim is on its way the arbiter may already be at the epoch claimed, and
         // so no longer confirm this one; its answer decides.
         let claims = self.control.claim.is_under_way() || self.has_let_go();
@@ -341,7 +360,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 answer => self.lease_is_in_doubt(now, answer, arbiter),
             }
         }
-        let verdict = match self.control.standing.mode() {
+        let mut verdict = match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),
             Mode::Duplex => self.poll_duplex(now, arbiter),
             Mode::Trial => U::poll_trial(self, now, arbiter),
@@ -357,7 +376,10 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if self.control.standing.mode() != Mode::Safe {
             self.release_lease(arbiter);
         }
-        verdict.map(|verdict| self.withhold_stale(now, verdict))
+        if let Some(verdict) = &mut verdict {
+            self.withhold_stale(now, verdict);
+        }
+        verdict
     }
 
     /// Writes the next frame to be sent into the front of `buffer` and returns its length;
@@ -448,7 +470,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     fn next_poll(&self) -> Option<Instant> {
         let waits =
             self.control.standing.mode().is_paired() && self.schedule.is_open() && !self.control.turn.is_settled();
-        [
+        earliest![
             // A claim is made past the deadline, and has its own time.
             (waits && !self.control.claim.is_under_way()).then_some(self.schedule.deadline()),
             self.schedule.is_open().then_some(self.schedule.next_start()),
@@ -461,9 +483,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.handover_timeout(),
             U::timeout(self),
         ]
-        .into_iter()
-        .flatten()
-        .min()
     }
 
     /// Changes the mode if `event` does here; every `Hello` sent before is stale then.

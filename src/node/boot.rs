@@ -104,7 +104,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if due
             && free
             && arbiter.remembered().is_some()
-            && self.control.claim.may_ask()
+            && self.silence.may_ask()
             && !self.control.suspicion.is_barred(self.control.config.me())
             && !self.leaves()
         {
@@ -116,7 +116,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Both channels are empty and this one has a fresh word of it: A leads.
     pub(super) fn lead(&mut self, joiner_nonce: u32) {
-        let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves() && self.control.claim.may_ask();
+        let may_pair = !self.control.suspicion.is_any_barred() && !self.leaves() && self.silence.may_ask();
         if self.control.config.me() == ChannelId::A && self.meeting.boot() == Boot::Listening && may_pair {
             self.meeting.lead(joiner_nonce);
         }
@@ -124,7 +124,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Joins a channel that is empty as this one is, if its `Cut` is meant for this boot.
     pub(super) fn handle_first_cut(&mut self, now: Instant, cut: &Cut) -> Result<(), Reject> {
-        if self.control.suspicion.is_any_barred() || self.leaves() || !self.control.claim.may_ask() {
+        if self.control.suspicion.is_any_barred() || self.leaves() || !self.silence.may_ask() {
             return Err(Reject::Mode);
         }
         let meant = self.is_for_this_boot(cut) && cut.epoch.counter() > self.control.standing.newest();

@@ -3,7 +3,7 @@
 //! a grant, and of a refusal, follows from the grounds: `boot` for the first owner, `copy` for a donor, `handover` for outputs
 //! that were left to this channel, and `takeover` for all others.
 //!
-//! One that is not answered is withdrawn after a limit, and the arbiter is asked again after a pause, which doubles each time.
+//! One that is not answered is withdrawn after a limit; `silence` says when the arbiter is asked again.
 
 use crate::ids::Epoch;
 use crate::lease::Grounds;
@@ -21,33 +21,10 @@ pub(super) struct Claim {
     has_let_go: u8,
     /// Slots that the claim has waited for its answer.
     waited: u8,
-    /// Claims in a row that were not answered.
-    unanswered: u8,
-    /// Slots in a row in which the arbiter has not confirmed what this channel owns.
-    doubted: u8,
-    /// Slots before the arbiter is asked again.
-    pause: u16,
-    /// It has not confirmed in this slot.
-    is_doubted: u8,
-    unused: [u8; 3],
 }
 
-/// A pause doubles so many times.
-const LONGEST_PAUSE: u8 = 5;
-
 impl Claim {
-    pub(super) const NONE: Self = Self {
-        to: 0,
-        grounds: 0,
-        is_sound: 0,
-        has_let_go: 0,
-        waited: 0,
-        unanswered: 0,
-        doubted: 0,
-        pause: 0,
-        is_doubted: 0,
-        unused: [0; 3],
-    };
+    pub(super) const NONE: Self = Self { to: 0, grounds: 0, is_sound: 0, has_let_go: 0, waited: 0 };
 
     /// Begins one; not while another one is under way, which has to be seen through: the arbiter may have moved on already.
     pub(super) fn begin(&mut self, to: Epoch, grounds: Grounds) {
@@ -62,16 +39,14 @@ impl Claim {
         (self.to, self.grounds, self.is_sound, self.waited) = (0, 0, 0, 0);
     }
 
-    /// Whatever was on its way is not any more. How long the arbiter has been silent is no part of it.
+    /// Whatever was on its way is not any more.
     pub(super) fn forget(&mut self) {
-        self.end();
-        self.has_let_go = 0;
+        *self = Self::NONE;
     }
 
     /// This channel lets go of the outputs, and says so until the other one has taken them.
     pub(super) fn let_go(&mut self) {
-        self.end();
-        self.has_let_go = 1;
+        *self = Self { has_let_go: 1, ..Self::NONE };
     }
 
     /// Whether it has.
@@ -105,49 +80,16 @@ impl Claim {
         self.is_sound = 1;
     }
 
-    // The arbiter that does not answer.
-
-    /// Another slot begins: a claim that is under way waits, and so does what is asked again later.
+    /// Another slot begins: a claim that is under way waits.
     pub(super) fn slot_opens(&mut self) {
         if self.is_under_way() {
             self.waited = self.waited.saturating_add(1);
         }
-        self.pause = self.pause.saturating_sub(1);
-        self.doubted = if self.is_doubted == 0 { 0 } else { self.doubted.saturating_add(1) };
-        self.is_doubted = 0;
     }
 
     /// Whether the claim has waited for more slots than this.
     pub(super) fn is_overdue(&self, limit: u8) -> bool {
         self.waited > limit
-    }
-
-    /// The arbiter has answered, be it to another claim.
-    pub(super) fn answered(&mut self) {
-        (self.unanswered, self.pause, self.waited) = (0, 0, 0);
-    }
-
-    /// The claim is withdrawn: the arbiter is asked again after a pause.
-    pub(super) fn withdraw(&mut self, limit: u8) {
-        self.end();
-        self.pause = u16::from(limit) << self.unanswered.min(LONGEST_PAUSE);
-        self.unanswered = self.unanswered.saturating_add(1);
-    }
-
-    /// Whether the arbiter has left a claim unanswered, and answered none since.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.unanswered > 0
-    }
-
-    /// Whether the arbiter may be asked, be it again.
-    pub(super) fn may_ask(&self) -> bool {
-        self.pause == 0
-    }
-
-    /// The arbiter does not confirm that this channel owns. Whether it has not, at some time of each of so many slots before.
-    pub(super) fn doubt(&mut self, limit: u8) -> bool {
-        self.is_doubted = 1;
-        self.doubted >= limit
     }
 }
 
@@ -157,30 +99,17 @@ mod tests {
     use crate::ids::ChannelId;
 
     #[test]
-    fn a_claim_waits_for_its_limit_and_pauses_grow() {
+    fn a_claim_waits_for_its_limit() {
         let mut claim = Claim::NONE;
-        let to = Epoch::new(3, ChannelId::B);
-        for pause in [2, 4, 8, 16, 32, 64, 64] {
-            claim.begin(to, Grounds::Silence);
+        for _ in 0..2 {
+            claim.begin(Epoch::new(3, ChannelId::B), Grounds::Silence);
             for slot in 1..=3 {
                 claim.slot_opens();
                 assert_eq!(claim.is_overdue(2), slot == 3);
             }
-            claim.withdraw(2);
-            assert!(!claim.is_under_way() && claim.is_unanswered());
-            let slots = (0..100)
-                .take_while(|_| {
-                    !claim.may_ask() && {
-                        claim.slot_opens();
-                        true
-                    }
-                })
-                .count();
-            assert_eq!(slots, pause);
+            claim.end();
+            claim.slot_opens();
+            assert!(!claim.is_under_way() && !claim.is_overdue(0));
         }
-        claim.begin(to, Grounds::Silence);
-        claim.answered();
-        claim.end();
-        assert!(!claim.is_unanswered() && claim.may_ask());
     }
 }

@@ -55,14 +55,25 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Releases nothing that comes of a sample older than the configuration allows: the next cycle has a younger one. The output of the
     /// cycle before may be a period older.
-    pub(super) fn withhold_stale(&mut self, now: Instant, mut verdict: Unbound<P::Output>) -> Unbound<P::Output> {
-        if verdict.outcome == Outcome::Safe || !self.mechanisms.on(Mechanism::Age) {
-            return verdict;
+    pub(super) fn withhold_stale(&mut self, now: Instant, verdict: &mut Unbound<P::Output>) {
+        let has_any = verdict.released.iter().any(Option::is_some);
+        if !has_any || verdict.outcome == Outcome::Safe || !self.mechanisms.on(Mechanism::Age) {
+            return;
         }
-        let (oldest_us, period_us) = (self.control.config.oldest_sample_us(), self.control.config.period_us());
+        let oldest_us = self.control.config.oldest_sample_us();
+        if verdict.outcome != Outcome::TookOver && now <= self.schedule.sampled_at().plus_us(oldest_us) {
+            return; // nearly always
+        }
+        self.withhold_what_is_stale(now, verdict, oldest_us);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn withhold_what_is_stale(&mut self, now: Instant, verdict: &mut Unbound<P::Output>, oldest_us: u32) {
+        let period_us = self.control.config.period_us();
         let limits = [
             self.stepped.last_sampled_at().plus_us(oldest_us.saturating_add(period_us)),
-            self.control.turn.sampled_at().plus_us(oldest_us),
+            self.schedule.sampled_at().plus_us(oldest_us),
         ];
         let mut is_any_stale = false;
         for (released, limit) in verdict.released.iter_mut().zip(limits) {
@@ -77,7 +88,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.record.count(|counters| &mut counters.withheld);
             self.happened(Event::Withheld);
         }
-        verdict
     }
 
     /// The deadline passed without a result: the last output stays, the cycle goes on.
@@ -85,7 +95,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.turn.hold();
         self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
-        if self.leads() && self.control.claim.is_unanswered() {
+        if self.leads() && self.silence.is_unanswered() {
             return self.safe_verdict(); // nobody knows how long it will be
         }
         let holder = self.leads().then_some(self.control.config.me()); // whose actuators stay as they are

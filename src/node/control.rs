@@ -83,28 +83,32 @@ impl Control {
 }
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Begins a call: mends the control data, reads the time, and takes back times that are further ahead than any
-    /// can be, for which this channel would wait in vain.
+    /// Begins a call: mends the control data, and reads the time.
     #[inline(never)]
     pub(super) fn enter(&mut self, shown: Instant) -> Instant {
         self.recall();
-        let now = self.read_time(shown);
+        self.read_time(shown)
+    }
+
+    /// Takes back times that are further ahead than any can be, for which this channel would wait in vain.
+    #[inline(never)]
+    pub(super) fn bound_times(&mut self, now: Instant) {
         if self.mechanisms.on(Mechanism::Control) {
             self.schedule.bound(now, &self.control.config);
-            self.outgoing.bound(now, self.schedule.resend_us(&self.control.config), &self.control.config);
+            self.outgoing.bound(now, &self.control.config);
             self.upgrade.bound(now, &self.control.config);
             self.bound_handover(now);
         }
-        now
     }
 
     /// Takes what the clock shows, and returns this channel's own time.
     pub(super) fn read_time(&mut self, shown: Instant) -> Instant {
-        if self.time.jumps(shown, &self.control.config) {
+        let (now, jumps) = self.time.read(shown, &self.control.config);
+        if jumps {
             self.record.count(|counters| &mut counters.gaps);
             self.happened(Event::Gap);
         }
-        self.time.read(shown, &self.control.config)
+        now
     }
 
     /// Takes the majority of the control data and its copies.
@@ -172,7 +176,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         changed
     }
 
-    /// Does the same when the clock shows this, at this channel's own time, with a check of the times as well.
+    /// Does the same when the clock shows this, at this channel's own time.
     pub(super) fn within_at<R>(&mut self, shown: Instant, change: impl FnOnce(&mut Self, Instant) -> R) -> R {
         let now = self.enter(shown);
         let changed = change(self, now);

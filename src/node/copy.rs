@@ -62,22 +62,25 @@ struct Rate {
     is_too_high: bool,
 }
 
-/// Cycles before a rate says something, and of which it is a mean.
+/// Cycles before a rate says something, and of about which it is a mean.
 const RATE_CYCLES: u8 = 16;
 
 impl Rate {
     fn note(&mut self, written: u32) {
         let more = written.saturating_mul(RATE_CYCLES.into());
+        if self.cycles == 0 {
+            self.blocks = more;
+        }
         self.cycles = self.cycles.saturating_add(1).min(RATE_CYCLES);
-        // The mean of all so far, and then of about as many.
-        let cycles = u32::from(self.cycles);
-        let sum = self.blocks.saturating_mul(cycles.saturating_sub(1)).saturating_add(more);
-        self.blocks = sum.checked_div(cycles).unwrap_or_default();
+        // Rounded up, so that what is the same in each cycle is told as it is.
+        let (up, down) = (more.saturating_sub(self.blocks), self.blocks.saturating_sub(more));
+        self.blocks =
+            self.blocks.saturating_add(up.div_ceil(RATE_CYCLES.into())).saturating_sub(down / u32::from(RATE_CYCLES));
     }
 
-    /// Returns the blocks that a cycle writes, rounded up; `None` before there were enough of them.
+    /// Returns the blocks that a cycle writes, rounded; `None` before there were enough of them.
     fn blocks(&self) -> Option<u32> {
-        (self.cycles == RATE_CYCLES).then(|| self.blocks.div_ceil(RATE_CYCLES.into()))
+        (self.cycles == RATE_CYCLES).then(|| (self.blocks + u32::from(RATE_CYCLES) / 2) / u32::from(RATE_CYCLES))
     }
 }
 
@@ -208,7 +211,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         if is_refused
             || is_claiming
-            || !self.control.claim.may_ask()
+            || !self.silence.may_ask()
             || is_under_way
             || is_newer
             || self.control.suspicion.is_barred(self.control.config.me().other())

@@ -119,7 +119,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         }
         // A joiner that does not answer is no reason to wait: it drives nothing yet.
         if patience_is_over || self.meeting.is_cutting() && self.mechanisms.on(Mechanism::CutPatience) {
-            if self.control.claim.may_ask() {
+            if self.silence.may_ask() {
                 self.fault(Faults::PEER_SILENT); // else it was told before
             }
             return self.take_over_at_deadline(now, Grounds::Silence, arbiter);
@@ -225,7 +225,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         // A late completion is released by a leaseholder only, however outputs are driven.
         let needs_lease = self.control.config.drives_as_owner() || late;
         let released = (owner || !needs_lease).then(|| sealed.clone());
-        self.stepped.keep(Some(sealed), self.control.turn.sampled_at());
+        self.stepped.keep(Some(sealed), self.schedule.sampled_at());
         let holder = needs_lease.then_some(self.control.config.me());
         self.verdict(Outcome::Agreed, [None, released], holder)
     }
@@ -238,7 +238,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.my_vote.settle();
         self.forecast_copy();
         self.meeting.agreed();
-        self.control.claim.answered(); // with the peer there is nothing to be asked
+        self.silence.ends(); // with the peer there is nothing to be asked
         self.control.suspicion.leak(self.control.turn.cycle(), self.control.config.transient_leak_cycles());
         self.control.suspicion.note_lateness(self.control.turn.held() > 0);
         if self.control.turn.held() == 0 && !self.schedule.has_stalled() {

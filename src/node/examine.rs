@@ -155,7 +155,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !self.control.owns() && newest_of(arbiter).counter() > self.control.standing.epoch().counter() {
             // The peer has come to its conclusion and went on without this channel.
             self.fault(Faults::OVERTAKEN);
-            self.control.claim.answered();
+            self.silence.ends();
             self.stand_by(now, ModeEvent::Overtaken);
             return Some(self.verdict(Outcome::Waiting, [None, None], None));
         }

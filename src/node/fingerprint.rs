@@ -24,6 +24,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             drop_resend_at: self.drop_resend_at,
             leased: self.leased,
             asked: self.asked,
+            silence: self.silence.clone(),
             remembered: self.remembered,
             upgrade: self.upgrade.copied(),
             time: self.time.clone(),
@@ -60,6 +61,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             drop_resend_at,
             leased: _, // only told to the arbiter
             asked: _,
+            silence,
             remembered: _,
             upgrade,
             time: _, // where its own clock stands
@@ -71,6 +73,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         } = self;
         let Control { config, standing, turn, claim, suspicion, undertaking } = control;
         (config.me(), config.nonce(), standing, turn, claim, suspicion, undertaking).hash(hasher);
+        silence.hash(hasher);
         meeting.hash(hasher);
         mirror.fingerprint(hasher);
         (samples, stepped, my_vote, peer_vote).hash(hasher);

@@ -310,7 +310,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             }
         }
         let has_found = || self.case.of(cycle).is_some_and(|examination| examination.mine().is_some());
-        let asks = || self.control.claim.is_under_way() || self.control.claim.is_unanswered();
+        let asks = || self.control.claim.is_under_way() || self.silence.is_unanswered();
         let waits = || asks() || self.case.of(cycle).is_some();
         first_broken! {
             matches!(mode, Mode::Starting | Mode::Joining) && self.has_cycle() => NoCycle,
@@ -336,7 +336,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let (me, epoch) = (self.control.config.me(), self.control.standing.epoch());
         let Some((to, grounds)) = claim.figures() else { return Some(Invariant::ClaimedGrounds) };
         // An arbiter that did not answer is asked again by a channel that stands by.
-        let asks_again = mode == Mode::Standby && grounds == Grounds::Silence && claim.is_unanswered();
+        let asks_again = mode == Mode::Standby && grounds == Grounds::Silence && self.silence.is_unanswered();
         // The first owner may be told its number by the other channel: it is in that epoch before it asks.
         let is_above = to.counter() > epoch.counter() || grounds == Grounds::First && to == epoch;
         first_broken! {

@@ -66,12 +66,13 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 Answer::Pending
             }
             Claim::Pending => {
-                self.control.claim.withdraw(limit);
+                self.control.claim.end();
+                self.silence.goes_on(limit);
                 self.fault(Faults::LEASE_UNANSWERED);
                 Answer::Unanswered
             }
             Claim::Granted | Claim::Refused => {
-                self.control.claim.answered();
+                self.silence.ends();
                 if claim == Claim::Granted { Answer::Granted } else { Answer::Refused }
             }
         }

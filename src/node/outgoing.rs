@@ -39,17 +39,15 @@ impl Outgoing {
     }
 
     /// Takes back times that are further ahead than any can be.
-    pub(super) fn bound(&mut self, now: Instant, resend_us: u32, config: &Settings) {
-        self.resend_at = self.resend_at.min(now.plus_us(resend_us));
+    pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
+        self.resend_at = self.resend_at.min(now.plus_us(config.longest_resend_us()));
         self.hello_at = self.hello_at.min(now.plus_us(config.hello_us()));
     }
 
     /// Whether no time is further ahead than any can be.
     #[cfg(feature = "sim")]
     pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
-        // What it is set by may have become less since.
-        self.resend_at <= now.plus_us(config.period_us().max(config.retransmit_us()))
-            && self.hello_at <= now.plus_us(config.hello_us())
+        self.resend_at <= now.plus_us(config.longest_resend_us()) && self.hello_at <= now.plus_us(config.hello_us())
     }
 
     /// Whether the peer has no more than what was sent up to `phase`.

@@ -225,7 +225,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let holds_none = (!self.control.owns() || has_let_go) && self.control.standing.mode().is_paired();
         if holds_none && self.mechanisms.on(Mechanism::Overtaken) {
             self.fault(Faults::OVERTAKEN);
-            self.control.claim.answered();
+            self.silence.ends();
             self.stand_by(now, ModeEvent::Overtaken);
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct Schedule {
     slot_start: Instant,
     /// When it did.
     begun_at: Instant,
+    /// When the sample of the cycle was fixed.
+    sampled_at: Instant,
     deadline: Instant,
     next_start: Instant,
     /// When the last slot got its verdict.
@@ -40,6 +42,8 @@ pub(super) struct Schedule {
     arrived_ahead_at: Option<Instant>,
     /// How long after the peer's start this channel's sample arrived there, as it says.
     reported_us: Option<i32>,
+    /// How long after this channel's start the peer's arrived here, as it was told.
+    told_us: Option<i32>,
     /// How long after the start this channel's sample went out first.
     departed_us: Option<i32>,
     measured: Measured,
@@ -77,6 +81,7 @@ impl Schedule {
         let is_late = now > self.next_start.plus_us(period_us.saturating_sub(period_us / 4));
         let is_early = now < self.next_start;
         self.measure_period(now, config);
+        self.measured.delay_us = self.measured.delay_us.filter(|delay_us| *delay_us <= period_us); // or a bit has flipped
         self.slot_open = true;
         self.has_stalled = false;
         self.slot_start = if is_late || is_early { now } else { self.next_start };
@@ -108,6 +113,16 @@ impl Schedule {
     pub(super) fn timing(&self) -> Timing {
         let Measured { delay_us, skew_us, period } = self.measured;
         Timing { delay_us, skew_us, period_us: (period / FRACTION) as u32 }
+    }
+
+    /// The sample of the cycle is of this slot.
+    pub(super) fn sampled(&mut self) {
+        self.sampled_at = self.begun_at;
+    }
+
+    /// Returns when the sample of the cycle was fixed.
+    pub(super) fn sampled_at(&self) -> Instant {
+        self.sampled_at
     }
 
     /// The `begin` has its verdict.
@@ -201,7 +216,7 @@ impl Schedule {
     /// Opens a new cycle in the slot.
     pub(super) fn open_cycle(&mut self) {
         self.arrived_at = self.arrived_ahead_at.take();
-        (self.reported_us, self.departed_us) = (None, None);
+        (self.reported_us, self.told_us, self.departed_us) = (None, None, None);
     }
 
     /// Notes that the peer's sample of the cycle in progress, or of the next one, has arrived.
@@ -220,16 +235,17 @@ impl Schedule {
     }
 
     /// Returns how long after the start of the cycle in progress the peer's sample of it arrived, negative if before, as it is sent.
-    pub(super) fn arrival(&self, config: &Settings) -> i16 {
+    pub(super) fn arrival(&mut self, config: &Settings) -> i16 {
         let late_us = self.arrived_at.filter(|_| !self.has_stalled).map(|at| at.since_us(self.slot_start));
-        late_us.map_or(wire::ARRIVAL_UNKNOWN, |late_us| wire::arrival(late_us, config.period_us()))
+        let arrival = late_us.map_or(wire::ARRIVAL_UNKNOWN, |late_us| wire::arrival(late_us, config.period_us()));
+        self.told_us = wire::arrival_us(arrival, config.period_us());
+        arrival
     }
 
     /// Sets the next start halfway between this channel's and the peer's.
     pub(super) fn steer(&mut self, config: &Settings) {
         // As it was sent, so that both reckon with the same.
-        let mine_us = wire::arrival_us(self.arrival(config), config.period_us());
-        let Some((mine_us, theirs_us)) = mine_us.zip(self.reported_us) else { return };
+        let Some((mine_us, theirs_us)) = self.told_us.zip(self.reported_us) else { return };
         let twice_the_skew_us = mine_us.saturating_sub(theirs_us);
         let largest = config.period_us().cast_signed() / LARGEST_CORRECTION;
         // Not `clamp`, which would bring in a panic for bounds out of order.
@@ -284,9 +300,6 @@ impl Schedule {
     pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
         if self.next_start > now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS)) {
             self.next_start = now.plus_us(config.period_us());
-        }
-        if self.measured.delay_us.is_some_and(|delay_us| delay_us > config.period_us()) {
-            self.measured.delay_us = None;
         }
         if self.deadline > now.plus_us(config.period_us()) {
             self.deadline = now.plus_us(config.vote_window_us());

@@ -20,7 +20,6 @@ pub(super) struct Settings {
     copy_limit_cycles: u32,
     transient_leak_cycles: u32,
     solo_boot_after_us: u32,
-    longest_gap_us: u32,
     trial_cycles: u32,
     trial_differences: u32,
     scrub_blocks: u16,
@@ -30,22 +29,14 @@ pub(super) struct Settings {
     transient_limit: u8,
     drives_both: u8,
     prefers: u8,
-    boots_alone: u8,
-    is_b: u8,
     claim_limit: u8,
-    unused: [u8; 3],
+    is_b: u8,
 }
 
 /// The policy for what nobody can attribute.
 const PREFERS_NONE: u8 = 0;
 const PREFERS_A: u8 = 1;
 const PREFERS_B: u8 = 2;
-
-/// A channel that is polled as it asks for is not left alone for longer.
-fn longest_gap_us(config: &Config) -> u32 {
-    let held_us = config.period_us.saturating_mul(u32::from(config.patience).saturating_add(2));
-    held_us.max(config.hello_us.saturating_mul(2))
-}
 
 impl Settings {
     pub(super) fn new(me: ChannelId, config: &Config) -> Self {
@@ -65,7 +56,6 @@ impl Settings {
             copy_limit_cycles: config.cycles_in(config.copy_limit_ms),
             transient_leak_cycles: config.leak_cycles(),
             solo_boot_after_us: config.solo_boot_after_us.unwrap_or_default(),
-            longest_gap_us: longest_gap_us(config),
             trial_cycles,
             trial_differences,
             scrub_blocks,
@@ -79,10 +69,8 @@ impl Settings {
                 Unattributed::Prefer(ChannelId::A) => PREFERS_A,
                 Unattributed::Prefer(ChannelId::B) => PREFERS_B,
             },
-            boots_alone: config.solo_boot_after_us.is_some().into(),
             is_b: (me == ChannelId::B).into(),
             claim_limit: config.claim_limit,
-            unused: [0; 3],
         }
     }
 
@@ -131,12 +119,18 @@ impl Settings {
     }
 
     pub(super) fn solo_boot_after_us(&self) -> Option<u32> {
-        (self.boots_alone != 0).then_some(self.solo_boot_after_us)
+        (self.solo_boot_after_us != 0).then_some(self.solo_boot_after_us) // it is two periods at least
     }
 
     /// Returns how long a channel may be left alone between two calls. If it is longer, or its clock jumps, no more than that has passed.
     pub(super) fn longest_gap_us(&self) -> u32 {
-        self.longest_gap_us
+        let held_us = self.period_us.saturating_mul(u32::from(self.patience).saturating_add(2));
+        held_us.max(self.hello_us.saturating_mul(2))
+    }
+
+    /// Returns after what time at most an unacknowledged frame goes out again.
+    pub(super) fn longest_resend_us(&self) -> u32 {
+        self.period_us.max(self.retransmit_us)
     }
 
     /// Returns how old a sample may be from whose cycle an output is released.

@@ -12,6 +12,7 @@ use super::outgoing::Outgoing;
 use super::record::Record;
 use super::schedule::Schedule;
 use super::settings::Settings;
+use super::silence::Silence;
 use super::stepped::Stepped;
 use super::time::Time;
 use super::{MayUpgrade, Node, Upgrades};
@@ -98,6 +99,7 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
             drop_resend_at: Instant::from_micros(0),
             leased: Epoch::NONE,
             asked: Epoch::NONE,
+            silence: Silence::default(),
             remembered: Epoch::NONE,
             time: Time::default(),
             schedule: Schedule::default(),

@@ -12,13 +12,20 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub(super) struct Suspicion {
     /// The levels of the buckets.
     levels: [u8; 5],
-    barred: [u8; 2],
+    /// Whether A and B are barred, and whether this channel has just joined and knows less than the peer: a bit each.
+    flags: u8,
     health: u8,
     /// Cycles that came a deadline late, lately.
     tardy: u8,
-    /// This channel has just joined, and knows less than the peer.
-    learns: u8,
-    unused: [u8; 2],
+}
+
+const LEARNS: u8 = 4;
+
+const fn bar_of(channel: ChannelId) -> u8 {
+    match channel {
+        ChannelId::A => 1,
+        ChannelId::B => 2,
+    }
 }
 
 /// A cycle that is late weighs as much as so many that are not.
@@ -27,8 +34,7 @@ const TARDY: u8 = 2;
 const TARDY_LIMIT: u8 = 16;
 
 impl Suspicion {
-    pub(super) const NONE: Self =
-        Self { levels: [0; 5], barred: [0; 2], health: 0, tardy: 0, learns: 0, unused: [0; 2] };
+    pub(super) const NONE: Self = Self { levels: [0; 5], flags: 0, health: 0, tardy: 0 };
 
     /// Returns how often whom was suspected of a transient fault lately.
     pub(super) fn buckets(&self) -> Buckets {
@@ -41,14 +47,14 @@ impl Suspicion {
 
     /// Takes the peer's levels where they are higher: all of them if this channel has just joined.
     pub(super) fn merge(&mut self, levels: [u8; 5], peer: ChannelId) {
-        let most_more = if self.learns == 0 { 1 } else { u8::MAX };
-        self.learns = 0;
+        let most_more = if self.flags & LEARNS == 0 { 1 } else { u8::MAX };
+        self.flags &= !LEARNS;
         self.change_buckets(|buckets| buckets.merge(levels, peer, most_more));
     }
 
     /// This channel has joined: the peer knows more of who was suspected.
     pub(super) fn learn(&mut self) {
-        self.learns = 1;
+        self.flags |= LEARNS;
     }
 
     /// A cycle was agreed on, in time or not.
@@ -86,11 +92,11 @@ impl Suspicion {
 
     /// Whether a channel was found faulty too often to take part.
     pub(super) fn is_barred(&self, channel: ChannelId) -> bool {
-        self.barred.get(channel.index()).is_some_and(|barred| *barred != 0)
+        self.flags & bar_of(channel) != 0
     }
 
     pub(super) fn is_any_barred(&self) -> bool {
-        self.barred != [0; 2]
+        self.flags & !LEARNS != 0
     }
 
     /// A channel was found faulty too often to take part.
@@ -99,9 +105,7 @@ impl Suspicion {
     }
 
     fn set_barred(&mut self, channel: ChannelId, is_barred: bool) {
-        if let Some(barred) = self.barred.get_mut(channel.index()) {
-            *barred = is_barred.into();
-        }
+        self.flags = if is_barred { self.flags | bar_of(channel) } else { self.flags & !bar_of(channel) };
     }
 
     /// Returns what speaks against this channel in this cycle.

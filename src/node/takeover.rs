@@ -15,7 +15,7 @@ use crate::verdict::{Outcome, Unbound};
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     /// Resolves to go on without the peer; `poll_takeover` asks. Not while it pauses, for an arbiter that did not answer.
     pub(super) fn claim_outputs(&mut self, grounds: Grounds) {
-        if !self.control.claim.may_ask() {
+        if !self.silence.may_ask() {
             return;
         }
         let is_trial =
@@ -111,7 +111,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let has_no_memory = arbiter.remembered().is_none();
         let limit = if is_denied && has_no_memory { 1 } else { self.control.config.claim_limit() };
         let is_lost = is_denied && !self.mechanisms.on(Mechanism::Misread);
-        if !is_overtaken && !is_lost && !self.control.claim.doubt(limit) {
+        if !is_overtaken && !is_lost && !self.silence.doubt(limit) {
             self.record.bear(Faults::LEASE_UNKNOWN);
             return;
         }
@@ -119,9 +119,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.fault(if is_denied { Faults::LEASE_LOST } else { Faults::LEASE_UNKNOWN });
         self.stand_by(now, ModeEvent::LeaseLost);
         if !is_overtaken || newest.owner() == self.control.config.me() {
-            self.control.claim.withdraw(self.control.config.claim_limit()); // nobody else has them: to be asked for again
+            self.silence.goes_on(self.control.config.claim_limit()); // nobody else has them: to be asked for again
         } else {
-            self.control.claim.answered();
+            self.silence.ends();
         }
     }
 
@@ -186,7 +186,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             return None;
         }
         // The arbiter was silent: it is asked again.
-        if self.control.claim.is_unanswered() && !self.control.standing.is_empty() {
+        if self.silence.is_unanswered() && !self.control.standing.is_empty() {
             self.claim_outputs(Grounds::Silence);
         }
         if self.is_taking_over() && !self.control.turn.is_settled() {

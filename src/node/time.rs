@@ -10,39 +10,56 @@ use crate::ids::Instant;
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "sim", derive(Hash))]
 pub(super) struct Time {
-    /// What the clock showed last; `None` before the first call.
-    shown: Option<Instant>,
     now: Instant,
+    /// What the clock shows more than that, modulo 2^64.
+    offset: u64,
+    is_running: bool,
 }
 
 impl Time {
-    /// Takes what the clock shows, and returns the channel's own time.
-    pub(super) fn read(&mut self, shown: Instant, config: &Settings) -> Instant {
-        *self = Self { now: self.at(shown, config), shown: Some(shown) };
-        self.now
+    /// Takes what the clock shows; returns the channel's own time, and whether the clock went back, or on by more than any gap.
+    #[inline(never)]
+    pub(super) fn read(&mut self, shown: Instant, config: &Settings) -> (Instant, bool) {
+        let now = Instant::from_micros(shown.as_micros().wrapping_sub(self.offset));
+        let gone_us = now.as_micros().wrapping_sub(self.now.as_micros());
+        // Nearly always.
+        if gone_us <= config.period_us().into() && self.is_running {
+            self.now = now;
+            return (now, false);
+        }
+        self.read_far(shown, config)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_far(&mut self, shown: Instant, config: &Settings) -> (Instant, bool) {
+        let (now, jumps) = self.look(shown, config);
+        *self = Self { now, offset: shown.as_micros().wrapping_sub(now.as_micros()), is_running: true };
+        (now, jumps)
     }
 
     /// Returns the channel's own time when the clock shows this.
     pub(super) fn at(&self, shown: Instant, config: &Settings) -> Instant {
-        match self.shown {
-            None => shown,
-            Some(before) => self.now.plus_us(gone_us(before, shown).min(config.longest_gap_us().into()) as u32),
-        }
+        self.look(shown, config).0
     }
 
-    /// Whether the clock went on by more than any gap between two calls, or went back.
-    pub(super) fn jumps(&self, shown: Instant, config: &Settings) -> bool {
-        let longest_us = config.longest_gap_us().into();
-        self.shown.is_some_and(|before| {
-            let gone_us = gone_us(before, shown);
-            gone_us > longest_us || gone_us == 0 && shown < before
-        })
+    fn look(&self, shown: Instant, config: &Settings) -> (Instant, bool) {
+        if !self.is_running {
+            return (shown, false);
+        }
+        let before = Instant::from_micros(self.now.as_micros().wrapping_add(self.offset));
+        let (gone_us, longest_us) = (gone_us(before, shown), config.longest_gap_us());
+        let is_back = gone_us == 0 && shown < before;
+        (self.now.plus_us(gone_us.min(longest_us.into()) as u32), is_back || gone_us > longest_us.into())
     }
 
     /// Returns what the clock shows at this time, unless it jumps before.
     pub(super) fn on_clock(&self, at: Instant) -> Instant {
-        let Some(shown) = self.shown else { return at };
-        let (now, at, shown) = (self.now.as_micros(), at.as_micros(), shown.as_micros());
+        if self.offset == 0 {
+            return at;
+        }
+        let (now, at) = (self.now.as_micros(), at.as_micros());
+        let shown = now.wrapping_add(self.offset);
         let at = if at < now { shown.saturating_sub(now - at) } else { shown.saturating_add(at - now) };
         Instant::from_micros(at)
     }
@@ -72,15 +89,19 @@ mod tests {
         Settings::new(ChannelId::A, &Config { nonce: 1, ..Config::DEFAULT })
     }
 
+    fn jumps(time: &Time, shown: u64) -> bool {
+        time.look(Instant::from_micros(shown), &config()).1
+    }
+
     fn read(time: &mut Time, shown: u64) -> u64 {
-        time.read(Instant::from_micros(shown), &config()).as_micros()
+        time.read(Instant::from_micros(shown), &config()).0.as_micros()
     }
 
     #[test]
     fn it_is_what_the_clock_shows_until_that_jumps() {
         let mut time = Time::default();
         for shown in [HOUR_US, HOUR_US, HOUR_US + 7, HOUR_US + 199_000] {
-            assert!(!time.jumps(Instant::from_micros(shown), &config()));
+            assert!(!jumps(&time, shown));
             assert_eq!(read(&mut time, shown), shown);
             assert_eq!(time.on_clock(Instant::from_micros(shown + 5)).as_micros(), shown + 5);
         }
@@ -91,9 +112,9 @@ mod tests {
         let mut time = Time::default();
         let gap = u64::from(config().longest_gap_us());
         let before = read(&mut time, 5 * HOUR_US);
-        assert!(time.jumps(Instant::from_micros(9 * HOUR_US), &config()));
+        assert!(jumps(&time, 9 * HOUR_US));
         assert_eq!(read(&mut time, 9 * HOUR_US), before + gap);
-        assert!(time.jumps(Instant::from_micros(2 * HOUR_US), &config()));
+        assert!(jumps(&time, 2 * HOUR_US));
         assert_eq!(read(&mut time, 2 * HOUR_US), before + gap, "it stands still");
         assert_eq!(read(&mut time, 2 * HOUR_US + 3), before + gap + 3);
         // What it waits for is there as long after the jump as before.
@@ -107,7 +128,7 @@ mod tests {
         let mut time = Time::default();
         let last = u64::from(u32::MAX) - 10;
         read(&mut time, last);
-        assert!(!time.jumps(Instant::from_micros(20), &config()));
+        assert!(!jumps(&time, 20));
         assert_eq!(read(&mut time, 20), last + 31);
         assert_eq!(time.on_clock(Instant::from_micros(last + 40)).as_micros(), 29);
     }

@@ -1,6 +1,6 @@
 //! Turn: the cycle in progress, and how far this channel is in it.
 
-use crate::ids::{Cycle, Instant};
+use crate::ids::Cycle;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How far this channel is in its current cycle.
@@ -21,26 +21,17 @@ impl Progress {
 }
 
 /// A part of the control data.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct Turn {
     cycle: u32,
     progress: u16,
     held: u16,
-    /// When the sample of the cycle was fixed: low half first.
-    sampled_at: [u32; 2],
-}
-
-#[cfg(feature = "sim")]
-impl core::hash::Hash for Turn {
-    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
-        (self.cycle, self.progress, self.held, self.sampled_at()).hash(hasher);
-    }
 }
 
 impl Turn {
     /// No cycle has begun.
-    pub(super) const NONE: Self = Self { cycle: 0, progress: Progress::Settled as u16, held: 0, sampled_at: [0; 2] };
+    pub(super) const NONE: Self = Self { cycle: 0, progress: Progress::Settled as u16, held: 0 };
 
     /// Returns the cycle in progress, or the last one.
     pub(super) fn cycle(&self) -> Cycle {
@@ -67,22 +58,9 @@ impl Turn {
         self.held
     }
 
-    /// Begins the next cycle, with a sample of now.
-    pub(super) fn begin(&mut self, now: Instant) {
+    /// Begins the next cycle.
+    pub(super) fn begin(&mut self) {
         *self = Self { cycle: self.cycle().next().0, progress: Progress::Sampled as u16, ..Self::NONE };
-        self.sampled(now);
-    }
-
-    /// The sample of the cycle is of now.
-    pub(super) fn sampled(&mut self, now: Instant) {
-        let at = now.as_micros();
-        self.sampled_at = [at as u32, (at >> 32) as u32];
-    }
-
-    /// Returns when the sample of the cycle was fixed.
-    pub(super) fn sampled_at(&self) -> Instant {
-        let [low, high] = self.sampled_at;
-        Instant::from_micros(u64::from(high) << 32 | u64::from(low))
     }
 
     pub(super) fn reach(&mut self, progress: Progress) {

@@ -23,7 +23,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.pair();
         self.meeting.pairs();
         self.control.suspicion.forget_lateness();
-        self.control.claim.answered();
+        self.silence.ends();
         self.outgoing.restart(Phase::new(self.control.turn.cycle(), Stage::Settled));
         self.schedule.start_at(start);
     }
@@ -63,7 +63,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.case.forget_proof_test(); // cycles are counted anew
         U::starts_over(self);
         self.control.standing.start_over();
-        self.control.claim.answered();
+        self.silence.ends();
         self.control.turn.go_on_from(Cycle(0));
         self.forget_cycle();
         self.mirror.reset(P::init);

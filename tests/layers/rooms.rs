@@ -11,19 +11,19 @@ const PLATES: &[(&str, &str, &str)] = &[
     (
         "cycle",
         "claim config standing suspicion turn",
-        "case injected mechanisms meeting mending mirror my_vote outgoing peer_vote record samples schedule stepped",
+        "case injected mechanisms meeting mending mirror my_vote outgoing peer_vote record samples schedule silence stepped",
     ),
     ("alone", "claim config standing turn", "mechanisms mending my_vote record schedule"),
     (
         "examine",
-        "claim config standing suspicion turn",
-        "case mechanisms mirror my_vote outgoing peer_vote record schedule",
+        "config standing suspicion turn",
+        "case mechanisms mirror my_vote outgoing peer_vote record schedule silence",
     ),
     ("evidence", "config standing suspicion turn", "case mechanisms my_vote outgoing peer_vote record"),
     (
         "takeover",
         "claim config standing turn undertaking",
-        "case mechanisms meeting mending mirror record samples schedule stepped",
+        "case mechanisms meeting mending mirror record samples schedule silence stepped",
     ),
     ("outgoing", "config standing turn", "mechanisms my_vote outgoing record samples schedule"),
     (
@@ -36,9 +36,9 @@ const PLATES: &[(&str, &str, &str)] = &[
     ("proof", "config turn", "case mechanisms my_vote peer_vote record"),
     ("memory", "config standing turn", "mechanisms mending mirror record"),
     ("hello", "config standing turn", "copying meeting mirror outgoing upgrade"),
-    ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule"),
-    ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
-    ("copy/join", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule"),
+    ("boot", "claim config standing suspicion turn", "meeting mirror outgoing schedule silence"),
+    ("copy", "claim config standing suspicion turn", "copying mechanisms meeting mirror record schedule silence"),
+    ("copy/join", "config standing suspicion turn", "copying mechanisms meeting mirror record schedule silence"),
     ("handover", "claim config standing turn", "drop_resend_at meeting outgoing record schedule"),
     ("parcel", "config standing turn", "meeting schedule time"),
     ("upgrade", "config standing undertaking", "meeting outgoing upgrade"),
@@ -47,20 +47,20 @@ const PLATES: &[(&str, &str, &str)] = &[
     // What the rooms have in common.
     ("control", "config suspicion", "copies mechanisms outgoing record schedule time upgrade"),
     ("noting", "config standing suspicion turn", "case mending my_vote peer_vote record"),
-    ("lineage", "claim config standing", "asked leased mechanisms meeting"),
+    ("lineage", "claim config standing", "asked leased mechanisms meeting silence"),
     ("line", "config standing turn", "case mechanisms meeting peer_vote samples schedule"),
     (
         "ways",
         "claim config standing suspicion turn",
-        "case copying meeting mirror my_vote outgoing peer_vote record samples schedule stepped",
+        "case copying meeting mirror my_vote outgoing peer_vote record samples schedule silence stepped",
     ),
-    ("closing", "claim config standing turn", "mechanisms record schedule stepped"),
+    ("closing", "config standing turn", "mechanisms record schedule silence stepped"),
     ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
     (
         "receive",
-        "claim config standing turn",
-        "mechanisms meeting outgoing peer_vote record remembered samples schedule stepped",
+        "config standing turn",
+        "mechanisms meeting outgoing peer_vote record remembered samples schedule silence stepped",
     ),
     ("upgrade/hooks", "standing undertaking", "upgrade"),
     ("seen", "config standing suspicion turn", "mechanisms mirror record schedule stepped"),
@@ -69,14 +69,13 @@ const PLATES: &[(&str, &str, &str)] = &[
     (
         "invariants",
         "claim config standing suspicion turn",
-        "asked case copying drop_resend_at leased meeting mending mirror my_vote outgoing peer_vote samples schedule time",
+        "asked case copying drop_resend_at leased meeting mending mirror my_vote outgoing peer_vote samples schedule silence time",
     ),
     ("injected", "", "copying injected mirror my_vote peer_vote samples schedule stepped"),
     (
         "fingerprint",
         "",
-        "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record remembered \
-         samples schedule stepped time upgrade",
+        "asked case copies copying drop_resend_at injected leased mechanisms meeting mending mirror my_vote outgoing peer_vote record remembered samples schedule silence stepped time upgrade",
     ),
 ];
 

@@ -12,6 +12,8 @@ pub(crate) const FRAME: usize = 96;
 const SIDES: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
 const ARBITER: Preferred = Preferred(ChannelId::A);
 /// Cycles until the pair is in duplex for certain.
+/// Less than the unit in which channels tell each other of arrivals.
+const CANNOT_TELL_US: i32 = 4;
 const BOOT_CYCLES: u32 = 50;
 static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISCSI);
 
@@ -79,7 +81,9 @@ impl<'m> Pair<'m> {
             let has_frame = self.queues.each_ref().map(|queue| queue.count > 0);
             if has_frame == [false; 2] {
                 let [a, b] = self.wakes_at;
-                self.now = a.min(b).max(self.now.plus_us(1)); // nothing to do before the first of them wakes
+                // Nothing to do before the first of them wakes. Starts that the channels cannot tell apart are one.
+                let due = if a.since_us(b).abs() < CANNOT_TELL_US { a.max(b) } else { a.min(b) };
+                self.now = due.max(self.now.plus_us(1));
             }
             for ((side, has_frame), wakes_at) in SIDES.into_iter().zip(has_frame).zip(self.wakes_at) {
                 let has_verdict = (has_frame || wakes_at <= self.now) && self.turn(side);

@@ -27,7 +27,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             self.start_over(now);
         }
         self.stop_booting();
-        self.control.claim.answered(); // nothing is to be asked of the arbiter any more
+        self.silence.ends(); // nothing is to be asked of the arbiter any more
         self.meeting.peer_serves(hello.epoch);
         self.meet(hello.nonce);
     }

@@ -165,7 +165,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         }
         let [old, new] = if is_new { [theirs, mine] } else { [mine, theirs] };
         // Should the owner have died before it drove: the old version's is right in any case.
-        self.stepped.keep(old.clone(), self.control.turn.sampled_at());
+        self.stepped.keep(old.clone(), self.schedule.sampled_at());
         let released = if is_new && !is_old_driven { new } else { old };
         let holder = self.control.config.drives_as_owner().then_some(self.control.config.me());
         self.verdict(Outcome::Tried, [None, released.filter(|_| owns)], holder)
