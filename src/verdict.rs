@@ -51,9 +51,6 @@ pub struct Unbound<O> {
     pub(crate) faults: Faults,
     pub(crate) diagnosis: Option<Diagnosis>,
     pub(crate) released: [Option<Sealed<O>>; 2],
-    /// What was not released since its sample is too old.
-    #[cfg(feature = "sim")]
-    pub(crate) withheld: [Option<Sealed<O>>; 2],
     /// The channel the outputs are released through; `None`: no lease is needed.
     pub(crate) holder: Option<ChannelId>,
     pub(crate) mechanisms: Mechanisms,
@@ -119,12 +116,6 @@ impl<'l, O> Verdict<'l, O> {
             is_out_of_service,
             is_held: outcome == Outcome::Held,
         }
-    }
-
-    /// Returns what was not released since its sample is too old, with its cycle, for an observer that follows the state.
-    #[cfg(feature = "sim")]
-    pub fn withheld(&self) -> impl Iterator<Item = (Cycle, &O)> {
-        self.unbound.withheld.iter().flatten().map(|sealed| (sealed.cycle(), sealed.peek()))
     }
 
     /// Takes it apart from its arbiter.

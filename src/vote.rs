@@ -127,8 +127,8 @@ impl<O> Sealed<O> {
 
     /// The value behind the seal, for an observer.
     #[cfg(feature = "sim")]
-    pub(crate) fn peek(&self) -> &O {
-        &self.value
+    pub(crate) fn into_value(self) -> O {
+        self.value
     }
 
     /// Binds the output to the lease it may be opened under; `None`: no lease is needed.

@@ -38,19 +38,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let holder = holder.filter(|_| self.mechanisms.on(Mechanism::Lease));
         let (mode, cycle, epoch, mechanisms) =
             (self.control.standing.mode(), self.control.turn.cycle(), self.control.standing.epoch(), self.mechanisms);
-        Unbound {
-            outcome,
-            mode,
-            cycle,
-            epoch,
-            faults,
-            diagnosis,
-            released,
-            #[cfg(feature = "sim")]
-            withheld: [None, None],
-            holder,
-            mechanisms,
-        }
+        Unbound { outcome, mode, cycle, epoch, faults, diagnosis, released, holder, mechanisms }
     }
 
     /// Releases nothing that comes of a sample older than the configuration allows: the next cycle has a younger one. The output of the
@@ -80,9 +68,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
             let stale = released.take_if(|_| now > limit);
             is_any_stale |= stale.is_some();
             #[cfg(feature = "sim")]
-            if let Some(place) = verdict.withheld.iter_mut().find(|place| place.is_none()) {
-                *place = stale;
-            }
+            self.stepped.withhold(verdict.outcome, stale);
         }
         if is_any_stale {
             self.record.count(|counters| &mut counters.withheld);

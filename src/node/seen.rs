@@ -123,6 +123,13 @@ impl<'m, P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'m, P, FRAME, U>
         });
     }
 
+    /// Hands out what was not released since its sample is too old, with what its cycle came to, for an observer that follows the state.
+    #[cfg(feature = "sim")]
+    pub fn take_withheld(&mut self) -> Option<(crate::Outcome, Cycle, P::Output)> {
+        let (outcome, sealed) = self.stepped.take_withheld()?;
+        Some((outcome, sealed.cycle(), sealed.into_value()))
+    }
+
     /// Switches one safety mechanism off, to show that a test notices.
     #[cfg(feature = "sim")]
     pub fn switch_off(&mut self, mechanism: crate::Mechanism) {

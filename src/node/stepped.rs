@@ -1,6 +1,8 @@
 //! Stepped: the values of the program that a step used and brought forth.
 
 use crate::ids::Instant;
+#[cfg(feature = "sim")]
+use crate::verdict::Outcome;
 use crate::vote::Sealed;
 
 #[derive(Clone)]
@@ -12,10 +14,19 @@ pub(super) struct Stepped<I, O> {
     last: Option<Sealed<O>>,
     /// When the sample of its cycle was fixed.
     last_sampled_at: Instant,
+    /// What was too old to be released, for an observer.
+    #[cfg(feature = "sim")]
+    withheld: [Option<(Outcome, Sealed<O>)>; 2],
 }
 
 impl<I, O> Stepped<I, O> {
-    pub(super) const NONE: Self = Self { agreed: None, last: None, last_sampled_at: Instant::from_micros(0) };
+    pub(super) const NONE: Self = Self {
+        agreed: None,
+        last: None,
+        last_sampled_at: Instant::from_micros(0),
+        #[cfg(feature = "sim")]
+        withheld: [None, None],
+    };
 
     /// A cycle begins: nothing is agreed yet.
     pub(super) fn begin(&mut self) {
@@ -53,6 +64,21 @@ impl<I, O> Stepped<I, O> {
 
     pub(super) fn forget(&mut self) {
         *self = Self::NONE;
+    }
+
+    /// Keeps what was too old to be released until it is looked at.
+    #[cfg(feature = "sim")]
+    pub(super) fn withhold(&mut self, outcome: Outcome, stale: Option<Sealed<O>>) {
+        if let (Some(place), Some(stale)) = (self.withheld.iter_mut().find(|place| place.is_none()), stale) {
+            *place = Some((outcome, stale));
+        }
+    }
+
+    /// Hands it out.
+    #[cfg(feature = "sim")]
+    pub(super) fn take_withheld(&mut self) -> Option<(Outcome, Sealed<O>)> {
+        let [first, second] = &mut self.withheld;
+        first.take().or_else(|| second.take())
     }
 
     /// The last output, for fault injection.

@@ -386,6 +386,7 @@ impl World {
             }
             verdicts[1] = node.poll_verdict(now, &mut self.arbiter.end(at)).map(Verdict::unbind);
         }
+        let withheld: Vec<_> = std::iter::from_fn(|| node.take_withheld()).collect();
         let verdicts = verdicts.map(|verdict| verdict.map(|verdict| Drawn::of(verdict.bind(&self.arbiter.end(at)))));
         for drawn in verdicts.iter().flatten() {
             let cycle = drawn.outputs.iter().flatten().last().map_or(0, |(cycle, _)| *cycle);
@@ -409,9 +410,9 @@ impl World {
         for drawn in verdicts.into_iter().flatten() {
             self.told[at] |= drawn.faults;
             note(log, || format!(" -> {:?} {:?}", drawn.outcome, drawn.faults));
-            for (cycle, output) in drawn.withheld.into_iter().flatten() {
+            for (outcome, cycle, output) in withheld.iter().filter(|(outcome, ..)| *outcome == drawn.outcome) {
                 note(log, || format!(" withholds {cycle}={output:#06x}"));
-                self.ghost.drive(at, drawn.outcome, drawn.epoch, cycle, output)?;
+                self.ghost.drive(at, *outcome, drawn.epoch, cycle.0, *output)?;
             }
             for (cycle, output) in drawn.outputs.into_iter().flatten().filter(|_| !dies) {
                 note(log, || format!(" DRIVES {cycle}={output:#06x}"));
@@ -529,23 +530,17 @@ struct Drawn {
     epoch: twinstep::Epoch,
     faults: Faults,
     outputs: [Option<(u32, u16)>; 2],
-    /// What was too old to be driven: the state goes on from it all the same.
-    withheld: [Option<(u32, u16)>; 2],
 }
 
 impl Drawn {
     fn of(verdict: Verdict<'_, u16>) -> Self {
         let (outcome, epoch, faults) = (verdict.outcome(), verdict.epoch(), verdict.fault().unwrap_or_default());
-        let mut withheld = [None; 2];
-        for (place, (cycle, output)) in withheld.iter_mut().zip(verdict.withheld()) {
-            *place = Some((cycle.0, *output));
-        }
         let mut outputs = [None; 2];
         for (place, voted) in outputs.iter_mut().zip(verdict.release()) {
             let cycle = voted.cycle().0;
             *place = voted.open().ok().map(|output| (cycle, output));
         }
-        Self { outcome, epoch, faults, outputs, withheld }
+        Self { outcome, epoch, faults, outputs }
     }
 }
 

@@ -4,7 +4,7 @@ use super::hook::{Hook, before};
 use super::{CallPoint, Moment, Pair, flip_if_due};
 use crate::ids::{ChannelId, Cycle};
 use crate::mode::Mode;
-use crate::node::Begun;
+use crate::node::{Begun, Node};
 use crate::program::Program;
 use crate::sim::disturbance::Secrets;
 use crate::sim::failure::Failure;
@@ -236,8 +236,8 @@ impl<P: Program> Pair<'_, P> {
             let faults = verdict.fault().unwrap_or_default();
             self.trace_it(channel, || TracedEvent::Verdict { cycle, outcome, mode, faults, diagnosis });
         }
-        for (cycle, output) in verdict.withheld() {
-            self.pass_by(channel, outcome, cycle, output);
+        while let Some((outcome, cycle, output)) = self.nodes[channel.index()].as_mut().and_then(Node::take_withheld) {
+            self.pass_by(channel, outcome, cycle, &output);
         }
         for voted in verdict.release() {
             let voted = match self.damage[channel.index()].take() {

@@ -14,7 +14,7 @@ use crate::sim::report::{Report, count};
 use crate::sim::setup::Setup;
 use crate::succession::{Succession, Successor};
 use crate::upgrade::{Candidate, Duty, Order, Ordered, Refusal, Retry, RunningImage, Status};
-use crate::verdict::{Unbound, Verdict};
+use crate::verdict::{Outcome, Unbound, Verdict};
 use crate::wire::MAX_FRAME_BYTES;
 use std::boxed::Box;
 
@@ -58,6 +58,11 @@ where
             Self::Old(_) => Version::Old,
             Self::New(_) => Version::New,
         }
+    }
+
+    /// Hands out what was not released since its sample is too old.
+    pub(super) fn take_withheld(&mut self) -> Option<(Outcome, Cycle, O::Output)> {
+        either!(self, node => node.take_withheld())
     }
 
     /// Returns the mode.

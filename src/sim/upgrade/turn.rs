@@ -184,10 +184,12 @@ where
         let arbiter = self.arbiters[channel.index()].clone(); // the same relay
         let verdict = verdict.bind(&arbiter);
         let (outcome, mode) = (verdict.outcome(), verdict.mode());
-        for withheld in verdict.withheld() {
+        while let Some((outcome, cycle, output)) =
+            self.halves[channel.index()].as_mut().and_then(|half| half.take_withheld())
+        {
             let half = self.halves[channel.index()].as_ref();
             let mut seen = Report::default();
-            self.oracle.drive(&mut seen, channel, version, outcome, withheld, half);
+            self.oracle.drive(&mut seen, channel, version, outcome, (cycle, &output), half);
             self.report.withheld += seen.released;
             (self.report.missing, self.report.went_back) =
                 (self.report.missing + seen.missing, self.report.went_back + seen.went_back);
