@@ -53,6 +53,8 @@ mod knob;
 mod program;
 #[path = "model/search.rs"]
 mod search;
+#[path = "model/spare.rs"]
+mod spare;
 #[path = "model/world.rs"]
 mod world;
 

@@ -39,7 +39,7 @@ fn every_knob_is_set_by_the_deep_runs() {
         }
     }
     found.sort();
-    assert_eq!(found, ["DEPTH", "EPISODES", "FLIPS", "FUTURES", "SWITCHES"], "each is read in one place");
+    assert_eq!(found, ["DEPTH", "EPISODES", "FLIPS", "FUTURES", "LENGTH", "SWITCHES"], "each is read in one place");
 }
 
 /// Nobody reads a depth past `knob`, where a bad value could be taken for none.

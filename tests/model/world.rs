@@ -4,15 +4,14 @@ use super::arbiter::{self, Arbiters};
 use super::choice::Choice;
 use super::ghost::{Ghost, Moment, Promise, Sight, Violation, is_kind};
 use super::hasher::Fingerprint;
-use super::program::{Sum, Tiny, sample};
-use std::cell::RefCell;
+use super::program::{Tiny, sample};
+use super::spare::{give_back, spare};
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
-use twinstep::memory::{Cells, blocks};
 use twinstep::wire::Kind;
 use twinstep::{
-    Begun, ChannelId, Config, Confirmation, Drive, Event, Faults, Instant, Mechanism, Memory, Mode, Node, Outcome,
-    PairId, Site, Verdict,
+    Begun, ChannelId, Config, Confirmation, Drive, Event, Faults, Instant, Mechanism, Mode, Node, Outcome, PairId,
+    Site, Verdict,
 };
 
 pub const CHANNELS: [ChannelId; 2] = [ChannelId::A, ChannelId::B];
@@ -71,18 +70,6 @@ impl Frame {
     }
 }
 
-thread_local! {
-    /// Memory of states that are done with. It is leaked once and used for good.
-    static SPARE: RefCell<Vec<Cells<'static, Sum>>> = const { RefCell::new(Vec::new()) };
-}
-
-fn spare() -> Cells<'static, Sum> {
-    SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
-        let memory: &'static mut Memory<Sum, { blocks::<Sum>() }> = Box::leak(Box::new(Memory::new()));
-        memory.try_into().unwrap()
-    })
-}
-
 /// A state of the model.
 pub struct World {
     pub nodes: [Option<TinyNode>; 2],
@@ -118,7 +105,7 @@ pub struct World {
 impl Drop for World {
     fn drop(&mut self) {
         for node in self.nodes.iter_mut().filter_map(Option::take) {
-            SPARE.with_borrow_mut(|spare| spare.push(node.into_memory()));
+            give_back(node.into_memory());
         }
     }
 }
@@ -335,7 +322,7 @@ impl World {
     fn crash(&mut self, at: usize) {
         let redundant = self.is_redundant();
         if let Some(node) = self.nodes[at].take() {
-            SPARE.with_borrow_mut(|spare| spare.push(node.into_memory()));
+            give_back(node.into_memory());
         }
         self.towards[at].clear();
         self.ghost.died(at, redundant);
