@@ -103,8 +103,8 @@ fn holds(what: &str, start: &World, setup: Setup, menu: fn(Choice) -> bool) {
     let Setup { arbiter, patience, cycles, faults, flips, early, .. } = setup;
     println!(
         "{what}, {arbiter:?}, patience {patience}, {cycles} cycles, {faults} faults, {flips} flips, {early} early: \
-         {} states, {} transitions, {} futures, {:.1} s",
-        found.states, found.transitions, found.futures, found.seconds,
+         {} states, {} transitions, {} futures serve again within {} periods, {:.1} s",
+        found.states, found.transitions, found.futures, found.periods, found.seconds,
     );
     if let Some(broken) = &found.broken {
         panic!("{}", tell(start, &setup, broken));
@@ -134,6 +134,20 @@ fn a_relay_that_answers_at_once() {
 #[test]
 fn a_relay_that_takes_a_while() {
     holds_from_duplex(Kind::Relay { asks: 2 });
+}
+
+/// A relay that falls silent, or is misread: whatever was asked of it meanwhile, once it answers the pair serves again.
+#[test]
+fn a_relay_that_does_not_answer() {
+    for (patience, faults) in [(0, 2), (1, 1)] {
+        let setup = Setup { arbiter: Kind::Fickle, patience, cycles: depth().saturating_add(1).min(3), faults, ..HOME };
+        holds("unanswered", &fair::in_duplex(&setup), setup, controls::of_the_arbiter);
+    }
+    // Deeper, with an arbiter that falls silent while the link is cut.
+    let setup = Setup { arbiter: Kind::Fickle, cycles: 3, faults: 2, ..HOME };
+    holds("unanswered and cut", &fair::in_duplex(&setup), setup, controls::silence_and_cuts);
+    let setup = Setup { arbiter: Kind::Fickle, cycles: 3, ..HOME };
+    holds("unanswered boot", &World::booted(&setup), setup, controls::of_the_arbiter);
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Silence {
 
     /// Whether the arbiter may be asked, be it again.
     pub(super) fn may_ask(&self) -> bool {
-        self.pause == 0
+        self.pause == 0 && !self.is_doubted
     }
 
     /// The arbiter does not confirm that this channel owns. Whether it has not, at some time of each of so many slots before.

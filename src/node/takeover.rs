@@ -13,7 +13,8 @@ use crate::upgrade::StepEvent;
 use crate::verdict::{Outcome, Unbound};
 
 impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
-    /// Resolves to go on without the peer; `poll_takeover` asks. Not while it pauses, for an arbiter that did not answer.
+    /// Resolves to go on without the peer; `poll_takeover` asks. Not while it pauses, for an arbiter that did not answer, nor in a slot in
+    /// which the arbiter did not confirm what this channel owns: the peer may have been granted the outputs, and have driven since.
     pub(super) fn claim_outputs(&mut self, grounds: Grounds) {
         if !self.silence.may_ask() {
             return;
@@ -185,9 +186,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if !self.schedule.is_open() {
             return None;
         }
-        // The arbiter was silent: it is asked again.
+        // The arbiter was silent: it is asked again, unless it has let the peer through since, whose state is then the newer one.
         if self.silence.is_unanswered() && !self.control.standing.is_empty() {
-            self.claim_outputs(Grounds::Silence);
+            let newest = newest_of(arbiter);
+            let is_peers = newest.counter() > self.control.standing.epoch().counter()
+                && newest.owner() != self.control.config.me();
+            if is_peers {
+                self.control.standing.saw(newest.counter());
+                self.silence.ends();
+            } else {
+                self.claim_outputs(Grounds::Silence);
+            }
         }
         if self.is_taking_over() && !self.control.turn.is_settled() {
             return self.poll_takeover(now, arbiter);

@@ -27,6 +27,12 @@ pub enum Choice {
     Cut,
     /// The link is there again.
     Heal,
+    /// The arbiter falls silent: it answers no claim and cannot be read.
+    Silence,
+    /// It answers again.
+    Speak,
+    /// In its next turn a channel reads that it does not own.
+    Misread { at: usize },
     /// A bit flips; of a joiner's working memory in the copied one.
     Flip { at: usize, site: Site },
 }
@@ -66,6 +72,11 @@ pub fn choices(world: &World) -> Vec<Choice> {
             let flips = world.sites.iter().filter(|site| may_flip(world, at, **site));
             all.extend(flips.map(|site| Choice::Flip { at, site: *site }));
         }
+    }
+    if world.arbiter.is_silent {
+        all.push(Choice::Speak);
+    } else if world.arbiter.is_fickle() && is_faulty {
+        all.extend([Choice::Silence, Choice::Misread { at: 0 }, Choice::Misread { at: 1 }]);
     }
     if world.is_cut {
         all.push(Choice::Heal);
@@ -139,6 +150,9 @@ pub fn describe(choice: Choice, world: &World) -> String {
         Choice::Crash { at } => format!("FAULT {} dies", name(at)),
         Choice::Restart { at } => format!("{} boots", name(at)),
         Choice::Cut => "FAULT the link is cut".into(),
+        Choice::Silence => "FAULT the arbiter falls silent".into(),
+        Choice::Speak => "the arbiter answers again".into(),
+        Choice::Misread { at } => format!("FAULT {} misreads the arbiter", name(at)),
         Choice::Heal => "the link heals".into(),
         Choice::Flip { at, site } => format!("FAULT a bit of {} flips: {site:?}", name(at)),
     }

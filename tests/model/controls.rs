@@ -134,6 +134,16 @@ pub fn crashes_and_cuts(choice: Choice) -> bool {
     is_free(choice) || dies || matches!(choice, Choice::Crash { .. } | Choice::Cut)
 }
 
+/// The same, and an arbiter that does not answer, or is misread.
+pub fn of_the_arbiter(choice: Choice) -> bool {
+    crashes_and_cuts(choice) || matches!(choice, Choice::Silence | Choice::Speak | Choice::Misread { .. })
+}
+
+/// Only cuts of the link and silences of the arbiter.
+pub fn silence_and_cuts(choice: Choice) -> bool {
+    is_free(choice) || matches!(choice, Choice::Cut | Choice::Silence | Choice::Speak)
+}
+
 /// Every rule that carries a reason and can be left out, with the least search that shows why it
 /// is there.
 pub fn all(home: Setup) -> Vec<Control> {

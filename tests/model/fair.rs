@@ -12,34 +12,39 @@ const PERIODS: u32 = 32;
 
 /// Judges the future of a state without further faults.
 ///
+/// Returns after how many periods it serves as it then does for good.
+///
 /// # Errors
 /// The invariant that broke, or how the pair is stuck.
-pub fn judge(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(), Violation> {
-    let judged = judge_all(world, setup, log);
-    judged.or_else(|violation| {
-        if setup.promise == Promise::Lineages && !violation.starts_with("I4") { Ok(()) } else { Err(violation) }
-    })
+pub fn judge(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<u32, Violation> {
+    let mut world = world.clone();
+    world.changed_after_us = 0;
+    match judge_all(&mut world, setup, log) {
+        Err(violation) if setup.promise != Promise::Lineages || violation.starts_with("I4") => Err(violation),
+        _ => Ok((world.changed_after_us as u32).div_ceil(PERIOD_US)),
+    }
 }
 
-fn judge_all(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(), Violation> {
-    let mut world = world.clone();
+fn judge_all(world: &mut World, setup: &Setup, log: &mut Option<String>) -> Result<(), Violation> {
+    world.arbiter.is_silent = false;
+    world.arbiter.misread = [false; 2];
     world.is_cut = false;
     world.late.iter_mut().for_each(Vec::clear);
     world.horizon = u64::MAX;
     world.told = [Faults::empty(); 2];
-    let owner_died = is_ownerless(&world);
-    run(&mut world, setup, log)?;
+    let owner_died = is_ownerless(world);
+    run(world, setup, log)?;
     if world.is_out_of_promise {
         return Ok(());
     }
     if world.modes().contains(&Some(Mode::Safe)) {
-        return judge_safe(&world); // latched: only a person leads out of it
+        return judge_safe(world); // latched: only a person leads out of it
     }
     let dead: Vec<usize> = (0..2).filter(|at| world.nodes[*at].is_none()).collect();
     if let [dead] = dead[..] {
         let survivor = 1 - dead;
         let must_serve = world.ghost.must_keep && !(matches!(setup.arbiter, Kind::Preferred(_)) && owner_died);
-        let served = serves(&mut world, setup, log)?;
+        let served = serves(world, setup, log)?;
         if must_serve && !served {
             return Err("the survivor of a single fault does not serve");
         }
@@ -51,11 +56,11 @@ fn judge_all(world: &World, setup: &Setup, log: &mut Option<String>) -> Result<(
     for dead in dead {
         world.apply(setup, Choice::Restart { at: dead }, log)?;
     }
-    run(&mut world, setup, log)?;
-    let served = serves(&mut world, setup, log)?;
+    run(world, setup, log)?;
+    let served = serves(world, setup, log)?;
     match world.modes() {
         _ if world.is_out_of_promise => Ok(()),
-        modes if modes.contains(&Some(Mode::Safe)) => judge_safe(&world),
+        modes if modes.contains(&Some(Mode::Safe)) => judge_safe(world),
         [Some(Mode::Duplex), Some(Mode::Duplex)] if served => Ok(()),
         _ if world.ghost.is_split() => {
             let is_told = world.told.iter().all(|told| told.contains(Faults::SPLIT_BRAIN));
@@ -95,10 +100,14 @@ fn run(world: &mut World, setup: &Setup, log: &mut Option<String>) -> Result<(),
 
 /// Runs fairly for so many periods.
 pub fn run_periods(world: &mut World, setup: &Setup, periods: u32, log: &mut Option<String>) -> Result<(), Violation> {
-    let mut left = u64::from(periods * PERIOD_US);
-    let mut in_a_row = 0;
+    let all = u64::from(periods * PERIOD_US);
+    let (mut left, mut in_a_row, mut modes) = (all, 0, world.modes());
     for _ in 0..periods * 60 {
         step(world, setup, &mut left, &mut in_a_row, log)?;
+        if world.modes() != modes {
+            modes = world.modes();
+            world.changed_after_us = world.changed_after_us.max(all - left);
+        }
         if left == 0 || world.is_out_of_promise {
             return Ok(());
         }

@@ -179,6 +179,8 @@ pub struct Ghost {
     driven: Ring<u16>,
     /// No channel has a state any more: the first cycle begins anew.
     is_lost: bool,
+    /// An output did not open since the arbiter did not answer.
+    pub is_unanswered: bool,
     /// A bit flipped in a channel in duplex.
     pub value_fault: bool,
     /// One channel died while both had the same state: the other must not lose it by itself.
@@ -201,7 +203,15 @@ pub struct Sight {
 impl Ghost {
     pub const fn new(promise: Promise) -> Self {
         let channels = [Channel::NEW; 2];
-        Self { promise, channels, driven: Ring::new(), is_lost: false, value_fault: false, must_keep: false }
+        Self {
+            promise,
+            channels,
+            driven: Ring::new(),
+            is_lost: false,
+            is_unanswered: false,
+            value_fault: false,
+            must_keep: false,
+        }
     }
 
     pub fn sampled(&mut self, at: usize, cycle: u32, sample: u8) {
@@ -332,7 +342,9 @@ impl Ghost {
         if let Some(before) = self.driven.get(cycle) {
             return if before == output { Ok(()) } else { Err("I1: one cycle drove two values") };
         }
-        let parent = if cycle == 1 { Some(FIRST) } else { self.driven.get(cycle - 1) };
+        // For what an arbiter that does not answer kept from being driven stands the state that was committed.
+        let committed = || self.channels[at].committed.get(cycle - 1).filter(|_| self.is_unanswered);
+        let parent = if cycle == 1 { Some(FIRST) } else { self.driven.get(cycle - 1).or_else(committed) };
         let parent = parent.ok_or("a cycle is missing: nothing was driven for the one before")?;
         let legitimate = self.inputs(at, outcome, cycle).any(|input| next(parent, cycle, input) == output);
         if !legitimate {

@@ -29,6 +29,8 @@ pub struct Found {
     pub states: usize,
     pub transitions: u64,
     pub futures: u64,
+    /// The most periods that a pair takes to serve again once the faults are over.
+    pub periods: u32,
     pub seconds: f32,
     pub broken: Option<Broken>,
     /// Every state was looked at.
@@ -56,7 +58,7 @@ pub fn explore(start: &World, plan: &Plan) -> Found {
     let mut seen: HashSet<u64, BuildHasherDefault<Identity>> = HashSet::default();
     let mut parents: Vec<(u32, Choice)> = vec![(0, Choice::Heal)];
     let mut frontier = VecDeque::from([(Box::new(start.clone()), 0_u32)]);
-    let (mut transitions, mut futures) = (0, 0);
+    let (mut transitions, mut futures, mut periods) = (0, 0, 0);
     let (mut broken, mut is_complete) = (None, true);
     seen.insert(start.fingerprint());
     'search: while let Some((world, id)) = frontier.pop_front() {
@@ -72,7 +74,7 @@ pub fn explore(start: &World, plan: &Plan) -> Found {
                 }
             }
             transitions += 1;
-            is_last &= choice == Choice::Heal || matches!(choice, Choice::Restart { .. });
+            is_last &= matches!(choice, Choice::Heal | Choice::Speak | Choice::Restart { .. });
             if seen.insert(next.fingerprint()) {
                 parents.push((id, choice));
                 frontier.push_back((next, parents.len() as u32 - 1));
@@ -81,11 +83,14 @@ pub fn explore(start: &World, plan: &Plan) -> Found {
         let draw = world.fingerprint() >> 7;
         if draw.is_multiple_of(plan.every) || is_last && draw.is_multiple_of(plan.every_last) {
             futures += 1;
-            if let Err(violation) = fair::judge(&world, setup, &mut None) {
-                let (parent, choice) = parents[id as usize];
-                let path = if id == 0 { Vec::new() } else { path_to(&parents, parent, choice) };
-                broken = Some(Broken { violation, path });
-                break;
+            match fair::judge(&world, setup, &mut None) {
+                Ok(took) => periods = periods.max(took),
+                Err(violation) => {
+                    let (parent, choice) = parents[id as usize];
+                    let path = if id == 0 { Vec::new() } else { path_to(&parents, parent, choice) };
+                    broken = Some(Broken { violation, path });
+                    break;
+                }
             }
         }
         if seen.len() > plan.most {
@@ -93,7 +98,15 @@ pub fn explore(start: &World, plan: &Plan) -> Found {
             break;
         }
     }
-    Found { states: seen.len(), transitions, futures, seconds: began.elapsed().as_secs_f32(), broken, is_complete }
+    Found {
+        states: seen.len(),
+        transitions,
+        futures,
+        periods,
+        seconds: began.elapsed().as_secs_f32(),
+        broken,
+        is_complete,
+    }
 }
 
 fn step(world: &mut World, setup: &Setup, choice: Choice, log: &mut Option<String>) -> Result<bool, Violation> {

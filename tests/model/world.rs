@@ -98,6 +98,8 @@ pub struct World {
     pub told: [Faults; 2],
     /// Outputs driven, likewise.
     pub driven: u32,
+    /// The latest change of a mode since the faults were over, likewise; microseconds.
+    pub changed_after_us: u64,
     /// A value fault hit a channel that served alone: nothing is promised from here on.
     pub is_out_of_promise: bool,
 }
@@ -143,6 +145,7 @@ impl World {
             horizon: u64::from(setup.cycles * PERIOD_US),
             told: [Faults::empty(); 2],
             driven: 0,
+            changed_after_us: 0,
             is_out_of_promise: false,
         };
         world.boot(setup, 0);
@@ -163,6 +166,7 @@ impl World {
             hello_us: PERIOD_US,
             link_delay_us: 0,
             patience: setup.patience,
+            claim_limit: if self.arbiter.is_fickle() { 2 } else { Config::DEFAULT.claim_limit },
             drive: setup.drive,
             probation_cycles: 0,
             ..Config::DEFAULT
@@ -252,6 +256,15 @@ impl World {
                 self.pay(true);
             }
             Choice::Heal => self.is_cut = false,
+            Choice::Silence => {
+                self.arbiter.is_silent = true;
+                self.pay(true);
+            }
+            Choice::Speak => self.arbiter.is_silent = false,
+            Choice::Misread { at } => {
+                self.arbiter.misread[at] = true;
+                self.pay(true);
+            }
             Choice::Flip { at, site } => {
                 self.flips_left -= 1;
                 self.ghost.must_keep = false;
@@ -382,13 +395,16 @@ impl World {
                 return Ok(false);
             }
         }
+        self.arbiter.misread[at] = false;
         self.transmit(at, now, log);
         self.read_journal(at, None, log)?;
         if verdicts.iter().flatten().any(|drawn| drawn.outcome == Outcome::Held) {
             if self.is_single() {
                 return Err("one transient fault held a cycle");
             }
-            self.ghost.held(at)?;
+            if !self.arbiter.is_fickle() {
+                self.ghost.held(at)?; // what an arbiter did not confirm in this slot may be held
+            }
         }
         let drives = verdicts.iter().flatten().any(|drawn| drawn.outputs.iter().any(Option::is_some));
         if dies && !drives {
@@ -396,6 +412,7 @@ impl World {
         }
         for drawn in verdicts.into_iter().flatten() {
             self.told[at] |= drawn.faults;
+            self.ghost.is_unanswered |= self.arbiter.is_fickle() && drawn.is_any_shut;
             note(log, || format!(" -> {:?} {:?}", drawn.outcome, drawn.faults));
             for (outcome, cycle, output) in withheld.iter().filter(|(outcome, ..)| *outcome == drawn.outcome) {
                 note(log, || format!(" withholds {cycle}={output:#06x}"));
@@ -517,17 +534,20 @@ struct Drawn {
     epoch: twinstep::Epoch,
     faults: Faults,
     outputs: [Option<(u32, u16)>; 2],
+    /// An output did not open: the arbiter denies the lease, or does not answer.
+    is_any_shut: bool,
 }
 
 impl Drawn {
     fn of(verdict: Verdict<'_, u16>) -> Self {
         let (outcome, epoch, faults) = (verdict.outcome(), verdict.epoch(), verdict.fault().unwrap_or_default());
-        let mut outputs = [None; 2];
+        let (mut outputs, mut is_any_shut) = ([None; 2], false);
         for (place, voted) in outputs.iter_mut().zip(verdict.release()) {
             let cycle = voted.cycle().0;
             *place = voted.open().ok().map(|output| (cycle, output));
+            is_any_shut |= place.is_none();
         }
-        Self { outcome, epoch, faults, outputs }
+        Self { outcome, epoch, faults, outputs, is_any_shut }
     }
 }
 
