@@ -244,7 +244,10 @@ impl Schedule {
 
     /// Sets the next start halfway between this channel's and the peer's.
     pub(super) fn steer(&mut self, config: &Settings) {
-        // As it was sent, so that both reckon with the same.
+        // As it is sent, so that both reckon with the same. The peer's vote may have come before this channel's has gone out.
+        if self.told_us.is_none() {
+            self.arrival(config);
+        }
         let Some((mine_us, theirs_us)) = self.told_us.zip(self.reported_us) else { return };
         let twice_the_skew_us = mine_us.saturating_sub(theirs_us);
         let largest = config.period_us().cast_signed() / LARGEST_CORRECTION;

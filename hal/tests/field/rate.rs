@@ -87,7 +87,8 @@ fn the_mean_period_is_the_configured_one_whatever_the_link_takes() {
     for delay_us in [0, 300, 400, 1_000, 3_000, 8_000, 20_000, 30_000] {
         let [a, b] = judge(WIDE, Field { delay_us, ..USUAL });
         for seen in [a, b] {
-            let measured = u64::from(seen.timing.delay_us.unwrap());
+            let measured =
+                u64::from(seen.timing.delay_us.unwrap_or_else(|| panic!("{delay_us} us: {:?}", seen.timing)));
             assert!(measured.abs_diff(delay_us) <= 20, "{delay_us} us is measured as {measured}");
             assert!(u64::from(seen.timing.period_us).abs_diff(100_000) <= 10, "{:?}", seen.timing);
             assert!(seen.timing.skew_us.abs() <= 20, "{:?}", seen.timing);
