@@ -63,12 +63,13 @@ pub enum Claim {
 pub enum Confirmation {
     /// It does.
     Yes,
-    /// It does not: the channel stands by.
+    /// It does not. The channel stands by at once if [`remembered`](Arbiter::remembered) says that a newer epoch owns; else the answer may
+    /// be a misread, and it stands by after [`Config::claim_limit`](crate::Config::claim_limit) periods.
     No,
-    /// There is no answer, as from a bus that was not read: no output opens, and the channel stays in service.
+    /// There is no answer, as from a bus that was not read: no output opens, and the channel stays in service and claims nothing.
     ///
-    /// For as long as an owner hears this nobody drives: nothing ends it yet, and the other channel does not take over. So it is for
-    /// a bus that will be read again soon. An arbiter that cannot be read for some periods answers [`No`](Self::No).
+    /// After [`Config::claim_limit`](crate::Config::claim_limit) periods of this an owner stands by, with
+    /// [`Faults::LEASE_UNKNOWN`](crate::Faults::LEASE_UNKNOWN), and asks again after pauses that double.
     CannotTell,
 }
 
