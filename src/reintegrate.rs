@@ -246,6 +246,11 @@ impl Donor {
         Err(CopyRefused { progress, budget_blocks: self.budget, limit_cycles: self.limit_cycles })
     }
 
+    /// Sends more blocks a cycle from now on; less than before changes nothing.
+    pub(crate) fn raise_budget(&mut self, budget: u16) {
+        self.budget = self.budget.max(budget);
+    }
+
     /// Returns how far the copy is with so many blocks left.
     pub(crate) fn progress(&self, left: u32, total: u32) -> CopyProgress {
         let seen = self.cycles.clamp(1, RATE_CYCLES as u32);

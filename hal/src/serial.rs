@@ -84,6 +84,15 @@ pub trait Waits<S>: sealed::Sealed {
     /// Waits until the stream takes a byte, for so many microseconds at most, which are counted down; whether it does.
     #[doc(hidden)]
     fn is_ready(&mut self, stream: &mut S, left_us: &mut u32) -> bool;
+
+    /// The frame is written: waits until it is on the line, if nothing limits the wait.
+    ///
+    /// # Errors
+    /// The stream's.
+    #[doc(hidden)]
+    fn flush(&mut self, stream: &mut S) -> Result<(), S::Error>
+    where
+        S: Write;
 }
 
 mod sealed {
@@ -95,6 +104,13 @@ mod sealed {
 impl<S> Waits<S> for Blocking {
     fn is_ready(&mut self, _: &mut S, _: &mut u32) -> bool {
         true
+    }
+
+    fn flush(&mut self, stream: &mut S) -> Result<(), S::Error>
+    where
+        S: Write,
+    {
+        stream.flush()
     }
 }
 
@@ -112,6 +128,14 @@ impl<S: WriteReady, D: DelayNs> Waits<S> for Polled<D> {
             self.0.delay_us(LOOK_AGAIN_US);
         }
     }
+
+    // What the stream has taken goes out by itself. To wait for it has no limit: the peer may hold the line for good.
+    fn flush(&mut self, _: &mut S) -> Result<(), S::Error>
+    where
+        S: Write,
+    {
+        Ok(())
+    }
 }
 
 impl<S, const FRAME: usize> SerialLink<S, FRAME> {
@@ -122,7 +146,8 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
 }
 
 impl<S, const FRAME: usize, D: DelayNs> SerialLink<S, FRAME, Polled<D>> {
-    /// Makes a link over `stream` that gives a frame up which the stream has not taken within its time.
+    /// Makes a link over `stream` that gives a frame up which the stream has not taken within its time. The stream is not flushed: what it
+    /// has taken must go out by itself, as from the FIFO or the ring buffer of a UART.
     pub const fn polled(stream: S, delay: D) -> Self {
         Self::waiting(stream, Polled(delay))
     }
@@ -243,7 +268,7 @@ impl<S: Read + ReadReady + Write, const FRAME: usize, W: Waits<S>> Link for Seri
             };
         }
         self.write_all(&[0], &mut left_us)?;
-        self.stream.flush().map_err(SerialError::Stream)
+        self.wait.flush(&mut self.stream).map_err(SerialError::Stream)
     }
 
     /// Begins the next frame with a delimiter, so that a part of one that got onto the line costs no other one, and restarts the stream if it

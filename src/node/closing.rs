@@ -4,6 +4,7 @@ use super::{MayUpgrade, Node};
 use crate::fault::Faults;
 use crate::ids::{ChannelId, Instant};
 use crate::journal::Event;
+use crate::lease::Grounds;
 use crate::mechanism::Mechanism;
 use crate::mode::ModeEvent;
 use crate::program::Program;
@@ -81,7 +82,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.turn.hold();
         self.record.count(|counters| &mut counters.held);
         self.happened(Event::Held);
-        if self.leads() && self.silence.is_unanswered() {
+        // What is asked for a joiner, a channel can do without.
+        let needs_answer = self.control.claim.on(Grounds::PeerJoins).is_none();
+        if self.leads() && self.silence.is_unanswered() && needs_answer {
             return self.safe_verdict(); // nobody knows how long it will be
         }
         let holder = self.leads().then_some(self.control.config.me()); // whose actuators stay as they are

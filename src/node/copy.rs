@@ -153,7 +153,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub fn copy_forecast(&self) -> Option<CopyForecast> {
         let budget_blocks = self.control.config.copy_blocks();
         let written_blocks = self.copying.rate.blocks()?;
-        (written_blocks >= budget_blocks.into()).then_some(CopyForecast { written_blocks, budget_blocks })
+        let fits_one_cycle = self.mirror.blocks() <= budget_blocks.into();
+        (written_blocks >= budget_blocks.into() && !fits_one_cycle)
+            .then_some(CopyForecast { written_blocks, budget_blocks })
     }
 
     /// Raises [`copy_blocks`](crate::Config::copy_blocks), until the next boot; less than there is changes nothing. A refused copy is tried
@@ -162,6 +164,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.within(|node| {
             node.reconfigure(|config| config.raise_copy_blocks(copy_blocks));
             node.copying.allow_again();
+            if let Some(donor) = &mut node.copying.donor {
+                donor.raise_budget(copy_blocks);
+            }
         });
     }
 

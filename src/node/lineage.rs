@@ -60,9 +60,12 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let claim = arbiter.claim(now, epoch, to, grounds);
         self.asked = if claim == Claim::Refused { Epoch::NONE } else { to };
         let limit = self.control.config.claim_limit();
+        // For a joiner a channel that serves asks an arbiter that was silent for a slot only: its own cycles are held meanwhile.
+        let waits_long = grounds != Grounds::PeerJoins || !self.silence.is_unanswered();
+        let slots = if waits_long { limit } else { 1 };
         match claim {
             _ if !self.mechanisms.on(Mechanism::Lease) => Answer::Granted,
-            Claim::Pending if !self.control.claim.is_overdue(limit) || !self.mechanisms.on(Mechanism::ClaimLimit) => {
+            Claim::Pending if !self.control.claim.is_overdue(slots) || !self.mechanisms.on(Mechanism::ClaimLimit) => {
                 Answer::Pending
             }
             Claim::Pending => {

@@ -69,7 +69,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if features.contains(Features::AUTHENTICATED) {
             return Err(Reject::Unsupported);
         }
-        if self.is_far_ahead(hello.epoch) {
+        // A channel that has just booted knows of no epoch, and a pair that serves may have come to any in its years.
+        let knows_any = self.control.standing.newest().max(self.remembered.counter()) > 0;
+        if self.is_far_ahead(hello.epoch) && (knows_any || !standing.contains(Standing::OWNS)) {
             return Err(Reject::Epoch);
         }
         let relation = if features.contains(Features::UPGRADES) == U::IS_ON {

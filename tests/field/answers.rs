@@ -120,6 +120,8 @@ fn an_owner_goes_on_alone_though_its_claim_for_a_joiner_is_not_answered() {
     two.run_us(30 * SECOND_US);
     let driven = two.driven_since(since)[owner];
     assert!(driven >= 270, "{driven} of 300");
+    let safe = two.driven.iter().filter(|driven| driven.at_us >= since && driven.output == 0).count();
+    assert_eq!(safe, 0, "it served well without a joiner");
     assert_eq!(two.node(owner).epoch(), epoch);
     two.relays[0].0.borrow_mut().is_mute = false;
     two.run_us(70 * SECOND_US);

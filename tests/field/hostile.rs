@@ -6,7 +6,7 @@ use std::rc::Rc;
 use twinstep::diagnose::Suspects;
 use twinstep::digest::of_bytes;
 use twinstep::wire::{EvidencePayload, Hello, Kind, Payload, Reject, Standing, VoteFrame};
-use twinstep::{Config, Epoch, Faults, Mechanism, Mode, Site};
+use twinstep::{ChannelId, Config, Epoch, Faults, Mechanism, Mode, Site};
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -71,6 +71,21 @@ fn an_epoch_far_ahead_does_not_use_the_numbers_up() {
     assert!(two.node(0).counters().rejected(Reject::Epoch) > 10);
     assert_eq!(two.modes(), [Some(Mode::Duplex); 2]);
     assert!(two.node(0).epoch().counter() < 10, "{:?}", two.node(0).epoch());
+}
+
+/// A pair that has served for years, by the numbers that it has used, with an arbiter that remembers none: the half that boots joins it.
+#[test]
+fn a_half_that_boots_joins_a_pair_of_any_age() {
+    let mut two = Two::new(Config::DEFAULT);
+    two.relays[0].0.borrow_mut().through = Some(Epoch::new(1 << 22, ChannelId::A));
+    two.run_us(3 * SECOND_US);
+    assert_eq!(two.modes(), [Some(Mode::Duplex); 2]);
+    assert!(two.node(0).epoch().counter() > 1 << 22, "{:?}", two.node(0).epoch());
+    two.relays[0].0.borrow_mut().forgets = true;
+    two.boot(1);
+    two.run_us(3 * SECOND_US);
+    assert_eq!(two.modes(), [Some(Mode::Duplex); 2], "{:?}", two.node(1).counters());
+    assert_eq!(two.node(0).counters().copies_begun, 1);
 }
 
 /// One evidence with full buckets, and later a transient of A.

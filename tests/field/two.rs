@@ -44,6 +44,8 @@ pub struct Contact {
     pub is_mute: bool,
     /// Claims of mute times are carried out all the same.
     pub is_obedient: bool,
+    /// It remembers no epoch that it could tell a channel that boots.
+    pub forgets: bool,
     /// Nobody can be told who owns.
     pub cannot_tell: bool,
     /// Asks for the outputs, and what was released.
@@ -85,7 +87,8 @@ impl Arbiter for Relay {
     }
 
     fn remembered(&self) -> Option<Epoch> {
-        Some(self.0.borrow().through.unwrap_or(Epoch::NONE))
+        let contact = self.0.borrow();
+        (!contact.forgets).then(|| contact.through.unwrap_or(Epoch::NONE))
     }
 }
 

@@ -14,6 +14,8 @@ use twinstep_hal::{Link, Lockstep, SerialLink};
 #[derive(Clone, Default)]
 struct Wrong {
     takes_nothing: Arc<AtomicBool>,
+    /// Its FIFO takes a frame, and nothing of it goes out.
+    holds_fifo: Arc<AtomicBool>,
     fails_once: Arc<AtomicBool>,
 }
 
@@ -63,7 +65,11 @@ impl Write for Uart {
         Ok(bytes.len())
     }
 
+    /// What is in its FIFO stays there while the peer holds the line.
     fn flush(&mut self) -> Result<(), ErrorKind> {
+        if self.wrong.holds_fifo.load(SeqCst) {
+            self.port.pass(10_000_000);
+        }
         Ok(())
     }
 }
@@ -85,7 +91,7 @@ struct End {
 }
 
 /// B dies after twenty cycles, and boots again a second later.
-fn run(takes_nothing: bool, goes_deaf: bool, restarts: bool) -> End {
+fn run([takes_nothing, holds_fifo]: [bool; 2], goes_deaf: bool, restarts: bool) -> End {
     let wrong = Wrong::default();
     let [a, _] = both([Around::usual(), Around::usual()], |mut port| {
         let is_a = port.me == A;
@@ -110,8 +116,10 @@ fn run(takes_nothing: bool, goes_deaf: bool, restarts: bool) -> End {
             }
             if nonce == 2 {
                 wrong.takes_nothing.store(takes_nothing, SeqCst);
+                wrong.holds_fifo.store(holds_fifo, SeqCst);
                 port.pass(1_000_000);
                 wrong.takes_nothing.store(false, SeqCst);
+                wrong.holds_fifo.store(false, SeqCst);
                 wrong.fails_once.store(goes_deaf, SeqCst);
             }
         }
@@ -122,8 +130,8 @@ fn run(takes_nothing: bool, goes_deaf: bool, restarts: bool) -> End {
 
 #[test]
 fn a_cycle_comes_back_in_two_periods_though_the_uart_takes_nothing() {
-    for takes_nothing in [false, true] {
-        let end = run(takes_nothing, false, true);
+    for blocked in [[false, false], [true, false], [false, true]] {
+        let end = run(blocked, false, true);
         assert!(end.longest_us <= 200_000, "{end:?}");
         assert!(end.alone >= 9, "{end:?}");
         assert_eq!(end.mode, Mode::Duplex, "{end:?}");
@@ -132,6 +140,6 @@ fn a_cycle_comes_back_in_two_periods_though_the_uart_takes_nothing() {
 
 #[test]
 fn a_deaf_receiver_is_brought_back() {
-    assert_eq!(run(false, true, true).mode, Mode::Duplex);
-    assert_eq!(run(false, true, false).mode, Mode::Simplex, "nobody restarts it");
+    assert_eq!(run([false; 2], true, true).mode, Mode::Duplex);
+    assert_eq!(run([false; 2], true, false).mode, Mode::Simplex, "nobody restarts it");
 }
