@@ -54,7 +54,7 @@ const PLATES: &[(&str, &str, &str)] = &[
         "claim config standing suspicion turn",
         "case copying meeting mirror my_vote outgoing peer_vote record samples schedule silence stepped",
     ),
-    ("closing", "config standing turn", "mechanisms record schedule silence stepped"),
+    ("closing", "claim config standing turn", "mechanisms record schedule silence stepped"),
     ("may_upgrade", "config undertaking", "schedule"),
     // The plan, beside `node.rs`.
     (
