@@ -256,7 +256,9 @@ impl Donor {
         let seen = self.cycles.clamp(1, RATE_CYCLES as u32);
         let sum =
             |counts: &[u16; RATE_CYCLES]| counts.iter().fold(0_u32, |sum, count| sum.saturating_add((*count).into()));
-        let dirty_blocks = sum(&self.written).div_ceil(seen);
+        let written = sum(&self.written);
+        // Not `div_ceil`, which would bring in a panic for a divisor of zero.
+        let dirty_blocks = written.saturating_add(seen - 1).checked_div(seen).unwrap_or(written);
         // What a cycle writes has to be sent in one cycle in the end.
         let converges = dirty_blocks < u32::from(self.budget);
         // Of as many cycles as were seen, so that nothing is rounded.

@@ -202,6 +202,6 @@ fn a_campaign_that_injects_nothing_fails() {
 fn every_mechanism_is_missed() {
     let results = run(mill(1).cycles(CYCLES).controls(), 2);
     results.controls.iter().for_each(|(off, failed)| println!("{off} off: {failed:?}"));
-    assert_eq!(results.controls.len(), 19);
+    assert_eq!(results.controls.len(), 21);
     results.assert_claims();
 }
