@@ -103,8 +103,9 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Takes what the clock shows, and returns this channel's own time.
     pub(super) fn read_time(&mut self, shown: Instant) -> Instant {
-        let (now, jumps) = self.time.read(shown, &self.control.config);
-        if jumps {
+        let (now, jumped_us) = self.time.read(shown, &self.control.config);
+        if let Some(jumped_us) = jumped_us {
+            self.schedule.shift(jumped_us);
             self.record.count(|counters| &mut counters.gaps);
             self.happened(Event::Gap);
         }

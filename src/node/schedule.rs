@@ -12,6 +12,8 @@ use crate::wire;
 
 /// No start is further ahead than this many periods: a joiner's first one is two.
 const FURTHEST_START_PERIODS: u32 = 3;
+/// No deadline is: one of a cycle that began a period early.
+const FURTHEST_DEADLINE_PERIODS: u32 = 2;
 /// The steering moves a start by at most this fraction of a period.
 const LARGEST_CORRECTION: i32 = 8;
 /// An estimate rises by this part of what it lacks.
@@ -74,20 +76,21 @@ impl core::hash::Hash for Measured {
 
 impl Schedule {
     /// Opens the slot of one `begin`. One that comes late leaves the schedule as it is: what a sensor or a timer takes is the same in
-    /// each cycle. After three quarters of the period there would be no time left in this one: the schedule begins anew.
+    /// each cycle. After three quarters of the period there would be no time left in this one: the schedule begins anew. One that comes early,
+    /// since the clock has jumped meanwhile, leaves the schedule as it is, too: the peer does not begin before.
     pub(super) fn open_slot(&mut self, now: Instant, config: &Settings) {
         self.heard_at.get_or_insert(now);
         let period_us = config.period_us();
         let is_late = now > self.next_start.plus_us(period_us.saturating_sub(period_us / 4));
-        let is_early = now < self.next_start;
+        let is_far = self.next_start > now.plus_us(period_us);
         self.measure_period(now, config);
         self.measured.delay_us = self.measured.delay_us.filter(|delay_us| *delay_us <= period_us); // or a bit has flipped
         self.slot_open = true;
         self.has_stalled = false;
-        self.slot_start = if is_late || is_early { now } else { self.next_start };
+        self.slot_start = if is_late || is_far { now } else { self.next_start };
         self.begun_at = now;
         self.next_start = self.slot_start.plus_us(period_us);
-        self.deadline = now.plus_us(config.vote_window_us()).min(self.next_start);
+        self.deadline = now.max(self.slot_start).plus_us(config.vote_window_us()).min(self.next_start);
     }
 
     /// Two that begin their first cycle do not know yet when the other one starts. The schedule begins now, and each gives the other one a
@@ -277,6 +280,16 @@ impl Schedule {
         self.start_at(next.max(now).min(now.plus_us(config.period_us())));
     }
 
+    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is.
+    pub(super) fn shift(&mut self, us: u32) {
+        for at in [&mut self.slot_start, &mut self.deadline, &mut self.next_start, &mut self.concluded_at] {
+            *at = at.plus_us(us);
+        }
+        for arrived in [&mut self.arrived_at, &mut self.arrived_ahead_at] {
+            *arrived = arrived.map(|at| at.plus_us(us));
+        }
+    }
+
     /// Sets the next start, at cut-over.
     pub(super) fn start_at(&mut self, start: Instant) {
         self.next_start = start;
@@ -304,7 +317,7 @@ impl Schedule {
         if self.next_start > now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS)) {
             self.next_start = now.plus_us(config.period_us());
         }
-        if self.deadline > now.plus_us(config.period_us()) {
+        if self.deadline > now.plus_us(config.period_us().saturating_mul(FURTHEST_DEADLINE_PERIODS)) {
             self.deadline = now.plus_us(config.vote_window_us());
         }
     }
@@ -313,7 +326,8 @@ impl Schedule {
     #[cfg(feature = "sim")]
     pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
         let furthest_start = now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS));
-        self.next_start <= furthest_start && self.deadline <= now.plus_us(config.period_us())
+        self.next_start <= furthest_start
+            && self.deadline <= now.plus_us(config.period_us().saturating_mul(FURTHEST_DEADLINE_PERIODS))
     }
 
     /// Flips a bit of one of the times, for fault injection.

@@ -1,8 +1,9 @@
 //! Time: the channel's own time, which is the user's clock without its jumps.
 //!
 //! Everything in a node waits and ages by this time. It never goes back, and between two calls it goes on by at most the longest gap
-//! that a configuration gives cause for. So a clock that jumps by hours, either way, ends no wait early and prolongs none: a channel
-//! whose clock has jumped is one that was not polled for a while. A counter of 32 bits that wraps goes on.
+//! that a configuration gives cause for. After more than that nobody knows how much time has passed: all of it, or none, if the
+//! clock was set. So what has an age is older by the longest gap, and the schedule starts and ends its cycles later by as much: no output
+//! is younger than its sample is, and no peer is blamed for time that did not pass. A counter of 32 bits that wraps goes on.
 
 use super::settings::Settings;
 use crate::ids::Instant;
@@ -17,25 +18,26 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Takes what the clock shows; returns the channel's own time, and whether the clock went back, or on by more than any gap.
+    /// Takes what the clock shows; returns the channel's own time and, if the clock went back, or on by more than any gap, by how much its own
+    /// time went on all the same.
     #[inline(never)]
-    pub(super) fn read(&mut self, shown: Instant, config: &Settings) -> (Instant, bool) {
+    pub(super) fn read(&mut self, shown: Instant, config: &Settings) -> (Instant, Option<u32>) {
         let now = Instant::from_micros(shown.as_micros().wrapping_sub(self.offset));
         let gone_us = now.as_micros().wrapping_sub(self.now.as_micros());
         // Nearly always.
         if gone_us <= config.period_us().into() && self.is_running {
             self.now = now;
-            return (now, false);
+            return (now, None);
         }
         self.read_far(shown, config)
     }
 
     #[cold]
     #[inline(never)]
-    fn read_far(&mut self, shown: Instant, config: &Settings) -> (Instant, bool) {
-        let (now, jumps) = self.look(shown, config);
+    fn read_far(&mut self, shown: Instant, config: &Settings) -> (Instant, Option<u32>) {
+        let (now, jumped_us) = self.look(shown, config);
         *self = Self { now, offset: shown.as_micros().wrapping_sub(now.as_micros()), is_running: true };
-        (now, jumps)
+        (now, jumped_us)
     }
 
     /// Returns the channel's own time when the clock shows this.
@@ -43,14 +45,17 @@ impl Time {
         self.look(shown, config).0
     }
 
-    fn look(&self, shown: Instant, config: &Settings) -> (Instant, bool) {
+    fn look(&self, shown: Instant, config: &Settings) -> (Instant, Option<u32>) {
         if !self.is_running {
-            return (shown, false);
+            return (shown, None);
         }
         let before = Instant::from_micros(self.now.as_micros().wrapping_add(self.offset));
-        let (gone_us, longest_us) = (gone_us(before, shown), config.longest_gap_us());
-        let is_back = gone_us == 0 && shown < before;
-        (self.now.plus_us(gone_us.min(longest_us.into()) as u32), is_back || gone_us > longest_us.into())
+        let longest_us = config.longest_gap_us();
+        match gone_us(before, shown) {
+            None => (self.now, Some(0)),
+            Some(gone_us) if gone_us > longest_us.into() => (self.now.plus_us(longest_us), Some(longest_us)),
+            Some(gone_us) => (self.now.plus_us(gone_us as u32), None),
+        }
     }
 
     /// Returns what the clock shows at this time, unless it jumps before.
@@ -65,15 +70,16 @@ impl Time {
     }
 }
 
-/// Returns how far the clock went on from one call to the next; 0 if it went back.
-fn gone_us(before: Instant, shown: Instant) -> u64 {
+/// Returns how far the clock went on from one call to the next; `None` if it went back.
+fn gone_us(before: Instant, shown: Instant) -> Option<u64> {
     let (before, shown) = (before.as_micros(), shown.as_micros());
     match (shown.checked_sub(before), u32::try_from(before), u32::try_from(shown)) {
-        (Some(gone), ..) => gone,
-        // A counter of 32 bits that has wrapped, or a clock that went back: then it is no small step in most cases, and in the others it
-        // does no harm.
-        (None, Ok(before), Ok(shown)) => u64::from(shown.wrapping_sub(before)),
-        _ => 0,
+        (Some(gone), ..) => Some(gone),
+        // A counter of 32 bits that has wrapped goes on by less than half its range; else it is a clock of more bits that went back.
+        (None, Ok(before), Ok(shown)) => {
+            Some(shown.wrapping_sub(before).into()).filter(|gone| *gone <= u64::from(u32::MAX / 2))
+        }
+        _ => None,
     }
 }
 
@@ -90,7 +96,7 @@ mod tests {
     }
 
     fn jumps(time: &Time, shown: u64) -> bool {
-        time.look(Instant::from_micros(shown), &config()).1
+        time.look(Instant::from_micros(shown), &config()).1.is_some()
     }
 
     fn read(time: &mut Time, shown: u64) -> u64 {
@@ -121,6 +127,17 @@ mod tests {
         let at = Instant::from_micros(before + gap + 1_003);
         assert_eq!(time.on_clock(at).as_micros(), 2 * HOUR_US + 1_003);
         assert_eq!(time.on_clock(Instant::from_micros(before)).as_micros(), 2 * HOUR_US + 3 - gap - 3);
+    }
+
+    /// A clock that is younger than a counter of 32 bits runs for.
+    #[test]
+    fn a_young_clock_may_go_back_as_well() {
+        let mut time = Time::default();
+        let before = read(&mut time, 10_000_000);
+        for shown in [9_999_999, 9_000_000, 5] {
+            assert!(jumps(&time, shown));
+            assert_eq!(read(&mut time, shown), before, "it stands still");
+        }
     }
 
     #[test]

@@ -17,9 +17,14 @@ fn steady() -> Shows {
 }
 
 fn jumps_by(jump_us: i64) -> Shows {
+    jumps_at(WRAPS_AT_US, jump_us, 20 * HOUR_US)
+}
+
+/// A clock that jumps at this time, and at first has shown so much more than that.
+fn jumps_at(at_us: u64, jump_us: i64, age_us: i64) -> Shows {
     Arc::new(move |now| {
-        let jump_us = if now > WRAPS_AT_US { jump_us } else { 0 };
-        (20 * HOUR_US + now as i64 + jump_us) as u64
+        let jump_us = if now > at_us { jump_us } else { 0 };
+        (age_us + now as i64 + jump_us) as u64
     })
 }
 
@@ -81,6 +86,27 @@ fn a_clock_of_either_that_jumps_by_hours_costs_no_redundancy() {
                 let seen = (end.mode, end.takeovers, end.is_clear);
                 assert_eq!(seen, (Mode::Duplex, 0, true), "{jump_us}: {ends:?}");
                 assert!(end.agreed >= 125, "{jump_us}: {ends:?}");
+            }
+        }
+    }
+}
+
+/// At each moment of a cycle, between two as well; and a clock that has not run for longer than a counter of 32 bits.
+#[test]
+fn a_clock_may_jump_at_any_moment_of_a_cycle() {
+    for jump_us in [HOUR_US, -1, -HOUR_US] {
+        for age_us in [20 * HOUR_US, HOUR_US + 10_000_000] {
+            for moment_us in (0..100_000).step_by(8_000) {
+                let jumps = jumps_at(WRAPS_AT_US + moment_us, jump_us, age_us);
+                for shows in [[jumps.clone(), steady()], [steady(), jumps]] {
+                    let ends = run(shows, CONFIG, false);
+                    for end in &ends {
+                        let seen = (end.mode, end.takeovers, end.is_clear);
+                        let what = format!("{jump_us} of {age_us} at {moment_us}");
+                        assert_eq!(seen, (Mode::Duplex, 0, true), "{what}: {ends:?}");
+                        assert!(end.agreed >= 125, "{what}: {ends:?}");
+                    }
+                }
             }
         }
     }
