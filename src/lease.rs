@@ -19,7 +19,9 @@ pub enum Grounds {
     PeerFaulty,
     /// The claimant owns already, and is about to go on with a peer that joins. Granted like any
     /// other claim, though no contact need move. It is asked between two cycles, in the first
-    /// half of what is left of a period; until the answer is there nothing is released, so one within the other half costs nothing. A refusal means that somebody else owns: the claimant stands by.
+    /// half of what is left of a period. Nothing is released until the answer is there. An answer
+    /// within the other half costs no output. A refusal means that somebody else owns: the
+    /// claimant stands by.
     PeerJoins,
     /// The owner has let go of the outputs in favour of the claimant, and said so. An arbiter of pins grants it once it
     /// sees the other channel's released; while it is pending the cycle is held.

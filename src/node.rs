@@ -356,7 +356,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let claims = self.control.claim.is_under_way() || self.has_let_go();
         if may_own && !claims {
             match self.confirmation(arbiter) {
-                Confirmation::Yes => {}
+                Confirmation::Yes => self.silence.is_confirmed(),
                 answer => self.lease_is_in_doubt(now, answer, arbiter),
             }
         }

@@ -105,11 +105,17 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn read_time(&mut self, shown: Instant) -> Instant {
         let (now, jumped_us) = self.time.read(shown, &self.control.config);
         if let Some(jumped_us) = jumped_us {
-            self.schedule.shift(jumped_us);
-            self.record.count(|counters| &mut counters.gaps);
-            self.happened(Event::Gap);
+            self.clock_jumped(jumped_us);
         }
         now
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clock_jumped(&mut self, us: u32) {
+        self.schedule.shift(us);
+        self.record.count(|counters| &mut counters.gaps);
+        self.happened(Event::Gap);
     }
 
     /// Takes the majority of the control data and its copies.

@@ -80,7 +80,8 @@ impl Rate {
 
     /// Returns the blocks that a cycle writes, rounded; `None` before there were enough of them.
     fn blocks(&self) -> Option<u32> {
-        (self.cycles == RATE_CYCLES).then(|| (self.blocks + u32::from(RATE_CYCLES) / 2) / u32::from(RATE_CYCLES))
+        let half = u32::from(RATE_CYCLES) / 2;
+        (self.cycles == RATE_CYCLES).then(|| self.blocks.saturating_add(half) / u32::from(RATE_CYCLES))
     }
 }
 
@@ -153,9 +154,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub fn copy_forecast(&self) -> Option<CopyForecast> {
         let budget_blocks = self.control.config.copy_blocks();
         let written_blocks = self.copying.rate.blocks()?;
-        let fits_one_cycle = self.mirror.blocks() <= budget_blocks.into();
-        (written_blocks >= budget_blocks.into() && !fits_one_cycle)
-            .then_some(CopyForecast { written_blocks, budget_blocks })
+        let converges = written_blocks < budget_blocks.into() || self.mirror.blocks() <= budget_blocks.into();
+        (!converges).then_some(CopyForecast { written_blocks, budget_blocks })
     }
 
     /// Raises [`copy_blocks`](crate::Config::copy_blocks), until the next boot; less than there is changes nothing. A refused copy is tried

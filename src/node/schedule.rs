@@ -10,16 +10,14 @@ use crate::ids::Instant;
 use crate::timing::Timing;
 use crate::wire;
 
-/// No start is further ahead than this many periods: a joiner's first one is two.
-const FURTHEST_START_PERIODS: u32 = 3;
-/// No deadline is: one of a cycle that began a period early.
-const FURTHEST_DEADLINE_PERIODS: u32 = 2;
+/// No start and no deadline is further ahead than this many periods: a joiner's first start is two.
+const FURTHEST_PERIODS: u32 = 3;
 /// The steering moves a start by at most this fraction of a period.
 const LARGEST_CORRECTION: i32 = 8;
 /// An estimate rises by this part of what it lacks.
 const SLOWLY: i32 = 16;
 /// Means are of about this many cycles.
-const MEAN_CYCLES: u64 = 8;
+const MEAN_CYCLES: u32 = 8;
 
 #[derive(Clone, Default)]
 #[cfg_attr(feature = "sim", derive(Hash))]
@@ -60,11 +58,11 @@ pub(super) struct Schedule {
 struct Measured {
     delay_us: Option<u32>,
     skew_us: i32,
-    /// In sixteenths of a microsecond, so that a mean is not rounded in each cycle.
-    period: u64,
+    /// In quarters of a microsecond, so that a mean is rounded by little: ten minutes still fit.
+    period: u32,
 }
 
-const FRACTION: u64 = 16;
+const FRACTION: u32 = 4;
 
 /// The model explores no delays.
 #[cfg(feature = "sim")]
@@ -102,20 +100,19 @@ impl Schedule {
 
     fn measure_period(&mut self, now: Instant, config: &Settings) {
         let took_us = now.since_us(self.begun_at);
-        let configured = u64::from(config.period_us()) * FRACTION;
         let period = &mut self.measured.period;
         if *period == 0 {
-            *period = configured;
+            *period = config.period_us().saturating_mul(FRACTION);
         } else if (0..config.period_us().cast_signed().saturating_mul(2)).contains(&took_us) {
-            let took = u64::from(took_us.unsigned_abs()) * FRACTION;
-            *period = (*period * (MEAN_CYCLES - 1) + took) / MEAN_CYCLES;
+            *period =
+                (*period - *period / MEAN_CYCLES).saturating_add(took_us.unsigned_abs() / (MEAN_CYCLES / FRACTION));
         }
     }
 
     /// Returns what was measured.
     pub(super) fn timing(&self) -> Timing {
         let Measured { delay_us, skew_us, period } = self.measured;
-        Timing { delay_us, skew_us, period_us: (period / FRACTION) as u32 }
+        Timing { delay_us, skew_us, period_us: period / FRACTION }
     }
 
     /// The sample of the cycle is of this slot.
@@ -314,20 +311,26 @@ impl Schedule {
 
     /// Takes back times that are further ahead than any can be.
     pub(super) fn bound(&mut self, now: Instant, config: &Settings) {
-        if self.next_start > now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS)) {
+        if !self.is_bounded(now, config) {
+            self.take_back(now, config);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_back(&mut self, now: Instant, config: &Settings) {
+        let furthest = now.plus_us(config.period_us().saturating_mul(FURTHEST_PERIODS));
+        if self.next_start > furthest {
             self.next_start = now.plus_us(config.period_us());
         }
-        if self.deadline > now.plus_us(config.period_us().saturating_mul(FURTHEST_DEADLINE_PERIODS)) {
+        if self.deadline > furthest {
             self.deadline = now.plus_us(config.vote_window_us());
         }
     }
 
     /// Whether no time is further ahead than any can be.
-    #[cfg(feature = "sim")]
     pub(super) fn is_bounded(&self, now: Instant, config: &Settings) -> bool {
-        let furthest_start = now.plus_us(config.period_us().saturating_mul(FURTHEST_START_PERIODS));
-        self.next_start <= furthest_start
-            && self.deadline <= now.plus_us(config.period_us().saturating_mul(FURTHEST_DEADLINE_PERIODS))
+        self.next_start.max(self.deadline) <= now.plus_us(config.period_us().saturating_mul(FURTHEST_PERIODS))
     }
 
     /// Flips a bit of one of the times, for fault injection.

@@ -1,13 +1,13 @@
 //! Silence: an arbiter that does not answer, or does not confirm. It is asked again after pauses that double.
 
-/// How long the arbiter has been silent. What it is kept wrong by a flipped bit, it is asked too soon or too late.
+/// How long the arbiter has been silent. If a bit of this flips, the arbiter is asked too soon or too late, and its answer decides.
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Silence {
     /// Claims in a row that were not answered.
     claims: u8,
-    /// Slots in a row in which the arbiter has not confirmed what this channel owns.
+    /// Slots in a row at whose end the arbiter did not confirm what this channel owns.
     doubted: u8,
-    /// It has not confirmed in this slot.
+    /// It did not as it was looked at last in this slot.
     is_doubted: bool,
     /// Slots before the arbiter is asked again.
     pause: u16,
@@ -19,9 +19,10 @@ const LONGEST_PAUSE: u8 = 5;
 impl Silence {
     /// Another slot begins.
     pub(super) fn slot_opens(&mut self, limit: u8) {
-        let longest = u16::from(limit) << LONGEST_PAUSE;
-        self.pause = self.pause.min(longest).saturating_sub(1);
-        self.doubted = if self.is_doubted { self.doubted.saturating_add(1) } else { 0 };
+        if self.pause > 0 {
+            self.pause = self.pause.min(u16::from(limit) << LONGEST_PAUSE).saturating_sub(1);
+        }
+        self.doubted = self.doubted.saturating_add(self.is_doubted.into());
         self.is_doubted = false;
     }
 
@@ -32,6 +33,7 @@ impl Silence {
 
     /// A claim was withdrawn: the arbiter is asked again after a pause.
     pub(super) fn goes_on(&mut self, limit: u8) {
+        self.doubted = 0;
         self.pause = u16::from(limit) << self.claims.min(LONGEST_PAUSE);
         self.claims = self.claims.saturating_add(1);
     }
@@ -46,7 +48,12 @@ impl Silence {
         self.pause == 0 && !self.is_doubted
     }
 
-    /// The arbiter does not confirm that this channel owns. Whether it has not, at some time of each of so many slots before.
+    /// The arbiter confirms: what it said before was misread.
+    pub(super) fn is_confirmed(&mut self) {
+        (self.is_doubted, self.doubted) = (false, 0);
+    }
+
+    /// The arbiter does not confirm that this channel owns. Whether it did not at the end of each of so many slots before.
     pub(super) fn doubt(&mut self, limit: u8) -> bool {
         self.is_doubted = true;
         self.doubted >= limit
@@ -80,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubt_has_to_last_and_ends_with_a_slot_without_one() {
+    fn a_doubt_has_to_last_and_ends_once_the_arbiter_confirms() {
         let mut silence = Silence::default();
         for _ in 0..3 {
             assert!(!silence.doubt(2));
@@ -88,8 +95,7 @@ mod tests {
             assert!(!silence.doubt(2) && !silence.doubt(2), "once a slot");
             silence.slot_opens(9);
             assert!(silence.doubt(2));
-            silence.slot_opens(9);
-            silence.slot_opens(9);
+            silence.is_confirmed();
         }
     }
 }

@@ -204,6 +204,27 @@ fn misreads_do_not_end_the_service_of_a_lone_channel() {
     assert!(without + 8 < with, "{without} of {with}");
 }
 
+/// A contact that is noisy: in each period a few of many looks at it are wrong, and it has no memory that could tell.
+#[test]
+fn looks_that_are_misread_in_each_period_cost_a_lone_channel_no_lease() {
+    for is_noisy in [false, true] {
+        let mut two = Two::in_duplex(CONFIG);
+        let owner = two.owner();
+        two.nodes[1 - owner] = None;
+        two.run_us(2 * SECOND_US);
+        {
+            let mut contact = two.relays[0].0.borrow_mut();
+            (contact.forgets, contact.misread_every) = (true, if is_noisy { 97 } else { 0 });
+        }
+        let since = two.now_us;
+        two.run_us(10 * SECOND_US);
+        assert_eq!(two.node(owner).mode(), Mode::Simplex);
+        assert!(!two.told[owner].contains(Faults::LEASE_LOST));
+        let driven = two.driven_since(since)[owner];
+        assert!(driven >= if is_noisy { 90 } else { 99 }, "{driven} of 100");
+    }
+}
+
 /// One block of both copies.
 fn damage(pair: &mut Pair<'_, Servo>, channel: twinstep::ChannelId) {
     let node = pair.node_mut(channel).unwrap();

@@ -46,6 +46,10 @@ pub struct Contact {
     pub is_obedient: bool,
     /// It remembers no epoch that it could tell a channel that boots.
     pub forgets: bool,
+    /// One look in so many is misread: who owns does not; 0: none is.
+    pub misread_every: u32,
+    /// Looks at who owns.
+    pub looks: u32,
     /// Nobody can be told who owns.
     pub cannot_tell: bool,
     /// Asks for the outputs, and what was released.
@@ -75,7 +79,11 @@ impl Arbiter for Relay {
     }
 
     fn confirms(&self, epoch: Epoch, me: ChannelId) -> Confirmation {
-        let contact = self.0.borrow();
+        let mut contact = self.0.borrow_mut();
+        contact.looks += 1;
+        if contact.misread_every > 0 && contact.looks.is_multiple_of(contact.misread_every) {
+            return Confirmation::No;
+        }
         if contact.cannot_tell {
             return Confirmation::CannotTell;
         }

@@ -32,8 +32,6 @@ pub struct Pair {
     samples: BTreeMap<u32, [Vec<u8>; 2]>,
     /// What was driven, by cycle: the first of both, which the other one must equal.
     driven: BTreeMap<u32, u16>,
-    /// Cycles that A drove alone since it took over, or that one channel drove alone.
-    pub alone: u32,
 }
 
 impl Clone for Pair {
@@ -77,7 +75,6 @@ impl Pair {
             past: Vec::new(),
             samples: BTreeMap::new(),
             driven: BTreeMap::new(),
-            alone: 0,
         }
     }
 
@@ -139,7 +136,6 @@ impl Pair {
 
     /// Whether the output of a cycle comes of the one before and of samples of that cycle.
     fn judge(&mut self, outcome: Outcome, cycle: Cycle, output: u16) -> Result<(), String> {
-        self.alone += u32::from(outcome != Outcome::Agreed);
         let known = *self.driven.entry(cycle.0).or_insert(output);
         if known != output {
             return Err(format!("cycle {cycle} drives {output:#06x} after {known:#06x}"));
