@@ -434,8 +434,12 @@ impl<'m, P: Program> Pair<'m, P> {
             self.report.states_lost += 1;
             self.driven_at = None;
         }
-        let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
-        self.report.owners_max = self.report.owners_max.max(owners as u32);
+        // What a flipped bit says of the epoch is mended before anything is driven by it.
+        if CHANNELS.into_iter().filter(|channel| self.seems_to_own(*channel)).count() > self.report.owners_max as usize
+        {
+            let owners = CHANNELS.into_iter().filter(|channel| self.owns(*channel)).count();
+            self.report.owners_max = self.report.owners_max.max(owners as u32);
+        }
         if let [Some(a), Some(b)] = &self.nodes {
             let settled = a.settled_cycle().is_some() && a.settled_cycle() == b.settled_cycle();
             let duplex = a.mode() == Mode::Duplex && b.mode() == Mode::Duplex && a.epoch() == b.epoch();
@@ -444,14 +448,17 @@ impl<'m, P: Program> Pair<'m, P> {
     }
 
     fn owns(&self, channel: ChannelId) -> bool {
+        self.seems_to_own(channel) && self.nodes[channel.index()].as_ref().is_some_and(Node::has_sound_control)
+    }
+
+    /// Whether a channel owns by what it says of itself, which a bit may have flipped in.
+    fn seems_to_own(&self, channel: ChannelId) -> bool {
         let at = channel.index();
         self.nodes[at].as_ref().is_some_and(|node| {
             let unchecked = self.setup.off == Some(Mechanism::Lease);
-            // What a flipped bit says of the epoch is mended before anything is driven by it.
             node.epoch().owner() == channel
                 && node.mode().serves()
                 && (unchecked || self.arbiters[at].lets_through(node.epoch(), channel))
-                && node.has_sound_control()
         })
     }
 
