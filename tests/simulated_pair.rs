@@ -12,6 +12,10 @@ use twinstep::{ChannelId, Config, FirstFault, Mechanism, Mode, Site};
 
 /// Cycles of 30 ms want 230400 baud: 1 ms for a sample's frame, and half a millisecond until it is seen.
 const LINE: LineModel = LineModel { baud: 230_400, latency_us: 450, ..LineModel::UART_115200 };
+/// Control data has fewer.
+const MOST_CONTROL_BITS: usize = 1_024;
+/// Of a period: at some of them a UART sends.
+const MOMENTS: u32 = 1_100;
 
 /// What happens to the pair in the middle of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -319,4 +323,33 @@ fn one_seed() {
     println!("{case:?}\n{:?}", case.run());
     let case = Case { link: LinkFaults::NONE, event: Event::Nothing, ..case };
     println!("without faults: {:?}", case.run());
+}
+
+/// A bit of the epoch flips while its channel waits for the UART. Only a channel whose control data is sound is asked what it owns: the next
+/// call mends the bit before anything is driven by it.
+#[test]
+fn a_flipped_epoch_that_is_not_mended_yet_owns_nothing() {
+    for channel in [ChannelId::A, ChannelId::B] {
+        let setup = Setup { arbiter: ArbiterKind::Preferred(channel.other()), line: LINE, ..Setup::default() };
+        let mut memory = [Storage::new(), Storage::new()];
+        let mut pair = Pair::<Servo>::new(&setup, &mut memory, sensor(1)).unwrap();
+        pair.run(20);
+        for _ in 0..MOMENTS {
+            pair.run_us(u64::from(setup.config.period_us) + 97);
+            let node = pair.node_mut(channel).unwrap();
+            let makes_owner = (0..MOST_CONTROL_BITS).find(|bit| {
+                node.flip(Site::Control, *bit);
+                let owns = node.epoch().owner() == channel;
+                if !owns {
+                    node.flip(Site::Control, *bit);
+                }
+                owns
+            });
+            assert!(makes_owner.is_some());
+        }
+        pair.run(1);
+        let report = pair.report();
+        assert_eq!(report.control_repairs, MOMENTS, "{report:?}");
+        assert_eq!((report.owners_max, report.wrong, report.missing), (1, 0, 0), "{report:?}");
+    }
 }

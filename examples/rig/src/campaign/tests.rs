@@ -2,7 +2,7 @@
 
 use super::{Class, Outcome, Results, mill};
 use twinstep::sim::Campaign;
-use twinstep::sim::campaign::{After, Done, Observed, ResultsError, chart};
+use twinstep::sim::campaign::{Done, Observed, ResultsError, chart};
 
 use super::program::Mill;
 
@@ -73,63 +73,37 @@ fn an_injection_is_replayed_by_its_index() {
     assert_eq!(mill(1).replay(2 * MOST_INJECTIONS + MOST_INJECTIONS - 1).kept, None, "no episode is so long");
 }
 
-/// Does one injection, after those before it in its episode.
-fn replayed(seed: u64, index: u64) -> (Done, After) {
-    let mut last = None;
-    mill(seed)
-        .episode(index / MOST_INJECTIONS, |done, after| {
-            let is_last = done.index == index;
-            last = is_last.then_some((*done, after));
-            !is_last
-        })
-        .unwrap();
-    last.unwrap()
+/// A campaign of one class.
+fn only(class: &str, seed: u64) -> Campaign<Mill> {
+    let others = Class::ALL.iter().map(|class| class.name).filter(|name| *name != class);
+    others.fold(mill(seed), |campaign, other| campaign.without(other).unwrap())
 }
 
-/// Injections that drawn seeds came to and that once failed a claim: the half that alone had the state hung, since the
-/// other one had left service to restart as it was asked to. The silence that came of it counted as one that the product was to blame for.
-const THE_ONLY_HALF_HANGS: [(u64, u64); 5] =
-    [(1, 104_113), (9003, 83_594), (9005, 27_265), (2_174_461_453, 45_977), (2_174_461_453, 67_743)];
-
+/// The half that alone has the state hangs, since the other one has left service to restart as it was asked to. Drawn seeds came to
+/// that: the silence counted as one that the product was to blame for.
 #[test]
 fn the_only_half_hangs_as_it_would_die() {
-    for (seed, index) in THE_ONLY_HALF_HANGS {
-        let (done, after) = replayed(seed, index);
-        let class = &Class::ALL[done.class];
-        assert_eq!(class.name, "upgrade: hang", "seed {seed}, injection {index}");
-        let outcome = done.outcome.unwrap();
-        assert!(class.promise.is_kept_by(outcome, done.diverged), "seed {seed}, injection {index}: {outcome:?}");
-        // All but the time that it hung counts.
-        let silent_periods = (after.report.longest_silence_us / PERIOD_US) as u32;
-        let unexcused = Observed { silent_periods, ..done.seen }.outcome();
-        assert!(!class.promise.is_kept_by(unexcused, done.diverged), "seed {seed}, injection {index}: {unexcused:?}");
-        let worse = Observed { missing: 1, ..done.seen };
-        assert!(!class.promise.is_kept_by(worse.outcome(), done.diverged), "seed {seed}, injection {index}");
+    let (mut excused, mut held) = (0, 0);
+    for number in 0..5_000 {
+        only("upgrade: hang", 1)
+            .episode(number, |done, after| {
+                let (class, outcome) = (&Class::ALL[done.class], done.outcome.unwrap_or(Outcome::NoEffect));
+                assert_eq!(class.name, "upgrade: hang");
+                let is_kept = |outcome| class.promise.is_kept_by(outcome, done.diverged);
+                assert!(is_kept(outcome), "injection {}: {outcome:?}", done.index);
+                held += u32::from(outcome == Outcome::Held);
+                // All but the time that it hung counts.
+                let silent_periods = (after.report.longest_silence_us / PERIOD_US) as u32;
+                if done.outcome.is_some() && !is_kept(Observed { silent_periods, ..done.seen }.outcome()) {
+                    excused += 1;
+                    let worse = Observed { missing: 1, ..done.seen };
+                    assert!(!is_kept(worse.outcome()), "injection {}", done.index);
+                }
+                true
+            })
+            .unwrap();
     }
-}
-
-/// The same, found when the simulated link had no bandwidth: on a line with one the silence is shorter.
-#[test]
-#[ignore = "its index names another injection since there are more classes; a search has to find one again"]
-fn the_only_half_hangs_and_holds_an_output() {
-    for (seed, index) in [(9005, 7_441), (846_009_657, 95_788)] {
-        let (done, _) = replayed(seed, index);
-        let class = &Class::ALL[done.class];
-        assert_eq!(
-            (class.name, done.outcome),
-            ("upgrade: hang", Some(Outcome::Held)),
-            "seed {seed}, injection {index}"
-        );
-        assert!(class.promise.is_kept_by(Outcome::Held, done.diverged));
-    }
-}
-
-/// A bit of the epoch flips while its channel waits for the UART. The judge read it before the channel could mend it, and saw two owners.
-#[test]
-#[ignore = "its index names another injection since there are more classes; a search has to find one again"]
-fn a_flipped_epoch_that_is_not_mended_yet_owns_nothing() {
-    let (done, _) = replayed(1, 3_779_713);
-    assert_eq!((Class::ALL[done.class].name, done.outcome), ("control data", Some(Outcome::Masked)));
+    assert!(excused >= 2 && held >= 100, "{excused} hung alone, {held} held an output");
 }
 
 #[test]
