@@ -47,7 +47,10 @@ bitflags::bitflags! {
         /// on alone. Tried again after 100 seconds, by `retry_copy`, or at the peer's next boot.
         const COPY_REFUSED = 1 << 16;
         /// A copy came to nothing: the peer did not answer, or its memory did not have the digest
-        /// in the end. It is begun again when the peer says that it is there.
+        /// in the end. It is begun again when the peer says that it is there. Also told
+        /// if the pair was lost again soon after each of three copies. From then on the pauses
+        /// between copies grow, from two periods to 100 seconds. They shrink again while the pair
+        /// stays together, and end with `retry_copy`.
         const COPY_FAILED = 1 << 17;
         /// The peer fell silent, and this channel has joined too short a time ago to own the
         /// outputs: it stands by.

@@ -11,6 +11,8 @@ mod answers;
 mod hostile;
 #[path = "field/identity.rs"]
 mod identity;
+#[path = "field/rejoin.rs"]
+mod rejoin;
 #[path = "field/stall.rs"]
 mod stall;
 mod support;

@@ -1,7 +1,9 @@
 //! Reintegration in the node: donating, joining, and the cut that ends both.
 
+mod again;
 mod join;
 
+use self::again::Again;
 use super::lineage::{Answer, newest_of};
 use super::meeting::Cutting;
 use super::{MayUpgrade, Node};
@@ -25,7 +27,7 @@ const SILENT_PERIODS: u32 = 10;
 /// A start further ahead than this many periods is none.
 const FURTHEST_START_PERIODS: u32 = 2;
 
-/// Time after which a refused copy is tried again.
+/// Time after which a refused copy is tried again, and the longest pause between two copies.
 const RETRY_US: u32 = 100_000_000;
 
 /// A joiner that was refused.
@@ -48,6 +50,7 @@ pub(super) struct Copying {
     /// What outlasts one copy.
     ledger: Ledger,
     refused: Option<Refused>,
+    again: Again,
     same_due: Option<(Phase, SamePayload)>,
     /// What is written in duplex, so that a copy that would be refused is known of before it is needed.
     rate: Rate,
@@ -108,9 +111,9 @@ impl Copying {
         self.donor.as_ref().is_some_and(Donor::is_answered)
     }
 
-    /// A copy that was refused may be tried again.
+    /// Another copy may begin at once, whatever became of those before.
     pub(super) fn allow_again(&mut self) {
-        self.refused = None;
+        (self.refused, self.again) = (None, Again::default());
     }
 
     /// The period is for the cycle again.
@@ -172,6 +175,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Another cycle of duplex is done.
     pub(super) fn forecast_copy(&mut self) {
+        self.copying.again.stays_together();
         self.copying.rate.note(self.mirror.written_blocks());
         let is_too_high = self.copy_forecast().is_some();
         if is_too_high && !self.copying.rate.is_too_high {
@@ -180,7 +184,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.copying.rate.is_too_high = is_too_high;
     }
 
-    /// Lets a refused copy be tried again.
+    /// Lets a copy begin at once, though one was refused, or those before came to nothing.
     pub fn retry_copy(&mut self) {
         self.copying.allow_again();
     }
@@ -223,6 +227,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         {
             return;
         }
+        let (may_begin, waits) = self.copying.again.asks(now, self.control.config.period_us(), RETRY_US);
+        if waits {
+            self.fault(Faults::COPY_FAILED); // again and again
+        }
+        if !may_begin {
+            return;
+        }
+        self.copying.again.begins();
         self.end_copy(); // to an earlier boot of the peer
         self.meet(hello.nonce);
         self.change_mode(now, ModeEvent::Donates);
