@@ -195,3 +195,29 @@ fn a_half_that_cannot_follow_does_not_restart_for_ever() {
     assert_eq!((pair.mode(new), pair.version(new)), (Some(Mode::Simplex), Some(Version::New)));
     assert_flawless(&pair);
 }
+
+/// What the partner said in a trial does not outlive the trial: neither what it is ready for nor what it has counted.
+#[test]
+fn what_the_partner_said_ends_with_its_silence() {
+    for is_killed in [false, true] {
+        let mut memory = Memories::new();
+        let mut pair = Pair::<SOUND>::new(&setup(3), &mut memory, sensor(3)).unwrap();
+        bring_to(&mut pair, Step::OldDrives);
+        let old = pair.owner().unwrap();
+        run_until(&mut pair, 200, "a trial that is over", |pair| pair.status(old).unwrap().is_ready);
+        assert!(pair.status(old).unwrap().counts.cycles > 0);
+        if is_killed {
+            pair.kill(old.other(), None);
+        } else {
+            pair.cut(true);
+        }
+        run_until(&mut pair, 20, "one alone", |pair| pair.mode(old) == Some(Mode::Simplex));
+        let status = pair.status(old).unwrap();
+        assert!(!status.is_ready && !status.has_failed, "{status:?}");
+        assert_eq!(
+            (status.counts.cycles, status.partner_version, status.partner_step),
+            (0, 0, Step::Idle),
+            "{status:?}"
+        );
+    }
+}

@@ -48,8 +48,8 @@ impl<P: Program> Upgrades<P> {
         let Self { versions, words, orders, departure } = self;
         let Versions { succession: _, trial, cannot_migrate: _, candidate, floor } = versions;
         (trial.counts(), candidate, floor).hash(hasher);
-        let Words { partner, serial: _, is_due, at } = words;
-        (partner, is_due, at).hash(hasher);
+        let Words { partner, heard, cannot_migrate: _, serial: _, is_due, at } = words;
+        (partner, heard, is_due, at).hash(hasher);
         let Orders { given, number, refused: _, answered, answer, is_due, at } = orders;
         (given, number, answered, answer, is_due, at).hash(hasher);
         departure.hash(hasher);
@@ -125,26 +125,35 @@ impl<P: Program> Versions<P> {
 /// What the partner said last.
 #[derive(Clone, Copy, Hash)]
 pub(in crate::node) struct Partner {
-    pub(super) serial: u16,
     pub(super) step: Step,
     pub(super) part: Part,
     pub(super) version: u32,
     pub(super) candidate: u32,
     pub(super) counts: Counts,
-    pub(super) cannot_migrate: Option<u16>,
 }
 
 /// What the two halves tell each other.
 #[derive(Clone, Copy)]
 pub(in crate::node) struct Words {
     partner: Option<Partner>,
+    /// Of the partner's last word, in this boot of it.
+    heard: Option<u16>,
+    /// Why it could not take over the state, for a person to read: it outlasts what it said besides.
+    cannot_migrate: Option<u16>,
     serial: u16,
     is_due: bool,
     at: Instant,
 }
 
 impl Words {
-    const NONE: Self = Self { partner: None, serial: 0, is_due: false, at: Instant::from_micros(0) };
+    const NONE: Self = Self {
+        partner: None,
+        heard: None,
+        cannot_migrate: None,
+        serial: 0,
+        is_due: false,
+        at: Instant::from_micros(0),
+    };
 
     pub(super) fn partner(&self) -> Option<Partner> {
         self.partner
@@ -155,12 +164,28 @@ impl Words {
         self.partner.is_some_and(|partner| partner.part.contains(part))
     }
 
-    pub(super) fn take(&mut self, partner: Partner) {
-        self.partner = Some(partner);
+    /// Whether a word with this serial is another one than the last, and no older.
+    pub(super) fn is_news(&self, serial: u16) -> bool {
+        self.heard.is_none_or(|last| serial.wrapping_sub(last).cast_signed() > 0)
     }
 
-    pub(super) fn forget_partner(&mut self) {
+    pub(super) fn take(&mut self, serial: u16, partner: Partner, cannot_migrate: Option<u16>) {
+        (self.partner, self.heard, self.cannot_migrate) = (Some(partner), Some(serial), cannot_migrate);
+    }
+
+    /// Returns why the partner could not take over the state of this version.
+    pub(super) fn cannot_migrate(&self) -> Option<u16> {
+        self.cannot_migrate
+    }
+
+    /// The partner is silent, or serves in another way: what it said holds no more.
+    pub(super) fn partner_left(&mut self) {
         self.partner = None;
+    }
+
+    /// Another boot of the partner: its serials begin anew.
+    pub(super) fn forget_partner(&mut self) {
+        (self.partner, self.heard, self.cannot_migrate) = (None, None, None);
     }
 
     /// Whether something has changed of what is told.

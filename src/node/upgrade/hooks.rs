@@ -98,6 +98,9 @@ impl<P: Program> MayUpgrade<P> for Upgrades<P> {
         if node.control.standing.mode() == Mode::Trial {
             node.end_trial();
         }
+        if node.control.standing.mode().is_paired() {
+            node.upgrade.words.partner_left();
+        }
         // The owner of one that joins stays the same, and will answer.
         let joins = matches!(to, Mode::Joining | Mode::Duplex | Mode::Trial);
         if node.control.standing.mode().serves() || !joins {

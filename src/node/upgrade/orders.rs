@@ -103,7 +103,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
             has_failed: if is_new { self.has_failed() } else { upgrade.words.partner_is(Part::FAILED) },
             ordered: upgrade.orders.given(),
             refused: upgrade.orders.refused(),
-            cannot_migrate: upgrade.versions.cannot_migrate().or(partner.and_then(|partner| partner.cannot_migrate)),
+            cannot_migrate: upgrade.versions.cannot_migrate().or(upgrade.words.cannot_migrate()),
         }
     }
 

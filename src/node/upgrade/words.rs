@@ -56,8 +56,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
     ) -> Result<(), Reject> {
         let step = Step::of_code(told.step).ok_or(Reject::Payload)?;
         let part = Part::from_bits(told.part).ok_or(Reject::Payload)?;
-        let last = self.upgrade.words.partner().map(|partner| partner.serial);
-        if last.is_some_and(|last| told.serial.wrapping_sub(last).cast_signed() <= 0) {
+        if !self.upgrade.words.is_news(told.serial) {
             self.record.count(|counters| &mut counters.repeated);
             return Ok(());
         }
@@ -65,7 +64,7 @@ impl<P: Program, const FRAME: usize> Node<'_, P, FRAME, Upgrades<P>> {
         let counts = Counts { cycles: told.tried, tolerated: told.tolerated, differing: told.differing };
         let cannot_migrate = part.contains(Part::CANNOT_MIGRATE).then_some(told.cannot_migrate);
         let UpgradePayload { serial, version, candidate, .. } = *told;
-        self.upgrade.words.take(Partner { serial, step, part, version, candidate, counts, cannot_migrate });
+        self.upgrade.words.take(serial, Partner { step, part, version, candidate, counts }, cannot_migrate);
         if part.contains(Part::ASKS) && !self.has_to_tell() {
             self.upgrade.words.owe();
         }
