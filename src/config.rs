@@ -211,6 +211,32 @@ impl Config {
         Ok(())
     }
 
+    /// Checks that the longest call of a node leaves enough of the vote window for the link, on a processor that takes `block_ns`
+    /// nanoseconds for a block of 64 bytes. An examination and a takeover look at all blocks of the state, in one call; all other
+    /// calls look at `scrub_blocks` at most. For a block an examination scrubs both copies and takes one back: 350 instructions of a
+    /// Cortex-M3 at opt-level s, 310 at 3 (`cargo rig measure`). A node cannot measure it, so nobody else checks it.
+    ///
+    /// ```
+    /// use twinstep::{Config, ConfigError};
+    /// // 64 KiB at 48 MHz, one instruction a clock: 7.5 ms of a window of 60.
+    /// const CONFIG: Config = Config::DEFAULT;
+    /// const _: () = assert!(CONFIG.check_calls(1_024, 7_300).is_ok());
+    /// let too_slow = CONFIG.check_calls(1_024, 73_000);
+    /// assert_eq!(too_slow, Err(ConfigError::CallTooLong { call_us: 74_752, left_us: 54_000 }));
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::CallTooLong`].
+    pub const fn check_calls(&self, blocks: u32, block_ns: u32) -> Result<(), ConfigError> {
+        let call_us = (blocks as u64 * block_ns as u64).div_ceil(1_000);
+        let left_us = self.vote_window_us.saturating_sub(self.link_delay_us.saturating_mul(2));
+        if call_us >= left_us as u64 {
+            let call_us = if call_us < u32::MAX as u64 { call_us as u32 } else { u32::MAX };
+            return Err(ConfigError::CallTooLong { call_us, left_us });
+        }
+        Ok(())
+    }
+
     /// Returns how many whole periods so many milliseconds have.
     pub(crate) const fn cycles_in(&self, ms: u32) -> u32 {
         match (ms as u64 * 1_000).checked_div(self.period_us as u64) {
@@ -317,6 +343,13 @@ pub enum ConfigError {
         /// The limit.
         limit_cycles: u32,
     },
+    /// The longest call takes so long that the peer takes this channel for a silent one.
+    CallTooLong {
+        /// What it takes.
+        call_us: u32,
+        /// What an exchange leaves of the vote window.
+        left_us: u32,
+    },
     /// The state has more blocks than can be numbered.
     StateTooLarge {
         /// Blocks of the state.
@@ -380,6 +413,9 @@ impl core::fmt::Display for ConfigError {
                 f,
                 "copying {blocks} blocks, {copy_blocks} a cycle, takes {need_cycles} cycles; the limit is {limit_cycles}"
             ),
+            Self::CallTooLong { call_us, left_us } => {
+                write!(f, "the longest call takes {call_us} us, and an exchange leaves {left_us} us of the vote window")
+            }
             Self::StateTooLarge { blocks, most_blocks } => {
                 write!(f, "the state takes {blocks} blocks, more than {most_blocks}")
             }
