@@ -356,7 +356,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         let claims = self.control.claim.is_under_way() || self.has_let_go();
         if may_own && !claims {
             match self.confirmation(arbiter) {
-                Confirmation::Yes => self.silence.is_confirmed(),
+                Confirmation::Yes => self.silence.doubt_ends(),
                 answer => self.lease_is_in_doubt(now, answer, arbiter),
             }
         }
@@ -493,12 +493,14 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.standing.change_to(mode);
         self.meeting.mode_changed(); // who needs it in the next mode sets it anew
         self.control.claim.forget();
+        self.silence.doubt_ends();
         self.outgoing.say_hello_at(now);
         if !mode.serves_alone() {
             // A channel that serves alone goes on wanting its block: it does no step on memory that is beyond repair.
             self.mending.forget();
         }
         self.end_copy();
+        self.copying.again.mode_changed(now, mode.is_paired(), self.control.config.period_us());
         self.record.count(|counters| &mut counters.mode_changes);
         true
     }

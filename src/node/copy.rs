@@ -50,7 +50,8 @@ pub(super) struct Copying {
     /// What outlasts one copy.
     ledger: Ledger,
     refused: Option<Refused>,
-    again: Again,
+    /// Whether copies are begun one after another.
+    pub(super) again: Again,
     same_due: Option<(Phase, SamePayload)>,
     /// What is written in duplex, so that a copy that would be refused is known of before it is needed.
     rate: Rate,
@@ -70,15 +71,18 @@ const RATE_CYCLES: u8 = 16;
 
 impl Rate {
     fn note(&mut self, written: u32) {
-        let more = written.saturating_mul(RATE_CYCLES.into());
-        if self.cycles == 0 {
-            self.blocks = more;
+        let (before, more) = (self.blocks, written.wrapping_mul(RATE_CYCLES.into()));
+        if self.cycles < RATE_CYCLES {
+            self.cycles += 1;
         }
-        self.cycles = self.cycles.saturating_add(1).min(RATE_CYCLES);
         // Rounded up, so that what is the same in each cycle is told as it is.
-        let (up, down) = (more.saturating_sub(self.blocks), self.blocks.saturating_sub(more));
-        self.blocks =
-            self.blocks.saturating_add(up.div_ceil(RATE_CYCLES.into())).saturating_sub(down / u32::from(RATE_CYCLES));
+        self.blocks = if self.cycles == 1 {
+            more
+        } else if more > before {
+            before.wrapping_add((more - before).div_ceil(RATE_CYCLES.into()))
+        } else {
+            before - (before - more) / u32::from(RATE_CYCLES)
+        };
     }
 
     /// Returns the blocks that a cycle writes, rounded; `None` before there were enough of them.
@@ -175,7 +179,6 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
 
     /// Another cycle of duplex is done.
     pub(super) fn forecast_copy(&mut self) {
-        self.copying.again.stays_together();
         self.copying.rate.note(self.mirror.written_blocks());
         let is_too_high = self.copy_forecast().is_some();
         if is_too_high && !self.copying.rate.is_too_high {

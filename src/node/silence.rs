@@ -5,10 +5,8 @@
 pub(super) struct Silence {
     /// Claims in a row that were not answered.
     claims: u8,
-    /// Slots in a row at whose end the arbiter did not confirm what this channel owns.
+    /// Slots, this one included, since the arbiter last confirmed what this channel owns; 0: it did as it was looked at last.
     doubted: u8,
-    /// It did not as it was looked at last in this slot.
-    is_doubted: bool,
     /// Slots before the arbiter is asked again.
     pause: u16,
 }
@@ -22,8 +20,9 @@ impl Silence {
         if self.pause > 0 {
             self.pause = self.pause.min(u16::from(limit) << LONGEST_PAUSE).saturating_sub(1);
         }
-        self.doubted = self.doubted.saturating_add(self.is_doubted.into());
-        self.is_doubted = false;
+        if self.doubted > 0 {
+            self.doubted = self.doubted.saturating_add(1);
+        }
     }
 
     /// The arbiter has answered, or there is nothing to be asked.
@@ -33,7 +32,6 @@ impl Silence {
 
     /// A claim was withdrawn: the arbiter is asked again after a pause.
     pub(super) fn goes_on(&mut self, limit: u8) {
-        self.doubted = 0;
         self.pause = u16::from(limit) << self.claims.min(LONGEST_PAUSE);
         self.claims = self.claims.saturating_add(1);
     }
@@ -45,18 +43,18 @@ impl Silence {
 
     /// Whether the arbiter may be asked, be it again.
     pub(super) fn may_ask(&self) -> bool {
-        self.pause == 0 && !self.is_doubted
+        self.pause == 0 && self.doubted == 0
     }
 
-    /// The arbiter confirms: what it said before was misread.
-    pub(super) fn is_confirmed(&mut self) {
-        (self.is_doubted, self.doubted) = (false, 0);
+    /// The arbiter confirms, so what it said before was misread; or it was looked at in another mode.
+    pub(super) fn doubt_ends(&mut self) {
+        self.doubted = 0;
     }
 
     /// The arbiter does not confirm that this channel owns. Whether it did not at the end of each of so many slots before.
     pub(super) fn doubt(&mut self, limit: u8) -> bool {
-        self.is_doubted = true;
-        self.doubted >= limit
+        self.doubted = self.doubted.max(1);
+        self.doubted > limit
     }
 }
 
@@ -95,7 +93,7 @@ mod tests {
             assert!(!silence.doubt(2) && !silence.doubt(2), "once a slot");
             silence.slot_opens(9);
             assert!(silence.doubt(2));
-            silence.is_confirmed();
+            silence.doubt_ends();
         }
     }
 }

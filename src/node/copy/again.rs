@@ -3,12 +3,12 @@
 use crate::ids::Instant;
 
 /// Copies begun one after another.
-#[derive(Clone, Default, Hash)]
-pub(super) struct Again {
-    /// Begun; less by one for each time that the pair stayed together for [`TOGETHER_CYCLES`] since.
+#[derive(Clone, Default)]
+pub(in crate::node) struct Again {
+    /// Begun; less by one for each [`TOGETHER_PERIODS`] that the pair stayed together since.
     begun: u8,
-    /// Cycles in duplex; not counted once there are no copies to be forgotten.
-    together: u8,
+    /// The pair is together since then.
+    together_since: Option<Instant>,
     /// A peer that wants to join waits since then.
     waits_since: Option<Instant>,
 }
@@ -19,17 +19,18 @@ const AT_ONCE: u8 = 3;
 const FIRST_PAUSE: u16 = 2;
 /// More copies do not make the pause longer.
 const MOST_COPIES: u8 = AT_ONCE + 12;
-/// After so many cycles in duplex one copy less counts.
-const TOGETHER_CYCLES: u8 = 32;
+/// After so many periods together one copy less counts.
+const TOGETHER_PERIODS: u32 = 32;
 
 impl Again {
-    /// Another cycle of duplex is done.
-    pub(super) fn stays_together(&mut self) {
-        if self.begun > 0 {
-            self.together = self.together.saturating_add(1);
-            if self.together >= TOGETHER_CYCLES {
-                (self.begun, self.together) = (self.begun - 1, 0);
-            }
+    /// The mode has changed: the pair is together in it, or not.
+    pub(in crate::node) fn mode_changed(&mut self, now: Instant, is_together: bool, period_us: u32) {
+        if is_together {
+            self.together_since.get_or_insert(now);
+        } else if let Some(since) = self.together_since.take() {
+            let lasted_us = now.since_us(since).max(0).cast_unsigned();
+            let times = lasted_us.checked_div(period_us.saturating_mul(TOGETHER_PERIODS)).unwrap_or_default();
+            self.begun = self.begun.saturating_sub(times.min(u8::MAX.into()) as u8);
         }
     }
 
@@ -45,7 +46,7 @@ impl Again {
 
     /// A copy begins.
     pub(super) fn begins(&mut self) {
-        (self.begun, self.together, self.waits_since) = (self.begun.saturating_add(1).min(MOST_COPIES), 0, None);
+        (self.begun, self.waits_since) = (self.begun.saturating_add(1).min(MOST_COPIES), None);
     }
 
     fn pause_periods(&self) -> u16 {
@@ -53,6 +54,14 @@ impl Again {
             None => 0,
             Some(more) => FIRST_PAUSE << more.min(MOST_COPIES - AT_ONCE),
         }
+    }
+}
+
+impl core::hash::Hash for Again {
+    /// A model's runs are shorter than what a pair has to stay together for.
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        let Self { begun, together_since: _, waits_since } = self;
+        (begun, waits_since).hash(hasher);
     }
 }
 
@@ -73,8 +82,12 @@ mod tests {
         periods
     }
 
-    fn together(again: &mut Again, cycles: u32) {
-        (0..cycles).for_each(|_| again.stays_together());
+    fn stay_together(again: &mut Again, now: &mut Instant, us: u32) {
+        again.mode_changed(*now, true, PERIOD_US);
+        *now = now.plus_us(us / 2);
+        again.mode_changed(*now, true, PERIOD_US);
+        *now = now.plus_us(us - us / 2);
+        again.mode_changed(*now, false, PERIOD_US);
     }
 
     #[test]
@@ -83,10 +96,10 @@ mod tests {
         for wanted in [0, 0, 0, 2, 4, 8, 16, 32, 64, 100, 100] {
             assert_eq!(pause(&mut again, &mut now), wanted);
             again.begins();
-            together(&mut again, u32::from(TOGETHER_CYCLES) - 1); // not for long enough
+            stay_together(&mut again, &mut now, PERIOD_US * TOGETHER_PERIODS - 1); // not for long enough
         }
         for wanted in [100, 100, 64, 32, 16, 8, 4, 2, 0, 0] {
-            together(&mut again, TOGETHER_CYCLES.into());
+            stay_together(&mut again, &mut now, PERIOD_US * TOGETHER_PERIODS);
             assert_eq!(pause(&mut again.clone(), &mut now), wanted);
         }
     }
@@ -96,7 +109,7 @@ mod tests {
         for bit in 0..64 {
             let mut now = Instant::from_micros(1 << 40);
             let since = Instant::from_micros(now.as_micros() ^ 1 << bit);
-            let mut again = Again { begun: 255, together: 0, waits_since: Some(since) };
+            let mut again = Again { begun: 255, together_since: None, waits_since: Some(since) };
             assert!(pause(&mut again, &mut now) <= 2 * LONGEST_US / PERIOD_US, "bit {bit}");
         }
     }
