@@ -177,6 +177,9 @@ impl Config {
         // A channel that boots must not be faster than the survivor, which has the state, takes over.
         if let Some(solo_boot_after_us) = self.solo_boot_after_us {
             let takeover_us = period_us.saturating_mul(self.patience as u32 + 2);
+            // Nor before it has heard another board of its own name twice.
+            let two_words_us = hello_us.saturating_mul(3);
+            let takeover_us = if takeover_us < two_words_us { two_words_us } else { takeover_us };
             if solo_boot_after_us < takeover_us {
                 return Err(ConfigError::SoloBootTooSoon { solo_boot_after_us, takeover_us });
             }
@@ -325,7 +328,7 @@ pub enum ConfigError {
     SoloBootTooSoon {
         /// The time asked for.
         solo_boot_after_us: u32,
-        /// What a takeover may take.
+        /// What a takeover may take, or three of `hello_us`, whichever is longer.
         takeover_us: u32,
     },
     /// `scrub_blocks` is 0: flipped bits would never be found.
@@ -401,7 +404,7 @@ impl core::fmt::Display for ConfigError {
             Self::SoloBootTooSoon { solo_boot_after_us, takeover_us } => {
                 write!(
                     f,
-                    "solo boot after {solo_boot_after_us} us is sooner than a takeover, which may take {takeover_us} us"
+                    "solo boot after {solo_boot_after_us} us is sooner than a takeover or three hellos, which take {takeover_us} us"
                 )
             }
             Self::SoloBootNeedsArbiter => {

@@ -65,9 +65,10 @@ impl Handshake {
     }
 
     /// Notes the nonce of a `Hello` in this channel's own name; whether it is the second one of another board. A single one may be this
-    /// channel's own of a former boot, come back.
-    pub(crate) fn hear_twin(&mut self, nonce: u32, my_nonce: u32) -> bool {
-        nonce != my_nonce && self.twin.replace(nonce) == Some(nonce)
+    /// channel's own of a former boot, come back. One of this boot is its own, unless it tells of an epoch that this channel has never heard
+    /// of: then the boards have booted with the same nonce.
+    pub(crate) fn hear_twin(&mut self, nonce: u32, my_nonce: u32, is_news: bool) -> bool {
+        (nonce != my_nonce || is_news) && self.twin.replace(nonce) == Some(nonce)
     }
 
     /// Notes the newest challenge of the peer, from a frame of this pair of boots.

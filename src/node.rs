@@ -372,6 +372,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         };
         if verdict.is_some() {
             self.schedule.concludes(now);
+            self.time.cycle_ends();
         }
         if self.control.standing.mode() != Mode::Safe {
             self.release_lease(arbiter);

@@ -21,7 +21,7 @@ use twinstep::wire::MAX_FRAME_BYTES;
 /// block takes 7.4 ms at 115200 baud.
 ///
 /// A `write` that blocks for as long as it likes, such as one that waits for a dead peer's CTS, stops the control loop with it. So give
-/// the link a delay, if the stream has no time-out of its own: [`polled`](Self::polled).
+/// the link a delay, unless the stream has a time-out of its own, shorter than a tenth of the period: [`polled`](Self::polled).
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES, W = Blocking> {
     stream: S,
     wait: W,
@@ -68,7 +68,7 @@ const LONGEST_RUN: usize = 254;
 /// The longest frame as it is on the wire, with its delimiter.
 const ENCODED_BYTES: usize = max_encoding_length(MAX_FRAME_BYTES) + 1;
 
-/// Writes as the stream likes: it has a buffer, or a time-out of its own.
+/// Writes as the stream likes: it has a buffer, or a short time-out of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Blocking;
 

@@ -14,6 +14,8 @@ mod newcomer;
 mod program;
 #[path = "field/rate.rs"]
 mod rate;
+#[path = "field/sends.rs"]
+mod sends;
 #[path = "field/stall.rs"]
 mod stall;
 #[path = "field/time.rs"]

@@ -87,9 +87,9 @@ impl Claim {
         }
     }
 
-    /// Whether the claim has waited for more slots than this.
+    /// Whether the claim has waited for more slots than this; for as many as can be counted is enough.
     pub(super) fn is_overdue(&self, limit: u8) -> bool {
-        self.waited > limit
+        self.waited > limit || self.waited == u8::MAX
     }
 }
 

@@ -243,7 +243,7 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         self.control.suspicion.note_lateness(self.control.turn.held() > 0);
         if self.control.turn.held() == 0 && !self.schedule.has_stalled() {
             self.control.standing.serve_probation();
-            self.schedule.steer(&self.control.config);
+            self.schedule.steer(now, &self.control.config);
         } else {
             self.schedule.follow(now, &self.control.config);
         }

@@ -75,8 +75,8 @@ impl Meeting {
     }
 
     /// Notes a `Hello` in this channel's own name; whether it is of another board.
-    pub(super) fn hear_twin(&mut self, hello: &Hello, my_nonce: u32) -> bool {
-        self.handshake.hear_twin(hello.nonce, my_nonce)
+    pub(super) fn hear_twin(&mut self, hello: &Hello, my_nonce: u32, is_news: bool) -> bool {
+        self.handshake.hear_twin(hello.nonce, my_nonce, is_news)
     }
 
     pub(super) fn challenge(&self) -> u32 {

@@ -53,7 +53,11 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
         if header.sender == self.control.config.me() {
             if header.kind == Kind::Hello
                 && let Ok(hello) = Hello::parse(payload)
-                && self.meeting.hear_twin(&hello, self.control.config.nonce())
+                && self.meeting.hear_twin(
+                    &hello,
+                    self.control.config.nonce(),
+                    hello.epoch.counter() > self.control.standing.newest(),
+                )
             {
                 self.schedule.heard(now); // somebody is there who may serve
                 self.fault(Faults::IDENTITY);

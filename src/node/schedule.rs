@@ -16,6 +16,8 @@ const FURTHEST_PERIODS: u32 = 3;
 const LARGEST_CORRECTION: i32 = 8;
 /// An estimate rises by this part of what it lacks.
 const SLOWLY: i32 = 16;
+/// The cycle in which the clock jumps, and the next one.
+const ADRIFT_CYCLES: u8 = 2;
 /// Means are of about this many cycles.
 const MEAN_CYCLES: u32 = 8;
 
@@ -26,6 +28,8 @@ pub(super) struct Schedule {
     slot_open: bool,
     /// This channel was not polled at a deadline of the slot, and has given the other one another vote window.
     has_stalled: bool,
+    /// The clock has jumped, or this channel has slept: for so many cycles the peer's starts are righter than its own.
+    adrift: u8,
     /// When the slot was to start.
     slot_start: Instant,
     /// When it did.
@@ -167,7 +171,9 @@ impl Schedule {
     pub(super) fn doubts_itself(&mut self, now: Instant, config: &Settings) -> bool {
         let rest_us = config.period_us().saturating_sub(config.vote_window_us());
         let is_late = now > self.deadline.plus_us(rest_us / 2);
-        if self.has_stalled || !is_late {
+        // A cycle that began late leaves the other one less time than it has a right to.
+        let began_late = self.begun_at.plus_us(config.vote_window_us()) > self.deadline;
+        if self.has_stalled || !(is_late || began_late) {
             return false;
         }
         self.has_stalled = true;
@@ -220,8 +226,12 @@ impl Schedule {
     }
 
     /// Notes that the peer's sample of the cycle in progress, or of the next one, has arrived.
+    /// If the clock has jumped, or this channel has slept, the peer's sample tells that the next cycle has begun.
     pub(super) fn sample_arrived(&mut self, now: Instant, ahead: bool) {
         *(if ahead { &mut self.arrived_ahead_at } else { &mut self.arrived_at }) = Some(now);
+        if ahead && self.adrift > 0 {
+            self.next_start = self.next_start.min(now);
+        }
     }
 
     /// Notes that this channel's sample goes out.
@@ -242,8 +252,15 @@ impl Schedule {
         arrival
     }
 
-    /// Sets the next start halfway between this channel's and the peer's.
-    pub(super) fn steer(&mut self, config: &Settings) {
+    /// Sets the next start halfway between this channel's and the peer's, or to the peer's where that is righter.
+    pub(super) fn steer(&mut self, now: Instant, config: &Settings) {
+        if self.adrift > 0 {
+            self.adrift -= 1;
+            if self.arrived_at.is_some() {
+                self.follow(now, config);
+            }
+            return;
+        }
         // As it is sent, so that both reckon with the same. The peer's vote may have come before this channel's has gone out.
         if self.told_us.is_none() {
             self.arrival(config);
@@ -277,13 +294,21 @@ impl Schedule {
         self.start_at(next.max(now).min(now.plus_us(config.period_us())));
     }
 
-    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is.
-    pub(super) fn shift(&mut self, us: u32) {
+    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is. Or this channel has slept, and the other one
+    /// as well: it gives that one another vote window, as one that doubts itself.
+    pub(super) fn shift(&mut self, now: Instant, us: u32, config: &Settings) {
         for at in [&mut self.slot_start, &mut self.deadline, &mut self.next_start, &mut self.concluded_at] {
             *at = at.plus_us(us);
         }
         for arrived in [&mut self.arrived_at, &mut self.arrived_ahead_at] {
             *arrived = arrived.map(|at| at.plus_us(us));
+        }
+        if us > 0 {
+            self.adrift = ADRIFT_CYCLES;
+        }
+        if us > 0 && self.slot_open {
+            self.deadline = self.deadline.max(now.plus_us(config.vote_window_us()));
+            self.next_start = self.next_start.max(self.deadline);
         }
     }
 

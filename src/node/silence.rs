@@ -54,7 +54,7 @@ impl Silence {
     /// The arbiter does not confirm that this channel owns. Whether it did not at the end of each of so many slots before.
     pub(super) fn doubt(&mut self, limit: u8) -> bool {
         self.doubted = self.doubted.max(1);
-        self.doubted > limit
+        self.doubted > limit || self.doubted == u8::MAX
     }
 }
 

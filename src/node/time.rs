@@ -15,6 +15,9 @@ pub(super) struct Time {
     /// What the clock shows more than that, modulo 2^64.
     offset: u64,
     is_running: bool,
+    /// The clock went on by more than any gap, and no cycle has ended since. If it does so again, time has passed: a clock that is read so
+    /// seldom has not jumped, and a cycle whose deadline moves on and on would never end.
+    has_jumped: bool,
 }
 
 impl Time {
@@ -36,8 +39,14 @@ impl Time {
     #[inline(never)]
     fn read_far(&mut self, shown: Instant, config: &Settings) -> (Instant, Option<u32>) {
         let (now, jumped_us) = self.look(shown, config);
-        *self = Self { now, offset: shown.as_micros().wrapping_sub(now.as_micros()), is_running: true };
+        let has_jumped = self.has_jumped || jumped_us.is_some_and(|us| us > 0);
+        *self = Self { now, offset: shown.as_micros().wrapping_sub(now.as_micros()), is_running: true, has_jumped };
         (now, jumped_us)
+    }
+
+    /// A cycle has ended.
+    pub(super) fn cycle_ends(&mut self) {
+        self.has_jumped = false;
     }
 
     /// Returns the channel's own time when the clock shows this.
@@ -53,8 +62,10 @@ impl Time {
         let longest_us = config.longest_gap_us();
         match gone_us(before, shown) {
             None => (self.now, Some(0)),
-            Some(gone_us) if gone_us > longest_us.into() => (self.now.plus_us(longest_us), Some(longest_us)),
-            Some(gone_us) => (self.now.plus_us(gone_us as u32), None),
+            Some(gone_us) if gone_us > longest_us.into() && !self.has_jumped => {
+                (self.now.plus_us(longest_us), Some(longest_us))
+            }
+            Some(gone_us) => (Instant::from_micros(self.now.as_micros().saturating_add(gone_us)), None),
         }
     }
 

@@ -5,7 +5,7 @@ use super::two::{Driven, Two};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use twinstep::sim::{ArbiterKind, Pair, Setup, Storage, World};
-use twinstep::{ChannelId, Config, Cycle, Mechanism};
+use twinstep::{ChannelId, Config, Cycle, Instant, Mechanism, Mode};
 
 use super::two::Echo;
 
@@ -44,6 +44,23 @@ fn oldest_s(frame: u64, off: Option<Mechanism>) -> u32 {
     run(&mut pair, 5);
     assert_eq!(pair.report().wrong, 0);
     log.borrow().iter().map(|(now, of)| now - of).max().unwrap()
+}
+
+/// Each call comes later than the longest gap after the one before. A clock that jumps once in a cycle has jumped; one that goes on and on
+/// like that is read so seldom.
+#[test]
+fn calls_that_come_seldom_get_their_verdict() {
+    for (patience, every_us) in [(0, 201_000), (0, 250_000), (1, 301_000), (3, 501_000)] {
+        let mut two = Two::in_duplex(Config { patience, ..Config::DEFAULT });
+        let (start, mut verdicts) = (two.now_us, 0);
+        for tick in 1..=200 {
+            let now = Instant::from_micros(start + tick * every_us);
+            let _ = two.nodes[0].as_mut().unwrap().begin(now, 1); // before the verdict it is refused
+            let node = two.nodes[0].as_mut().unwrap();
+            verdicts += u32::from(node.poll_verdict(now, &mut two.relays[0]).is_some());
+        }
+        assert!(verdicts > 60 && two.node(0).mode() == Mode::Simplex, "{patience} {every_us}: {verdicts} verdicts");
+    }
 }
 
 #[test]

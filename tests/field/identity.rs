@@ -27,6 +27,20 @@ fn a_second_board_of_the_same_name_takes_nothing_from_the_first() {
     assert_eq!(two.modes()[1], Some(Mode::Simplex));
 }
 
+/// Two boards of one name that count their boots for a nonce come to the same number.
+#[test]
+fn nor_does_one_with_the_same_nonce() {
+    let mut two = Two::new(SOLO);
+    two.nodes[1] = None;
+    two.run_us(11 * SECOND_US);
+    let epoch = two.node(0).epoch();
+    two.boot_as(1, ChannelId::A, 1);
+    let since = two.now_us;
+    two.run_us(10 * SECOND_US);
+    assert_eq!((two.node(0).epoch(), two.driven_since(since)[1]), (epoch, 0));
+    assert!(two.told[1].contains(Faults::IDENTITY), "{:?}", two.told);
+}
+
 #[test]
 fn a_boot_that_repeats_its_nonce_is_told_of() {
     for repeats in [false, true] {
@@ -56,4 +70,11 @@ fn a_solo_boot_is_not_faster_than_a_takeover() {
     );
     assert_eq!((config(10, 1_200_000), config(0, 200_000)), (Ok(()), Ok(())));
     assert!(config(0, 199_999).is_err());
+    // Nor than another board of its own name is heard twice.
+    let seldom = |hello_us| Config { nonce: 1, hello_us, ..SOLO }.check();
+    assert_eq!(seldom(333_333), Ok(()));
+    assert_eq!(
+        seldom(333_334),
+        Err(ConfigError::SoloBootTooSoon { solo_boot_after_us: 1_000_000, takeover_us: 1_000_002 })
+    );
 }
