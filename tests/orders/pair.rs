@@ -128,14 +128,14 @@ impl Pair {
             match outcome {
                 Outcome::Safe if output == u16::MAX => {}
                 Outcome::Safe => return Err(format!("{output:#06x} is not the safe output")),
-                _ => self.judge(outcome, cycle, output)?,
+                _ => self.judge(cycle, output)?,
             }
         }
         Ok(())
     }
 
     /// Whether the output of a cycle comes of the one before and of samples of that cycle.
-    fn judge(&mut self, outcome: Outcome, cycle: Cycle, output: u16) -> Result<(), String> {
+    fn judge(&mut self, cycle: Cycle, output: u16) -> Result<(), String> {
         let known = *self.driven.entry(cycle.0).or_insert(output);
         if known != output {
             return Err(format!("cycle {cycle} drives {output:#06x} after {known:#06x}"));
