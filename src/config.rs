@@ -108,8 +108,8 @@ pub struct Config {
     pub transient_limit: u8,
     /// Time in duplex after which one transient fault is forgotten, rounded down to whole periods, one at least; 0: none ever is.
     pub transient_leak_ms: u32,
-    /// Time without any word of the peer after which an empty channel starts alone, `(patience + 2) * period_us` at least;
-    /// `None`: it waits for the peer.
+    /// Time without any word of the peer after which an empty channel starts alone, `(patience + 2) * period_us` and
+    /// three times `hello_us` at least; `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
     /// Cycles that a new version is tried for before the outputs may be left to it.
     pub trial_cycles: u32,
@@ -215,8 +215,8 @@ impl Config {
     }
 
     /// Checks that the longest call of a node leaves enough of the vote window for the link, on a processor that takes `block_ns`
-    /// nanoseconds for a block of 64 bytes. An examination and a takeover look at all blocks of the state, in one call; all other
-    /// calls look at `scrub_blocks` at most. For a block an examination scrubs both copies and takes one back: 350 instructions of a
+    /// nanoseconds for a block of 64 bytes. An examination looks at all blocks of the state, in one call; so do a takeover and
+    /// a joiner at its cut. The steps of the program that the same call does come on top. For a block an examination scrubs both copies and takes one back: 350 instructions of a
     /// Cortex-M3 at opt-level s, 310 at 3 (`cargo rig measure`). A node cannot measure it, so nobody else checks it.
     ///
     /// ```

@@ -359,6 +359,8 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
                 Confirmation::Yes => self.silence.doubt_ends(),
                 answer => self.lease_is_in_doubt(now, answer, arbiter),
             }
+        } else {
+            self.silence.doubt_ends(); // nobody looks
         }
         let mut verdict = match self.control.standing.mode() {
             Mode::Starting => self.poll_starting(now, arbiter),

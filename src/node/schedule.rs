@@ -171,10 +171,16 @@ impl Schedule {
     pub(super) fn doubts_itself(&mut self, now: Instant, config: &Settings) -> bool {
         let rest_us = config.period_us().saturating_sub(config.vote_window_us());
         let is_late = now > self.deadline.plus_us(rest_us / 2);
-        // A cycle that began late leaves the other one less time than it has a right to.
-        let began_late = self.begun_at.plus_us(config.vote_window_us()) > self.deadline;
-        if self.has_stalled || !(is_late || began_late) {
+        if self.has_stalled {
             return false;
+        }
+        if !is_late {
+            // A cycle that began late leaves the other one less time than it has a right to: it is given the rest.
+            let window_ends = self.begun_at.plus_us(config.vote_window_us());
+            let is_short = window_ends > self.deadline;
+            self.deadline = self.deadline.max(window_ends);
+            self.next_start = self.next_start.max(self.deadline);
+            return is_short;
         }
         self.has_stalled = true;
         self.deadline = now.plus_us(config.vote_window_us());
@@ -229,7 +235,7 @@ impl Schedule {
     /// If the clock has jumped, or this channel has slept, the peer's sample tells that the next cycle has begun.
     pub(super) fn sample_arrived(&mut self, now: Instant, ahead: bool) {
         *(if ahead { &mut self.arrived_ahead_at } else { &mut self.arrived_at }) = Some(now);
-        if ahead && self.adrift > 0 {
+        if ahead && self.adrift > 0 && !self.slot_open {
             self.next_start = self.next_start.min(now);
         }
     }
@@ -294,13 +300,13 @@ impl Schedule {
         self.start_at(next.max(now).min(now.plus_us(config.period_us())));
     }
 
-    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is. Or this channel has slept, and the other one
-    /// as well: it gives that one another vote window, as one that doubts itself.
+    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is. If this channel has slept instead, its peer
+    /// may have slept as well: the peer is given another vote window.
     pub(super) fn shift(&mut self, now: Instant, us: u32, config: &Settings) {
         for at in [&mut self.slot_start, &mut self.deadline, &mut self.next_start, &mut self.concluded_at] {
             *at = at.plus_us(us);
         }
-        for arrived in [&mut self.arrived_at, &mut self.arrived_ahead_at] {
+        for arrived in [&mut self.arrived_at, &mut self.arrived_ahead_at, &mut self.heard_at] {
             *arrived = arrived.map(|at| at.plus_us(us));
         }
         if us > 0 {

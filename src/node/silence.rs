@@ -5,7 +5,7 @@
 pub(super) struct Silence {
     /// Claims in a row that were not answered.
     claims: u8,
-    /// Slots, this one included, since the arbiter last confirmed what this channel owns; 0: it did as it was looked at last.
+    /// Slots, this one included, since the arbiter last confirmed what this channel owns; 0: it did as this channel looked last, or need not.
     doubted: u8,
     /// Slots before the arbiter is asked again.
     pause: u16,
@@ -46,7 +46,7 @@ impl Silence {
         self.pause == 0 && self.doubted == 0
     }
 
-    /// The arbiter confirms, so what it said before was misread; or it was looked at in another mode.
+    /// The arbiter confirms, so what it said before was misread; or this channel has nothing to be confirmed now.
     pub(super) fn doubt_ends(&mut self) {
         self.doubted = 0;
     }

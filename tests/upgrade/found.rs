@@ -221,3 +221,33 @@ fn what_the_partner_said_ends_with_its_silence() {
         );
     }
 }
+
+/// A misread in the poll that lets go of the outputs, after which this half looks at the arbiter no more; then the other half dies, before or
+/// after it has taken them.
+#[test]
+fn a_misread_at_a_handover_does_not_end_service() {
+    let mut misreads = 0;
+    for at_us in (0..60_000).step_by(500) {
+        for died_after_us in [0, 5_000, 300_000] {
+            let mut memory = Memories::new();
+            let mut pair = Pair::<SOUND>::new(&setup(3), &mut memory, sensor(3)).unwrap();
+            bring_to(&mut pair, Step::OldDrives);
+            let old = pair.owner().unwrap();
+            run_until(&mut pair, 200, "a trial that is over", |pair| pair.status(old).unwrap().is_ready);
+            pair.run_us(at_us / 3);
+            pair.order(old, Order::Switchover).unwrap();
+            pair.run_us(at_us);
+            pair.arbiter(old).misread(1);
+            pair.run_us(died_after_us);
+            misreads += u32::from(pair.owner() == Some(old));
+            pair.kill(old.other(), None);
+            pair.run(20);
+            let context = format!("{at_us} {died_after_us}: {}", describe(&pair));
+            let before = pair.driven().len();
+            pair.run(20);
+            assert!(pair.driven().len() >= before + 19, "{context}");
+            assert_eq!((pair.report().wrong, pair.report().owners_max), (0, 1), "{context}");
+        }
+    }
+    assert!(misreads > 0);
+}

@@ -9,6 +9,7 @@ use twinstep::{Config, Faults, Mode};
 struct End {
     mode: Mode,
     takeovers: u32,
+    /// All that its verdicts told of, if there is a first one.
     fault: Option<Faults>,
 }
 
@@ -18,9 +19,10 @@ fn after_stalls(config: Config, stalls_us: [u64; 2]) -> [End; 2] {
     both([Around::usual(), Around::usual()], |mut port| {
         let me = port.me.index();
         let mut pair = channel(&port, relay.clone(), 1 + me as u32, config);
-        let mut end = None;
+        let (mut end, mut told) = (None, Faults::empty());
         for cycle in 0..90 {
-            let _ = pair.cycle(&mut port, || 1).unwrap();
+            let verdict = pair.cycle(&mut port, || 1).unwrap();
+            told |= if cycle > 20 && cycle < 80 { verdict.fault().unwrap_or_default() } else { Faults::empty() };
             if cycle == 40 {
                 port.pass(stalls_us[me]);
             }
@@ -28,7 +30,7 @@ fn after_stalls(config: Config, stalls_us: [u64; 2]) -> [End; 2] {
             if cycle == 80 {
                 let node = pair.node();
                 let (mode, counters) = (node.mode(), node.counters());
-                let fault = node.first_fault().map(|first| first.faults);
+                let fault = node.first_fault().map(|first| first.faults | told);
                 end = Some(End { mode, takeovers: counters.takeovers, fault });
             }
         }

@@ -30,7 +30,7 @@ impl Again {
         } else if let Some(since) = self.together_since.take() {
             let lasted_us = now.since_us(since).max(0).cast_unsigned();
             let times = lasted_us.checked_div(period_us.saturating_mul(TOGETHER_PERIODS)).unwrap_or_default();
-            self.begun = self.begun.saturating_sub(times.min(u8::MAX.into()) as u8);
+            self.begun = self.begun.min(MOST_COPIES).saturating_sub(times.min(u8::MAX.into()) as u8);
         }
     }
 

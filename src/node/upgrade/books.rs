@@ -18,6 +18,8 @@ const LATER_US: u32 = 10_000_000;
 const FOR_THIS_BOOT: Instant = Instant::from_micros(u64::MAX);
 /// Times that the other half may come back in the old version after the commit.
 const RETURNS: u8 = 3;
+/// A serial so far from the last one is one that was heard before. Further away, a bit of the last one has flipped.
+const REPEATED: core::ops::RangeInclusive<i16> = -64..=0;
 /// Slots in which a channel that is about to restart says so.
 const FAREWELL_SLOTS: u8 = 3;
 
@@ -166,7 +168,7 @@ impl Words {
 
     /// Whether a word with this serial is another one than the last, and no older.
     pub(super) fn is_news(&self, serial: u16) -> bool {
-        self.heard.is_none_or(|last| serial.wrapping_sub(last).cast_signed() > 0)
+        self.heard.is_none_or(|last| !REPEATED.contains(&serial.wrapping_sub(last).cast_signed()))
     }
 
     pub(super) fn take(&mut self, serial: u16, partner: Partner, cannot_migrate: Option<u16>) {

@@ -4,6 +4,7 @@ use super::UpgradePair;
 use crate::ids::ChannelId;
 use crate::node::Site;
 use crate::program::Program;
+use crate::sim::arbiter::SimArbiter;
 use crate::sim::disturbance::Disturbance;
 use crate::sim::failure::Failure;
 use crate::sim::pair::Moment;
@@ -61,6 +62,11 @@ where
     /// Flips a bit at this moment of the channel's next turn in which there is something at this place.
     pub fn flip_within_turn(&mut self, channel: ChannelId, moment: Moment, site: Site, bit: usize) {
         self.flipping[channel.index()] = Some((moment, site, bit));
+    }
+
+    /// Returns one half's end of the arbiter.
+    pub fn arbiter(&mut self, channel: ChannelId) -> &mut SimArbiter {
+        &mut self.arbiters[channel.index()]
     }
 
     /// Cuts or heals the link; what is in flight is lost.
