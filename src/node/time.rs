@@ -160,4 +160,18 @@ mod tests {
         assert_eq!(read(&mut time, 20), last + 31);
         assert_eq!(time.on_clock(Instant::from_micros(last + 40)).as_micros(), 29);
     }
+
+    #[test]
+    fn it_may_jump_once_in_a_cycle() {
+        let gap = u64::from(config().longest_gap_us());
+        let mut time = Time::default();
+        let mut own = read(&mut time, HOUR_US);
+        for (shown, passes) in [(2, gap), (3, HOUR_US), (4, HOUR_US)] {
+            let now = read(&mut time, shown * HOUR_US);
+            assert_eq!(now - own, passes, "at {shown} hours");
+            own = now;
+        }
+        time.cycle_ends();
+        assert_eq!(read(&mut time, 5 * HOUR_US) - own, gap);
+    }
 }

@@ -143,3 +143,34 @@ fn a_deaf_receiver_is_brought_back() {
     assert_eq!(run([false; 2], true, true).mode, Mode::Duplex);
     assert_eq!(run([false; 2], true, false).mode, Mode::Simplex, "nobody restarts it");
 }
+
+/// A's UART takes nothing for forty cycles; B lives on. Returns A's longest cycle, and its mode in the end.
+fn with_a_living_peer(patience: u8) -> (u64, Mode) {
+    let [a, _] = both([Around::usual(), Around::usual()], |mut port| {
+        let wrong = Wrong::default();
+        let uart = Uart { port: port.clone(), bytes: vec![], wrong: wrong.clone(), is_deaf: false };
+        let link = SerialLink::<_, 655, _>::polled(uart, Delay(port.clone()));
+        let memory: &'static mut Storage<[u32; 256]> = Box::leak(Box::new(Storage::new()));
+        let config = Config { nonce: 1 + port.me.index() as u32, patience, ..CONFIG };
+        let mut pair = Lockstep::<Sum, _, _>::new(port.me, memory.cells(), link, Preferred(A), config).unwrap();
+        let (mut longest_us, mut mode) = (0, Mode::Starting);
+        for cycle in 0..160 {
+            wrong.takes_nothing.store(port.me == A && (40..80).contains(&cycle), SeqCst);
+            let before = port.now_us();
+            let _ = pair.cycle(&mut port, || 1).unwrap();
+            longest_us = longest_us.max(port.now_us() - before);
+            mode = if cycle < 150 { pair.node().mode() } else { mode };
+        }
+        (longest_us, mode)
+    });
+    a
+}
+
+/// A send that failed is the last one of its turn: the next one would take its time as well.
+#[test]
+fn nor_do_the_frames_for_a_living_peer_hold_it() {
+    for patience in [0, 1, 2] {
+        let (longest_us, mode) = with_a_living_peer(patience);
+        assert!(longest_us <= 200_000 && mode == Mode::Duplex, "patience {patience}: {longest_us} us, {mode:?}");
+    }
+}
