@@ -99,3 +99,12 @@ fn harm_is_noticed() {
     let driven = wrong(Some(Mechanism::Vote), Call::Break).unwrap();
     assert!(driven.contains("drives"), "{driven}");
 }
+
+/// Controls: what keeps the calls of one channel in order, each switched off.
+#[test]
+fn each_mechanism_left_out_is_noticed() {
+    for off in [Mechanism::Phase, Mechanism::Lease, Mechanism::FinalInput, Mechanism::Overtaken] {
+        let wrong = walk(&in_mid_cycle(Some(off)), &CALLS, 5, PERIODS).wrong;
+        assert!(wrong.is_some(), "without {off:?} nothing is wrong");
+    }
+}
