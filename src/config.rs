@@ -54,7 +54,7 @@ pub struct Config {
     /// Time from the start of a cycle to its vote deadline: for sample, step and vote, and, should
     /// the votes differ, for checking the checkpoint, rolling back, stepping once more and one more
     /// frame each way, if the fault is to be masked within the cycle. At least: sample's frame + step +
-    /// vote's frame, then a check of all memory (330 instructions a block on a Cortex-M3) + rollback +
+    /// vote's frame, then a check of all memory (320 instructions a block on a Cortex-M3) + rollback +
     /// step + `self_test` + evidence's frame; + `retransmit_us` if a lost frame is to be borne. Only the
     /// link's delay of these is checked. If it is too short for the part after the votes, a differing
     /// vote holds a cycle; and if the evidence is not there a window later, nobody can be blamed. What remains of the period is
@@ -80,7 +80,7 @@ pub struct Config {
     /// Which channel drives.
     pub drive: Drive,
     /// Blocks of memory checked each cycle: a flipped bit in memory that nobody uses meanwhile is
-    /// found within `blocks / scrub_blocks` cycles. About 330 instructions a block on a Cortex-M3.
+    /// found within `blocks / scrub_blocks` cycles. About 320 instructions a block on a Cortex-M3.
     pub scrub_blocks: u16,
     /// Blocks of memory, of 64 bytes, that a donor sends each cycle at most while the other
     /// channel joins: after the cycle's verdict, and only as long as a frame still gets through
@@ -91,8 +91,8 @@ pub struct Config {
     /// How long a copy may take. In cycles it takes at most about `blocks / (copy_blocks - blocks written
     /// each cycle) + 1`, and more if frames are lost: 8 KiB, 3 sent, 1 written: 65 cycles. It is
     /// refused, with the figures, if after 8 cycles that estimate is above the limit or the blocks
-    /// written are as many as those sent, and if for 64 cycles nothing was gained. It cannot be
-    /// changed while the only channel with the state serves: choose it generously.
+    /// written are as many as those sent, and if for 64 cycles nothing was gained. This limit
+    /// cannot be changed while the only channel with the state serves: choose it generously.
     pub copy_limit_ms: u32,
     /// Clean cycles of duplex, or of a trial, before a channel that has joined may own the outputs on the other
     /// one's silence; 0 lets it at once. Until then that one's silent death stops the outputs.
@@ -108,8 +108,9 @@ pub struct Config {
     pub transient_limit: u8,
     /// Time in duplex after which one transient fault is forgotten, rounded down to whole periods, one at least; 0: none ever is.
     pub transient_leak_ms: u32,
-    /// Time without any word of the peer after which an empty channel starts alone, `(patience + 2) * period_us` and
-    /// three times `hello_us` at least; `None`: it waits for the peer.
+    /// Time without any frame of the peer, or of a board with this channel's name, after which an empty channel starts alone. Not less than
+    /// `(patience + 2) * period_us`, nor than three times `hello_us`: else [`ConfigError::SoloBootTooSoon`]. It needs an arbiter with a memory.
+    /// `None`: it waits for the peer.
     pub solo_boot_after_us: Option<u32>,
     /// Cycles that a new version is tried for before the outputs may be left to it.
     pub trial_cycles: u32,
@@ -215,7 +216,7 @@ impl Config {
     }
 
     /// Checks that the longest call of a node leaves enough of the vote window for the link, on a processor that takes `block_ns`
-    /// nanoseconds for a block of 64 bytes. An examination looks at all blocks of the state, in one call; so do a takeover and
+    /// nanoseconds for a block of 64 bytes: instructions * 1000 / MHz, at one instruction a clock. An examination looks at all blocks of the state, in one call; so do a takeover and
     /// a joiner at its cut. The steps of the program that the same call does come on top. For a block an examination scrubs both copies and takes one back: 350 instructions of a
     /// Cortex-M3 at opt-level s, 310 at 3 (`cargo rig measure`). A node cannot measure it, so nobody else checks it.
     ///

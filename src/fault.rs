@@ -49,7 +49,8 @@ bitflags::bitflags! {
         /// A copy came to nothing: the peer did not answer, or its memory did not have the digest
         /// in the end. It is begun again when the peer says that it is there. Also told
         /// before the fourth copy in a row, if each of three failed, or the pair was lost within
-        /// 32 periods of it. From then on the pauses between copies grow, from two periods to 100 seconds. They shrink again while the pair
+        /// 32 periods of it. From then on the pauses between copies grow, from two periods to
+        /// 8,192 periods or 100 seconds, whichever is shorter. They shrink again while the pair
         /// stays together, and end with `retry_copy`.
         const COPY_FAILED = 1 << 17;
         /// The peer fell silent, and this channel has joined too short a time ago to own the

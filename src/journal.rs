@@ -122,7 +122,8 @@ pub enum Event {
     Withheld,
     /// This channel was not polled at a deadline: it has blamed itself, and given the other channel another vote window.
     Stalled,
-    /// The clock went back, or, for the first time in a cycle, on by more than the longest time that this channel may be left alone.
+    /// The clock went back, or, for the first time in a cycle, on by more than the longest gap: (`patience` + 2)
+    /// periods or two `hello_us`, whichever is longer.
     Gap,
 }
 

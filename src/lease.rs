@@ -66,7 +66,8 @@ pub enum Confirmation {
     /// It does.
     Yes,
     /// It does not. The channel stands by at once if [`remembered`](Arbiter::remembered) says that a newer epoch owns; else the answer may
-    /// be a misread, and it stands by after [`Config::claim_limit`](crate::Config::claim_limit) periods.
+    /// be a misread, and it stands by, with [`Faults::LEASE_LOST`](crate::Faults::LEASE_LOST), if that lasts for
+    /// [`Config::claim_limit`](crate::Config::claim_limit) periods; for one if the arbiter has no memory.
     No,
     /// There is no answer, as from a bus that was not read: no output opens, and the channel stays in service and claims nothing.
     ///

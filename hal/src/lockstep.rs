@@ -96,8 +96,10 @@ where
     ///
     /// `sample` is called at the start of the cycle, so that what it reads is fresh. The
     /// verdict is there by the vote deadline, or when the arbiter has answered, and at the
-    /// end of the period at the latest; so the call returns within two periods in every mode,
-    /// also while starting, joining, standing by or safe, and a watchdog may be fed after it. `sample`
+    /// end of the period at the latest. So the call returns within two periods in every mode,
+    /// also while starting, joining, standing by or safe, as long as `Link::send`, `sample`, the
+    /// clock and the arbiter do not block. After `Event::Stalled` it may take a vote window more.
+    /// A watchdog may be fed after the call; give it more time than that. `sample`
     /// is not called while this channel starts, joins or is in the safe state: it would keep it from the frames that it waits for. A sensor that fails is
     /// part of what is sampled: put a validity flag into the input, and let `agree` choose.
     ///
@@ -153,7 +155,8 @@ where
 
     /// Returns the core, to read its mode, `counters`, `first_fault`, `lost_events` and `buckets`, the
     /// `proof_test_age`, whether a channel `is_barred`, and on a donor how far its copy is
-    /// (`copy_progress`) or why it was refused (`copy_refused`).
+    /// (`copy_progress`), why it was refused (`copy_refused`), or, in duplex, that it would be
+    /// (`copy_forecast`).
     pub fn node(&self) -> &Node<'m, P, FRAME, U> {
         &self.node
     }
@@ -194,13 +197,13 @@ where
         self.node.clear_first_fault();
     }
 
-    /// Raises how many blocks of memory a donor sends in a cycle, until the next boot: for a program of which the node's `copy_forecast` says
-    /// that it writes more.
+    /// Raises [`copy_blocks`](twinstep::Config::copy_blocks) until this channel boots again; a lower value changes nothing. A refused copy is
+    /// tried again. Call it on both channels when `node().copy_forecast()` is `Some`: either may become the donor.
     pub fn raise_copy_budget(&mut self, copy_blocks: u16) {
         self.node.raise_copy_budget(copy_blocks);
     }
 
-    /// Lets a refused copy to the peer be tried again.
+    /// Lets the next copy begin at once, after a refused one (`COPY_REFUSED`) or in a pause between copies (`COPY_FAILED`).
     pub fn retry_copy(&mut self) {
         self.node.retry_copy();
     }

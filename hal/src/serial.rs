@@ -18,10 +18,10 @@ use twinstep::wire::MAX_FRAME_BYTES;
 /// interrupt or DMA, at least two frames, and 30 bytes for each block of a copy that is sent in a
 /// cycle, eight of them at most. A frame is written in pieces, at most one for each of its zeros and one more: let `stream` gather them, and
 /// send on `flush` at the latest. Sending may block; its time counts against the vote window, and a
-/// block takes 7.4 ms at 115200 baud.
+/// block takes 7.3 ms at 115200 baud.
 ///
-/// A `write` that blocks for as long as it likes, such as one that waits for a dead peer's CTS, stops the control loop with it. So give
-/// the link a delay, unless the stream has a time-out of its own, shorter than a tenth of the period: [`polled`](Self::polled).
+/// A `write` that blocks for as long as it likes, such as one that waits for a dead peer's CTS, stops the control loop with it. Then use
+/// [`polled`](Self::polled). `new` is for a stream whose `write` returns within a tenth of the period by itself.
 pub struct SerialLink<S, const FRAME: usize = MAX_FRAME_BYTES, W = Blocking> {
     stream: S,
     wait: W,
@@ -146,8 +146,10 @@ impl<S, const FRAME: usize> SerialLink<S, FRAME> {
 }
 
 impl<S, const FRAME: usize, D: DelayNs> SerialLink<S, FRAME, Polled<D>> {
-    /// Makes a link over `stream` that gives a frame up which the stream has not taken within its time. The stream is not flushed: what it
-    /// has taken must go out by itself, as from the FIFO or the ring buffer of a UART.
+    /// Makes a link over `stream` that gives a frame up, with [`SerialError::TimedOut`], once it has waited for so long as `send` was given until
+    /// the stream was ready. The [`Lockstep`](crate::Lockstep) gives it the time until the vote is due, or until the next start. Only the wait is
+    /// limited: a `write` that blocks though the stream is ready is not. The stream is not flushed: what it has taken must go out by itself, as
+    /// from the FIFO or the ring buffer of a UART.
     pub const fn polled(stream: S, delay: D) -> Self {
         Self::waiting(stream, Polled(delay))
     }
