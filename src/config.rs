@@ -179,8 +179,8 @@ impl Config {
         if let Some(solo_boot_after_us) = self.solo_boot_after_us {
             let takeover_us = period_us.saturating_mul(self.patience as u32 + 2);
             // Nor before it has heard another board of its own name twice.
-            let two_words_us = hello_us.saturating_mul(3);
-            let takeover_us = if takeover_us < two_words_us { two_words_us } else { takeover_us };
+            let hellos_us = hello_us.saturating_mul(3);
+            let takeover_us = if takeover_us < hellos_us { hellos_us } else { takeover_us };
             if solo_boot_after_us < takeover_us {
                 return Err(ConfigError::SoloBootTooSoon { solo_boot_after_us, takeover_us });
             }
@@ -216,9 +216,11 @@ impl Config {
     }
 
     /// Checks that the longest call of a node leaves enough of the vote window for the link, on a processor that takes `block_ns`
-    /// nanoseconds for a block of 64 bytes: instructions * 1000 / MHz, at one instruction a clock. An examination looks at all blocks of the state, in one call; so do a takeover and
-    /// a joiner at its cut. The steps of the program that the same call does come on top. For a block an examination scrubs both copies and takes one back: 350 instructions of a
-    /// Cortex-M3 at opt-level s, 310 at 3 (`cargo rig measure`). A node cannot measure it, so nobody else checks it.
+    /// nanoseconds for a block of 64 bytes: instructions * 1000 / MHz, at one instruction a clock.
+    ///
+    /// An examination looks at all blocks of the state, in one call. So do a takeover, and a joiner at its cut. The steps of the
+    /// program that the same call does come on top. For each block an examination scrubs both copies and takes one back: 350
+    /// instructions of a Cortex-M3 at opt-level s, 310 at 3 (`cargo rig measure`). A node has no clock to measure that: call this.
     ///
     /// ```
     /// use twinstep::{Config, ConfigError};
@@ -454,6 +456,16 @@ mod tests {
         }
         assert_eq!(Config { hello_us: 0, ..good }.check(), Err(ConfigError::HelloIntervalMissing));
         assert!(matches!(Config { period_us: u32::MAX, ..good }.check(), Err(ConfigError::PeriodTooLong { .. })));
+    }
+
+    #[test]
+    fn the_longest_call_stays_below_what_an_exchange_leaves() {
+        let good = Config { nonce: 1, ..Config::DEFAULT };
+        assert_eq!(good.check_calls(1_000, 53_999), Ok(()));
+        for (blocks, block_ns, call_us) in [(1_000, 54_000, 54_000), (u32::MAX, u32::MAX, u32::MAX)] {
+            let refused = good.check_calls(blocks, block_ns);
+            assert_eq!(refused, Err(ConfigError::CallTooLong { call_us, left_us: 54_000 }));
+        }
     }
 
     #[test]

@@ -120,7 +120,8 @@ pub enum Event {
     HandedOver(ChannelId),
     /// An output was not released: its cycle's sample is older than `patience + 1` periods.
     Withheld,
-    /// This channel was not polled at a deadline: it has blamed itself, and given the other channel another vote window.
+    /// This channel was not polled at a deadline, or began its cycle late. It has blamed itself, and given the other channel another vote
+    /// window, or the rest of one.
     Stalled,
     /// The clock went back, or, for the first time in a cycle, on by more than the longest gap: (`patience` + 2)
     /// periods or two `hello_us`, whichever is longer.

@@ -105,15 +105,15 @@ impl<P: Program, const FRAME: usize, U: MayUpgrade<P>> Node<'_, P, FRAME, U> {
     pub(super) fn read_time(&mut self, shown: Instant) -> Instant {
         let (now, jumped_us) = self.time.read(shown, &self.control.config);
         if let Some(jumped_us) = jumped_us {
-            self.clock_jumped(now, jumped_us);
+            self.clock_jumped(jumped_us);
         }
         now
     }
 
     #[cold]
     #[inline(never)]
-    fn clock_jumped(&mut self, now: Instant, us: u32) {
-        self.schedule.shift(now, us, &self.control.config);
+    fn clock_jumped(&mut self, us: u32) {
+        self.schedule.shift(us);
         self.record.count(|counters| &mut counters.gaps);
         self.happened(Event::Gap);
     }

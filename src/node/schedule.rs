@@ -178,8 +178,10 @@ impl Schedule {
             // A cycle that began late leaves the other one less time than it has a right to: it is given the rest.
             let window_ends = self.begun_at.plus_us(config.vote_window_us());
             let is_short = window_ends > self.deadline;
-            self.deadline = self.deadline.max(window_ends);
-            self.next_start = self.next_start.max(self.deadline);
+            if is_short {
+                self.deadline = window_ends;
+                self.next_start = self.next_start.max(window_ends);
+            }
             return is_short;
         }
         self.has_stalled = true;
@@ -300,9 +302,9 @@ impl Schedule {
         self.start_at(next.max(now).min(now.plus_us(config.period_us())));
     }
 
-    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is. If this channel has slept instead, its peer
-    /// may have slept as well: the peer is given another vote window.
-    pub(super) fn shift(&mut self, now: Instant, us: u32, config: &Settings) {
+    /// The clock has jumped: cycles start and end by so much later. A sample is as old as it is. If this channel has slept
+    /// instead, its starts are wrong by as much, and it follows its peer.
+    pub(super) fn shift(&mut self, us: u32) {
         for at in [&mut self.slot_start, &mut self.deadline, &mut self.next_start, &mut self.concluded_at] {
             *at = at.plus_us(us);
         }
@@ -311,10 +313,6 @@ impl Schedule {
         }
         if us > 0 {
             self.adrift = ADRIFT_CYCLES;
-        }
-        if us > 0 && self.slot_open {
-            self.deadline = self.deadline.max(now.plus_us(config.vote_window_us()));
-            self.next_start = self.next_start.max(self.deadline);
         }
     }
 

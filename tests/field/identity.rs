@@ -1,7 +1,7 @@
 //! Identities that contradict each other: two boards of one name, a boot that repeats its nonce, a boot that is faster than a takeover.
 
 use super::two::Two;
-use twinstep::{ChannelId, Config, ConfigError, Faults, Mode};
+use twinstep::{ChannelId, Config, ConfigError, Faults, Instant, Mode};
 
 const SECOND_US: u64 = 1_000_000;
 const SOLO: Config = Config { solo_boot_after_us: Some(1_000_000), ..Config::DEFAULT };
@@ -39,6 +39,31 @@ fn nor_does_one_with_the_same_nonce() {
     two.run_us(10 * SECOND_US);
     assert_eq!((two.node(0).epoch(), two.driven_since(since)[1]), (epoch, 0));
     assert!(two.told[1].contains(Faults::IDENTITY), "{:?}", two.told);
+}
+
+/// Microseconds of its own until an empty channel starts alone, whose clock jumps by so much 300 ms after its boot.
+fn starts_alone_after_us(jump_us: u64) -> u64 {
+    let mut two = Two::new(SOLO);
+    for us in (0..3 * SECOND_US).step_by(1_000) {
+        let now = Instant::from_micros(SECOND_US + us + if us >= 300_000 { jump_us } else { 0 });
+        let node = two.nodes[0].as_mut().unwrap();
+        if now >= node.next_start() {
+            let _ = node.begin(now, 1);
+        }
+        let _ = node.poll_verdict(now, &mut two.relays[0]);
+        if node.mode() == Mode::Simplex {
+            return us;
+        }
+    }
+    panic!("it never starts");
+}
+
+/// The peer has its time to take over, whatever the clock shows.
+#[test]
+fn a_clock_that_jumps_does_not_make_a_solo_boot_faster() {
+    let steady_us = starts_alone_after_us(0);
+    assert!((1_000_000..1_300_000).contains(&steady_us), "{steady_us}");
+    assert!(starts_alone_after_us(3_600 * SECOND_US) >= 1_000_000);
 }
 
 #[test]

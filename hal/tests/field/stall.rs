@@ -108,3 +108,36 @@ fn two_that_stalled_at_once_go_on_in_duplex() {
         }
     }
 }
+
+/// Longest time between two outputs of A, whose sensor takes so long in each cycle, as B dies; and how many cycles A served alone.
+fn longest_silence_us(sensor_us: u64) -> (u64, u32) {
+    let relay = Relay::default();
+    let [a, _] = both([Around::usual(), Around::usual()], |mut port| {
+        let me = port.me.index();
+        let mut pair = channel(&port, relay.clone(), 1 + me as u32, CONFIG);
+        let (mut longest_us, mut driven_at, mut alone) = (0, None, 0);
+        for _ in 0..if me == 0 { 80 } else { 40 } {
+            let inner = port.clone();
+            let verdict = pair.cycle(&mut port, || {
+                inner.pass(sensor_us);
+                1
+            });
+            if verdict.unwrap().release().count() > 0 {
+                let since_us = driven_at.replace(port.now_us()).map_or(0, |at| port.now_us() - at);
+                longest_us = longest_us.max(since_us);
+            }
+            alone = pair.node().counters().alone;
+        }
+        (longest_us, alone)
+    });
+    a
+}
+
+/// A cycle that began late gives its peer the rest of a vote window, not another period.
+#[test]
+fn a_slow_sensor_costs_a_survivor_no_period() {
+    for sensor_us in [0, 30_000, 45_000, 50_000] {
+        let (longest_us, alone) = longest_silence_us(sensor_us);
+        assert!(longest_us <= 170_000 && alone > 20, "{sensor_us} us: {longest_us} us, {alone} alone");
+    }
+}

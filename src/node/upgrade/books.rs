@@ -18,8 +18,6 @@ const LATER_US: u32 = 10_000_000;
 const FOR_THIS_BOOT: Instant = Instant::from_micros(u64::MAX);
 /// Times that the other half may come back in the old version after the commit.
 const RETURNS: u8 = 3;
-/// A serial so far from the last one is one that was heard before. Further away, a bit of the last one has flipped.
-const REPEATED: core::ops::RangeInclusive<i16> = -64..=0;
 /// Slots in which a channel that is about to restart says so.
 const FAREWELL_SLOTS: u8 = 3;
 
@@ -168,7 +166,7 @@ impl Words {
 
     /// Whether a word with this serial is another one than the last, and no older.
     pub(super) fn is_news(&self, serial: u16) -> bool {
-        self.heard.is_none_or(|last| !REPEATED.contains(&serial.wrapping_sub(last).cast_signed()))
+        self.heard.is_none_or(|last| serial.wrapping_sub(last).cast_signed() > 0)
     }
 
     pub(super) fn take(&mut self, serial: u16, partner: Partner, cannot_migrate: Option<u16>) {
@@ -446,5 +444,21 @@ mod tests {
         orders.was_answered(5, None);
         orders.drop_given(Step::OldDrives);
         assert_eq!((orders.given(), orders.refused()), (None, None), "it was answered before");
+    }
+
+    #[test]
+    fn a_word_of_before_is_no_news_though_the_partner_left_since() {
+        let (part, counts) = (Part::empty(), Counts::default());
+        let partner = Partner { step: Step::Idle, part, version: 1, candidate: 0, counts };
+        let mut words = Words::NONE;
+        assert!(words.is_news(7));
+        words.take(7, partner, Some(3));
+        words.partner_left();
+        assert!(words.partner().is_none() && words.cannot_migrate() == Some(3));
+        assert!(
+            !words.is_news(7) && !words.is_news(6) && !words.is_news(7_u16.wrapping_sub(20_000)) && words.is_news(8)
+        );
+        words.forget_partner();
+        assert!(words.is_news(6) && words.cannot_migrate().is_none(), "another boot counts anew");
     }
 }
